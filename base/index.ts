@@ -1,0 +1,31 @@
+export { AssertionError, assert } from "./assert.ts";
+export { background, onBackgroundFailure } from "./background.ts";
+export {
+  type Brand,
+  type Epoch,
+  epoch,
+  type Position,
+  position,
+  type QueueOffset,
+  queueOffset,
+} from "./brand.ts";
+export { type CancelTimer, type Clock, systemClock } from "./clock.ts";
+export {
+  type ErrorCode,
+  type ErrorFacts,
+  type ErrorRow,
+  errorTable,
+  MqError,
+  toMqError,
+} from "./errors.ts";
+export { limits } from "./limits.ts";
+export {
+  type LogFields,
+  type Logger,
+  type LogLevel,
+  logLevels,
+  openLogger,
+  type RootLogger,
+  silentLogger,
+} from "./logger.ts";
+export { type Random, systemRandom } from "./random.ts";
