@@ -72,18 +72,18 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     ...bad,
     status: 40002,
     meaning: "The topic name is not allowed.",
-    action: "Use 1 to 127 characters of letters, digits, %, |, - and _, no system name.",
+    action: "Use 1 to 127 characters of letters, digits, %, -, _ and the vertical bar, no system name.",
   },
   ILLEGAL_CONSUMER_GROUP: {
     ...bad,
     status: 40003,
     meaning: "The consumer group name is not allowed.",
-    action: "Use 1 to 120 characters of letters, digits, %, |, - and _, no system prefix.",
+    action: "Use 1 to 120 characters of letters, digits, %, -, _ and the vertical bar, no system prefix.",
   },
   ILLEGAL_MESSAGE_TAG: {
     ...bad,
     status: 40004,
-    meaning: "The tag is blank or holds | or a control character.",
+    meaning: "The tag is blank or holds a vertical bar or a control character.",
     action: "Choose another tag.",
   },
   ILLEGAL_MESSAGE_KEY: {
