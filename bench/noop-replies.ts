@@ -1,0 +1,130 @@
+// Fixed answers of the no-op server: enough of the protocol for the SDK to start and to believe all went well.
+import { Code, messagingService } from "@cometmq/proto";
+
+const { methods } = messagingService;
+const topicName = "bench";
+const okStatus = { code: Code.OK, message: "OK" };
+
+/** What the no-op server answers, encoded once. */
+export interface NoopReplies {
+  readonly ok: Buffer;
+  queryRoute(request: Buffer): Buffer;
+  sendMessage(request: Buffer): Buffer;
+  ackMessage(request: Buffer): Buffer;
+  receiveMessage(): readonly Buffer[];
+  telemetry(command: Buffer): Buffer;
+}
+
+/** The body size the baselines use, bytes; the number of messages in a batch is read off the request's size. */
+const batchedMessageSize = 1024;
+const receivedCount = 32;
+const messageId = "01000000000000000000000000000000FF";
+const receiptHandle = "h".repeat(60);
+/** Tag and length of the entry, then its two strings with theirs: what one more message adds to an ack. */
+const ackEntrySize = 2 + (2 + messageId.length) + (2 + receiptHandle.length);
+
+/** Builds the answers of a server on `port`. */
+export function noopReplies(port: number): NoopReplies {
+  const receiveFrames = receivedMessages();
+  const bySend = new Map<number, Buffer>();
+  const byAck = new Map<number, Buffer>();
+  return {
+    ok: Buffer.from(methods.Heartbeat.response.encode({ status: okStatus })),
+    queryRoute: () => Buffer.from(methods.QueryRoute.response.encode(routeOf(port))),
+    sendMessage: (request) => {
+      const count = Math.max(1, Math.floor(request.length / batchedMessageSize));
+      return cached(bySend, count, () =>
+        methods.SendMessage.response.encode({
+          status: okStatus,
+          entries: Array.from({ length: count }, () => ({
+            status: okStatus,
+            messageId,
+            transactionId: messageId,
+            offset: 1,
+          })),
+        }),
+      );
+    },
+    ackMessage: (request) => {
+      const count = Math.max(1, Math.floor(request.length / ackEntrySize));
+      return cached(byAck, count, () =>
+        methods.AckMessage.response.encode({
+          status: okStatus,
+          entries: Array.from({ length: count }, () => ({
+            status: okStatus,
+            messageId,
+            receiptHandle,
+          })),
+        }),
+      );
+    },
+    receiveMessage: () => receiveFrames,
+    telemetry: (command) => {
+      const { settings } = methods.Telemetry.request.decode(command);
+      const answered =
+        settings === undefined || settings === null
+          ? {}
+          : { settings: { ...settings, ...backoff } };
+      return Buffer.from(methods.Telemetry.response.encode({ status: okStatus, ...answered }));
+    },
+  };
+}
+
+const backoff = {
+  backoffPolicy: {
+    maxAttempts: 3,
+    exponentialBackoff: { initial: { nanos: 10_000_000 }, max: { seconds: 1 }, multiplier: 2 },
+  },
+};
+
+function cached(store: Map<number, Buffer>, count: number, make: () => Uint8Array): Buffer {
+  let reply = store.get(count);
+  if (reply === undefined) {
+    reply = Buffer.from(make());
+    store.set(count, reply);
+  }
+  return reply;
+}
+
+function routeOf(port: number): object {
+  return {
+    status: okStatus,
+    messageQueues: [
+      {
+        topic: { name: topicName },
+        id: 0,
+        permission: 4,
+        broker: {
+          name: "noop",
+          id: 0,
+          endpoints: { scheme: 1, addresses: [{ host: "127.0.0.1", port }] },
+        },
+        acceptMessageTypes: [1],
+      },
+    ],
+  };
+}
+
+function receivedMessages(): readonly Buffer[] {
+  const encode = (value: object): Buffer =>
+    Buffer.from(methods.ReceiveMessage.response.encode(value));
+  const message = {
+    topic: { name: topicName },
+    systemProperties: {
+      messageId,
+      bodyEncoding: 1,
+      messageType: 1,
+      bornHost: "127.0.0.1",
+      bornTimestamp: { seconds: 1 },
+      receiptHandle,
+      deliveryAttempt: 1,
+      queueId: 0,
+      queueOffset: 1,
+    },
+    body: Buffer.alloc(batchedMessageSize, 120),
+  };
+  const frames = [encode({ status: okStatus })];
+  for (let i = 0; i < receivedCount; i++) frames.push(encode({ message }));
+  frames.push(encode({ deliveryTimestamp: { seconds: 1 } }));
+  return frames;
+}
