@@ -1,0 +1,287 @@
+// The configuration table of a broker. RocketMQ's key names and meanings where it has one.
+import { homedir, hostname } from "node:os";
+import { join } from "node:path";
+import { MqError } from "../errors.ts";
+import type { ConfigRole, ConfigTable } from "./configuration.ts";
+import type { Address } from "./keys.ts";
+import * as key from "./keys.ts";
+import { type ProcessConfig, processKeys, refuseHalfTls } from "./process.ts";
+
+/** Values of a broker. Names and units are those of the file; the table says what each means. */
+export interface BrokerConfig extends ProcessConfig {
+  readonly brokerClusterName: string;
+  readonly brokerName: string;
+  /** 0 = master. */
+  readonly brokerId: number;
+  readonly brokerRole: "ASYNC_MASTER";
+  /** Empty = no NameServer. */
+  readonly namesrvAddr: readonly Address[];
+  /** Empty = the host that the client dialled. */
+  readonly brokerIP1: string;
+  /** 0 = any free port. */
+  readonly grpcServerPort: number;
+  readonly haListenPort: number;
+  readonly storePathRootDir: string;
+  /** Never empty once loaded. */
+  readonly storePathCommitLog: string;
+  /** Bytes. */
+  readonly mappedFileSizeCommitLog: number;
+  readonly flushDiskType: "SYNC_FLUSH" | "ASYNC_FLUSH";
+  /** Milliseconds. */
+  readonly syncFlushTimeout: number;
+  /** Hours, may be a fraction. */
+  readonly fileReservedTime: number;
+  /** Hours of the day, local time. */
+  readonly deleteWhen: readonly number[];
+  /** Milliseconds. */
+  readonly cleanResourceInterval: number;
+  /** Percent. */
+  readonly diskMaxUsedSpaceRatio: number;
+  /** Percent. */
+  readonly diskSpaceCleanForciblyRatio: number;
+  /** Percent. */
+  readonly diskSpaceWarningLevelRatio: number;
+  /** Bytes. */
+  readonly diskFreeSpaceMin: number;
+  /** Bytes. */
+  readonly tailCacheSize: number;
+  readonly messageIndexEnable: boolean;
+  /** Bytes of a body. */
+  readonly maxMessageSize: number;
+  readonly autoCreateTopicEnable: boolean;
+  readonly autoCreateSubscriptionGroup: boolean;
+  readonly defaultTopicQueueNums: number;
+  /** Milliseconds. */
+  readonly renewMaxTimeMillis: number;
+}
+
+const name = {
+  pattern: /^[A-Za-z0-9._|%-]{1,127}$/,
+  allowed: "1 to 127 letters, digits, . _ - | %",
+};
+
+const identityKeys = {
+  brokerClusterName: key.text({
+    default: "DefaultCluster",
+    ...name,
+    meaning: "Cluster that the broker belongs to.",
+  }),
+  brokerName: key.text({
+    default:
+      hostname()
+        .replace(/[^A-Za-z0-9._-]/g, "-")
+        .slice(0, 127) || "broker-a",
+    defaultText: "the machine's host name",
+    ...name,
+    meaning: "Name of the broker; a master and its replicas share it.",
+  }),
+  brokerId: key.int({
+    default: 0,
+    min: 0,
+    max: 0,
+    meaning: "0 is the master. Replicas (ids from 1) are not part of this version.",
+  }),
+  brokerRole: key.oneOf({
+    default: "ASYNC_MASTER",
+    values: ["ASYNC_MASTER"],
+    note: "replication, SYNC_MASTER and SLAVE are not part of this version",
+    meaning: "Role of the broker.",
+  }),
+  namesrvAddr: key.addresses({
+    default: [],
+    meaning:
+      "NameServers to register with, all of them. Also read from the environment's NAMESRV_ADDR. Empty: the broker serves its own routes only.",
+  }),
+  brokerIP1: key.text({
+    default: "",
+    pattern: /^(?:[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}|)$/,
+    allowed: "a host name or an IP address, without a port",
+    meaning: "Host that routes give to clients. Empty: the host that the client dialled.",
+  }),
+  grpcServerPort: key.int({
+    default: 8081,
+    min: 0,
+    max: 65_535,
+    meaning: "Port for clients and operators. 0: any free one.",
+  }),
+  haListenPort: key.int({
+    default: 10_912,
+    min: 0,
+    max: 65_535,
+    meaning: "Port for replication; told to NameServers, not yet listened on.",
+  }),
+};
+
+const diskKeys = {
+  storePathRootDir: key.path({
+    default: join(homedir(), "cometmq"),
+    defaultText: "~/cometmq",
+    meaning:
+      "Data folder. Not RocketMQ's ~/store, whose files have the same names and another format.",
+  }),
+  storePathCommitLog: key.path({
+    default: "",
+    defaultText: "commitlog in storePathRootDir",
+    meaning: "Folder of the commit log.",
+  }),
+  mappedFileSizeCommitLog: key.size({
+    default: 2 ** 30,
+    min: 2 ** 16,
+    max: 2 ** 32,
+    meaning: "Size of one segment file of the commit log. Must hold a message of maxMessageSize.",
+  }),
+  flushDiskType: key.oneOf({
+    default: "SYNC_FLUSH",
+    values: ["SYNC_FLUSH", "ASYNC_FLUSH"],
+    meaning:
+      "SYNC_FLUSH acknowledges a message when it is safe from a power cut, ASYNC_FLUSH when it is safe from a killed process. RocketMQ's default is ASYNC_FLUSH.",
+  }),
+  syncFlushTimeout: key.duration({
+    default: 5_000,
+    unit: "ms",
+    min: 10,
+    max: 600_000,
+    meaning: "Longest wait for the disk before a send is answered MASTER_PERSISTENCE_TIMEOUT.",
+  }),
+  fileReservedTime: key.duration({
+    default: 72,
+    unit: "h",
+    min: 0,
+    max: 1_000_000,
+    change: "live",
+    meaning: "Age from which a segment file may be deleted.",
+  }),
+  deleteWhen: key.hours({
+    default: [4],
+    change: "live",
+    meaning: "Hours of the day (local time) in which files over fileReservedTime are deleted.",
+  }),
+  cleanResourceInterval: key.duration({
+    default: 10_000,
+    unit: "ms",
+    min: 50,
+    max: 3_600_000,
+    meaning: "How often age and disk space are looked at.",
+  }),
+  diskMaxUsedSpaceRatio: key.int({
+    default: 75,
+    min: 10,
+    max: 99,
+    unit: "%",
+    change: "live",
+    meaning: "Use of the disk from which files over fileReservedTime are deleted at any hour.",
+  }),
+  diskSpaceCleanForciblyRatio: key.int({
+    default: 85,
+    min: 10,
+    max: 100,
+    unit: "%",
+    change: "live",
+    meaning: "Use of the disk from which the oldest files are deleted whatever their age.",
+  }),
+  diskSpaceWarningLevelRatio: key.int({
+    default: 90,
+    min: 10,
+    max: 100,
+    unit: "%",
+    change: "live",
+    meaning: "Use of the disk from which sends are refused; receives go on.",
+  }),
+  diskFreeSpaceMin: key.size({
+    default: 64 * 2 ** 20,
+    min: 0,
+    max: 2 ** 50,
+    change: "live",
+    meaning: "Free space under which sends are refused, whatever the ratios say.",
+  }),
+  tailCacheSize: key.size({
+    default: 32 * 2 ** 20,
+    min: 2 ** 20,
+    max: 2 ** 36,
+    meaning: "Memory that holds the newest records, so that reading them touches no file.",
+  }),
+  messageIndexEnable: key.boolean({
+    default: true,
+    meaning: "Whether messages can be looked up by key and id.",
+  }),
+};
+
+const useKeys = {
+  maxMessageSize: key.size({
+    default: 4 * 2 ** 20,
+    min: 1,
+    max: 64 * 2 ** 20,
+    change: "live",
+    meaning: "Largest body of a message. Some official clients receive at most 4 MiB.",
+  }),
+  autoCreateTopicEnable: key.boolean({
+    default: false,
+    change: "live",
+    meaning: "Whether an unknown topic is created when a client asks for its route.",
+  }),
+  autoCreateSubscriptionGroup: key.boolean({
+    default: true,
+    change: "live",
+    meaning: "Whether an unknown consumer group is created when a client names it.",
+  }),
+  defaultTopicQueueNums: key.int({
+    default: 8,
+    min: 1,
+    max: 1_024,
+    change: "live",
+    meaning: "Queues of an automatically created topic.",
+  }),
+  renewMaxTimeMillis: key.duration({
+    default: 10_800_000,
+    unit: "ms",
+    min: 60_000,
+    max: 86_400_000,
+    change: "live",
+    meaning: "How long the server renews the invisible time of one delivery.",
+  }),
+};
+
+/** Rows of a broker, in the order of help and docs. */
+export const brokerKeys: ConfigTable<BrokerConfig> = {
+  ...identityKeys,
+  ...processKeys,
+  ...diskKeys,
+  ...useKeys,
+};
+
+/** Bytes that a stored message needs beside its largest body: properties, topic, header. */
+const recordOverheadBytes = 2 ** 15;
+
+/** Fills storePathCommitLog; refuses keys that contradict each other with BAD_CONFIG. */
+export function finishBroker<C extends BrokerConfig>(values: C): C {
+  const ratios = [
+    "diskMaxUsedSpaceRatio",
+    "diskSpaceCleanForciblyRatio",
+    "diskSpaceWarningLevelRatio",
+  ] as const;
+  for (const [index, low] of ratios.entries()) {
+    const high = ratios[index + 1];
+    if (high === undefined || values[low] <= values[high]) continue;
+    throw new MqError(
+      "BAD_CONFIG",
+      `${low} (${values[low]} %) must not be over ${high} (${values[high]} %)`,
+    );
+  }
+  if (values.mappedFileSizeCommitLog < values.maxMessageSize + recordOverheadBytes) {
+    throw new MqError(
+      "BAD_CONFIG",
+      `mappedFileSizeCommitLog (${values.mappedFileSizeCommitLog} bytes) must be at least maxMessageSize (${values.maxMessageSize} bytes) + ${recordOverheadBytes}`,
+    );
+  }
+  refuseHalfTls(values);
+  if (values.storePathCommitLog !== "") return values;
+  return { ...values, storePathCommitLog: join(values.storePathRootDir, "commitlog") };
+}
+
+/** The role of bin/mqbroker. */
+export const brokerRole: ConfigRole<BrokerConfig> = {
+  name: "broker",
+  keys: brokerKeys,
+  environmentNames: { NAMESRV_ADDR: "namesrvAddr" },
+  finish: finishBroker,
+};
