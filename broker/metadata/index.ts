@@ -1,0 +1,46 @@
+export {
+  type AttributeRule,
+  type ConsumeFrom,
+  checkAttributes,
+  consumeFromKey,
+  groupAttributes,
+  type MessageType,
+  messageTypeKey,
+  messageTypes,
+  parseConsumeFrom,
+  parseMessageType,
+  topicAttributes,
+} from "./attributes.ts";
+export {
+  defaultRetryMaxTimes,
+  defaultRetryPolicy,
+  type GroupConfig,
+  type GroupDraft,
+  makeGroup,
+  type RetryPolicy,
+} from "./group-config.ts";
+export { memoryMetadata } from "./memory-metadata.ts";
+export {
+  Metadata,
+  type MetadataEvent,
+  type MetadataListener,
+  type MetadataOptions,
+} from "./metadata.ts";
+export type { MetadataChange } from "./metadata-codec.ts";
+export {
+  checkGroupName,
+  checkTopicName,
+  deadLetterTopic,
+  isDerivedTopic,
+  isSystemTopic,
+  retryTopic,
+} from "./names.ts";
+export type { PendingEntry, ProgressChange, QueueProgress } from "./progress-change.ts";
+export { decodeProgress, encodeProgress } from "./progress-codec.ts";
+export {
+  defaultQueueCount,
+  makeTopic,
+  permission,
+  type TopicConfig,
+  type TopicDraft,
+} from "./topic-config.ts";

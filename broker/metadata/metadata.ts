@@ -1,0 +1,231 @@
+// Topics and consumer groups, read synchronously from memory. A change is a record in the log first;
+// the tables follow the log, so every replica has the same ones.
+import { type Clock, limits, MqError } from "../../base/index.ts";
+import { type GroupConfig, type GroupDraft, makeGroup } from "./group-config.ts";
+import type { MetadataChange } from "./metadata-codec.ts";
+import { deadLetterTopic } from "./names.ts";
+import { makeTopic, permission, type TopicConfig, type TopicDraft } from "./topic-config.ts";
+
+/** Tells that a topic or group was made, changed (`config`) or deleted (undefined). The tables have the change already. */
+export type MetadataEvent =
+  | { readonly kind: "topic"; readonly name: string; readonly config: TopicConfig | undefined }
+  | { readonly kind: "group"; readonly name: string; readonly config: GroupConfig | undefined };
+
+/** Hears of changes in log order. Must not throw. */
+export type MetadataListener = (event: MetadataEvent) => void;
+
+/** What the tables stand on. */
+export interface MetadataOptions {
+  readonly clock: Clock;
+  /** Writes the change to the log; resolves when it is durable and `apply` has been called with it. */
+  readonly append: (change: MetadataChange) => Promise<void>;
+}
+
+/** The tables of one broker. */
+export class Metadata {
+  readonly #clock: Clock;
+  readonly #append: (change: MetadataChange) => Promise<void>;
+  readonly #topics = new Map<string, TopicConfig>();
+  readonly #groups = new Map<string, GroupConfig>();
+  readonly #listeners = new Set<MetadataListener>();
+  readonly #creating = new Map<string, Promise<unknown>>();
+  #macKey: Buffer | undefined;
+  #version = 0;
+
+  constructor(options: MetadataOptions) {
+    this.#clock = options.clock;
+    this.#append = options.append;
+  }
+
+  /** The topic, or undefined when there is none. */
+  topic(name: string): TopicConfig | undefined {
+    return this.#topics.get(name);
+  }
+
+  /** The consumer group, or undefined when there is none. */
+  group(name: string): GroupConfig | undefined {
+    return this.#groups.get(name);
+  }
+
+  /** All topics, oldest first. Do not change topics while reading on. */
+  topics(): Iterable<TopicConfig> {
+    return this.#topics.values();
+  }
+
+  /** All groups, oldest first. Do not change groups while reading on. */
+  groups(): Iterable<GroupConfig> {
+    return this.#groups.values();
+  }
+
+  get topicCount(): number {
+    return this.#topics.size;
+  }
+
+  get groupCount(): number {
+    return this.#groups.size;
+  }
+
+  /** Grows with every change of topics or groups, also over restarts; 0 when there never was one. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The key of receipt handles, 32 bytes, not to be changed. MqError INTERNAL_SERVER_ERROR before it was made. */
+  get macKey(): Buffer {
+    if (this.#macKey === undefined) {
+      throw new MqError("INTERNAL_SERVER_ERROR", "the receipt-handle key has not been made yet");
+    }
+    return this.#macKey;
+  }
+
+  get hasMacKey(): boolean {
+    return this.#macKey !== undefined;
+  }
+
+  /** Calls `listener` after each change of a topic or group from now on. Returns what ends it. */
+  onChange(listener: MetadataListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Makes or replaces a topic and resolves with what it became, once it is durable and in force.
+   * A field left out gets its default, not the old value. Throws ILLEGAL_TOPIC, BAD_REQUEST, FORBIDDEN (too many), and what the store throws.
+   */
+  async updateTopic(draft: TopicDraft): Promise<TopicConfig> {
+    const old = this.#topics.get(draft.name);
+    const config = makeTopic(draft, old?.createdAtMs ?? this.#clock.now());
+    checkRoom({
+      exists: old !== undefined,
+      count: this.#topics.size,
+      countMax: limits.topicCountMax,
+      what: "topics",
+    });
+    await this.#append({ kind: "putTopic", config });
+    return config;
+  }
+
+  /** Deletes a topic; resolves when that is durable and in force. Throws TOPIC_NOT_FOUND. */
+  async deleteTopic(name: string): Promise<void> {
+    if (!this.#topics.has(name)) {
+      throw new MqError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(name)} does not exist`);
+    }
+    await this.#append({ kind: "deleteTopic", name });
+  }
+
+  /**
+   * Makes or replaces a consumer group and resolves with what it became, once it is durable and in force.
+   * A field left out gets its default, not the old value. Throws ILLEGAL_CONSUMER_GROUP, BAD_REQUEST, FORBIDDEN (too many), and what the store throws.
+   */
+  async updateGroup(draft: GroupDraft): Promise<GroupConfig> {
+    const config = makeGroup(draft);
+    checkRoom({
+      exists: this.#groups.has(draft.name),
+      count: this.#groups.size,
+      countMax: limits.groupCountMax,
+      what: "consumer groups",
+    });
+    await this.#append({ kind: "putGroup", config });
+    return config;
+  }
+
+  /** Deletes a group with all its progress; resolves when that is durable and in force. Throws CONSUMER_GROUP_NOT_FOUND. */
+  async deleteGroup(name: string): Promise<void> {
+    if (!this.#groups.has(name)) {
+      throw new MqError(
+        "CONSUMER_GROUP_NOT_FOUND",
+        `consumer group ${JSON.stringify(name)} does not exist`,
+      );
+    }
+    await this.#append({ kind: "deleteGroup", name });
+  }
+
+  /** The topic as it is, or made from the draft when there is none. Callers at the same time share one making. */
+  async ensureTopic(draft: TopicDraft): Promise<TopicConfig> {
+    const existing = this.#topics.get(draft.name);
+    if (existing !== undefined) return existing;
+    await this.#once(`topic ${draft.name}`, () => this.updateTopic(draft));
+    return this.#topics.get(draft.name) ?? makeTopic(draft, this.#clock.now());
+  }
+
+  /** The group as it is, or made from the draft when there is none. Callers at the same time share one making. */
+  async ensureGroup(draft: GroupDraft): Promise<GroupConfig> {
+    const existing = this.#groups.get(draft.name);
+    if (existing !== undefined) return existing;
+    await this.#once(`group ${draft.name}`, () => this.updateGroup(draft));
+    return this.#groups.get(draft.name) ?? makeGroup(draft);
+  }
+
+  /** The dead-letter topic of `group`: one queue, readable and writable, made when there is none. */
+  ensureDeadLetterTopic(group: string): Promise<TopicConfig> {
+    return this.ensureTopic({
+      name: deadLetterTopic(group),
+      readQueueNums: 1,
+      writeQueueNums: 1,
+      perm: permission.readWrite,
+    });
+  }
+
+  /**
+   * Takes a change that is confirmed in the log at `recordPosition`. Only for who follows the log, in log order.
+   * Applying one twice leaves the tables as they were.
+   */
+  apply(change: MetadataChange, recordPosition: number): void {
+    switch (change.kind) {
+      case "putTopic":
+        this.#topics.set(change.config.name, change.config);
+        return this.#changed(
+          { kind: "topic", name: change.config.name, config: change.config },
+          recordPosition,
+        );
+      case "deleteTopic":
+        this.#topics.delete(change.name);
+        return this.#changed(
+          { kind: "topic", name: change.name, config: undefined },
+          recordPosition,
+        );
+      case "putGroup":
+        this.#groups.set(change.config.name, change.config);
+        return this.#changed(
+          { kind: "group", name: change.config.name, config: change.config },
+          recordPosition,
+        );
+      case "deleteGroup":
+        this.#groups.delete(change.name);
+        return this.#changed(
+          { kind: "group", name: change.name, config: undefined },
+          recordPosition,
+        );
+      case "macKey":
+        this.#macKey = Buffer.from(change.key);
+    }
+  }
+
+  #changed(event: MetadataEvent, recordPosition: number): void {
+    // 0 means "never changed", so that a record at position 0 has to count as 1.
+    this.#version = Math.max(this.#version, recordPosition + 1);
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  async #once(what: string, make: () => Promise<unknown>): Promise<void> {
+    let making = this.#creating.get(what);
+    if (making === undefined) {
+      making = make().finally(() => this.#creating.delete(what));
+      this.#creating.set(what, making);
+    }
+    await making;
+  }
+}
+
+function checkRoom(table: {
+  readonly exists: boolean;
+  readonly count: number;
+  readonly countMax: number;
+  readonly what: string;
+}): void {
+  if (table.exists || table.count < table.countMax) return;
+  throw new MqError(
+    "FORBIDDEN",
+    `this broker has ${table.count} ${table.what}: no more than ${table.countMax} are allowed`,
+  );
+}

@@ -1,0 +1,100 @@
+// The body of a progress record: docs/format/progress-record.md. One record holds the changes of many queues.
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import type { PendingEntry, ProgressChange } from "./progress-change.ts";
+
+const formatVersion = 1;
+
+/** The body of one record with all `changes`, owned by the caller. The caller keeps it under the store's record size. */
+export function encodeProgress(changes: readonly ProgressChange[]): Uint8Array {
+  const writer = new ByteWriter(changes.length * 64);
+  const names = new Map<string, number>();
+  writer.byte(formatVersion);
+  writer.unsigned(changes.length);
+  for (const change of changes) writeChange(writer, names, change);
+  return writer.take();
+}
+
+/** Reads the body of a progress record; keeps nothing of `body`. Throws CORRUPT for anything not written by this or an older version. */
+export function decodeProgress(body: Uint8Array): ProgressChange[] {
+  const reader = new ByteReader(body, "progress record");
+  const version = reader.byte();
+  if (version !== formatVersion) {
+    throw reader.broken(`is of version ${version}: this broker reads version ${formatVersion}`);
+  }
+  const names: string[] = [];
+  const changes: ProgressChange[] = [];
+  for (let left = reader.count(); left > 0; left--) changes.push(readChange(reader, names));
+  reader.end();
+  return changes;
+}
+
+function writeChange(writer: ByteWriter, names: Map<string, number>, change: ProgressChange): void {
+  writeName(writer, names, change.group);
+  writeName(writer, names, change.topic);
+  writer.unsigned(change.queueId);
+  writer.unsigned(change.cursor);
+  writer.unsigned(change.upserts.length);
+  let offset = change.cursor;
+  let visibleAtMs = 0;
+  for (const entry of change.upserts) {
+    writer.signed(entry.offset - offset);
+    writer.unsigned(entry.attempt);
+    writer.signed(entry.visibleAtMs - visibleAtMs);
+    writer.unsigned(entry.deliveryNumber);
+    writer.unsigned(entry.flags);
+    ({ offset, visibleAtMs } = entry);
+  }
+  writer.unsigned(change.removals.length);
+  offset = change.cursor;
+  for (const removal of change.removals) {
+    writer.signed(removal - offset);
+    offset = removal;
+  }
+}
+
+function readChange(reader: ByteReader, names: string[]): ProgressChange {
+  const group = readName(reader, names);
+  const topic = readName(reader, names);
+  const queueId = reader.unsigned();
+  const cursor = reader.unsigned();
+  const upserts: PendingEntry[] = [];
+  let offset = cursor;
+  let visibleAtMs = 0;
+  for (let left = reader.count(); left > 0; left--) {
+    offset += reader.signed();
+    const attempt = reader.unsigned();
+    visibleAtMs += reader.signed();
+    if (offset < 0 || visibleAtMs < 0) throw reader.broken("holds an offset or time below 0");
+    const deliveryNumber = reader.unsigned();
+    upserts.push({ offset, attempt, visibleAtMs, deliveryNumber, flags: reader.unsigned() });
+  }
+  const removals: number[] = [];
+  offset = cursor;
+  for (let left = reader.count(); left > 0; left--) {
+    offset += reader.signed();
+    if (offset < 0) throw reader.broken("removes an offset below 0");
+    removals.push(offset);
+  }
+  return { group, topic, queueId, cursor, upserts, removals };
+}
+
+/** A name is written once a record; after that its number, from 1, stands for it. 0 says that a new one follows. */
+function writeName(writer: ByteWriter, names: Map<string, number>, name: string): void {
+  const number = names.get(name);
+  writer.unsigned(number ?? 0);
+  if (number !== undefined) return;
+  names.set(name, names.size + 1);
+  writer.text(name);
+}
+
+function readName(reader: ByteReader, names: string[]): string {
+  const number = reader.unsigned();
+  if (number === 0) {
+    const name = reader.text();
+    names.push(name);
+    return name;
+  }
+  const name = names[number - 1];
+  if (name === undefined) throw reader.broken(`refers to name ${number} of ${names.length}`);
+  return name;
+}
