@@ -2,7 +2,7 @@
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { MqError } from "../errors.ts";
-import type { ConfigRole, ConfigTable } from "./configuration.ts";
+import type { ConfigRole, ConfigTable, Configuration } from "./configuration.ts";
 import type { Address } from "./keys.ts";
 import * as key from "./keys.ts";
 import { type ProcessConfig, processKeys, refuseHalfTls } from "./process.ts";
@@ -285,3 +285,9 @@ export const brokerRole: ConfigRole<BrokerConfig> = {
   environmentNames: { NAMESRV_ADDR: "namesrvAddr" },
   finish: finishBroker,
 };
+
+/** What a broker needs of its configuration; that of a standalone process fits too. */
+export type BrokerConfiguration = Pick<
+  Configuration<BrokerConfig>,
+  "values" | "entries" | "updateLive" | "onChange"
+>;

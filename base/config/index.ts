@@ -1,4 +1,4 @@
-export { type BrokerConfig, brokerRole } from "./broker.ts";
+export { type BrokerConfig, type BrokerConfiguration, brokerRole } from "./broker.ts";
 export {
   type ConfigEntry,
   type ConfigInput,
