@@ -11,6 +11,26 @@ export {
 } from "./brand.ts";
 export { type CancelTimer, type Clock, systemClock } from "./clock.ts";
 export {
+  type Address,
+  type BrokerConfig,
+  type BrokerConfiguration,
+  brokerRole,
+  type ConfigEntry,
+  type ConfigInput,
+  type ConfigRole,
+  type ConfigSource,
+  Configuration,
+  formatAddress,
+  listenHost,
+  type NamesrvConfig,
+  namesrvRole,
+  type ProcessConfig,
+  parseAddress,
+  type StandaloneConfig,
+  standaloneRole,
+  type TlsMode,
+} from "./config/index.ts";
+export {
   type ErrorCode,
   type ErrorFacts,
   type ErrorRow,
