@@ -38,7 +38,7 @@ export {
   MqError,
   toMqError,
 } from "./errors.ts";
-export { limits } from "./limits.ts";
+export { callDeadlineMaxMs, limits, type TransportLimits, transportLimits } from "./limits.ts";
 export {
   type LogFields,
   type Logger,

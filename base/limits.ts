@@ -57,3 +57,88 @@ export const limits = {
   /** Longest wait before a retry, milliseconds. More: BAD_REQUEST. */
   retryDelayMaxMs: 86_400_000,
 } as const;
+
+/** Bounds of one gRPC server. A server may be opened with other values; tests do so. */
+export interface TransportLimits {
+  /** Header list of a call as HTTP/2 counts it, bytes. More: the call ends with RESOURCE_EXHAUSTED. */
+  readonly headerListSizeMax: number;
+  /** Header block as sent, with its CONTINUATION frames, bytes. More: the connection is cut. */
+  readonly headerBlockSizeMax: number;
+  /** CONTINUATION frames of one header block. More: the connection is cut. */
+  readonly continuationCountMax: number;
+  /** Open calls of a connection. More: REFUSED_STREAM. */
+  readonly concurrentStreamsMax: number;
+  /** Request message, bytes, compressed and inflated. More: RESOURCE_EXHAUSTED. Methods may choose less or more. */
+  readonly requestSizeMax: number;
+  /** Request messages of a connection that have not come completely, bytes. More: RESOURCE_EXHAUSTED. */
+  readonly requestBufferSizeMax: number;
+  /** Flow-control window we grant a stream, bytes. */
+  readonly streamWindowSize: number;
+  /** Flow-control window we grant a connection, bytes. */
+  readonly connectionWindowSize: number;
+  /** Unread messages of a bidirectional call before its window is no longer refilled, bytes. */
+  readonly inboxSizeMax: number;
+  /** Bytes given to a socket and not taken yet, after which answers wait in their streams. */
+  readonly writeBufferSizeMax: number;
+  /** Bytes given to a socket and not taken yet, frames of control included. More: the connection is cut. */
+  readonly controlBufferSizeMax: number;
+  /** Answers of a connection that wait for the client, bytes. More: new calls get REFUSED_STREAM. */
+  readonly responseBufferSizeMax: number;
+  /** Waiting bytes of a stream above which `write` says false. */
+  readonly streamBufferSizeMax: number;
+  /** A socket that takes no byte for so long is cut, milliseconds. */
+  readonly writeStallMs: number;
+  /** A stream whose answer waits for window for so long is reset, milliseconds. */
+  readonly windowStallMs: number;
+  /** Length of the window in which the frames below are counted, milliseconds. */
+  readonly floodWindowMs: number;
+  /** RST_STREAM frames of a client in the window. More: the connection is cut. */
+  readonly resetCountMax: number;
+  /** SETTINGS frames in the window. More: the connection is cut. */
+  readonly settingsCountMax: number;
+  /** PING frames in the window, beyond one for each frame of ours. More: the connection is cut. */
+  readonly pingCountMax: number;
+  /** DATA frames without payload or end in the window. More: the connection is cut. */
+  readonly emptyDataCountMax: number;
+  /** WINDOW_UPDATE frames in the window, beyond two for each frame of ours. More: the connection is cut. */
+  readonly windowUpdateCountMax: number;
+  /** PRIORITY, unknown and late frames in the window. More: the connection is cut. */
+  readonly ignoredFrameCountMax: number;
+  /** A connection without calls and pings for so long gets GOAWAY, milliseconds; 0: never. */
+  readonly idleMs: number;
+  /** A connection that has not begun HTTP/2 by then is cut, milliseconds, TLS included. */
+  readonly handshakeMs: number;
+  /** Connections of a server. More are closed at once. */
+  readonly connectionsMax: number;
+}
+
+export const transportLimits: TransportLimits = {
+  headerListSizeMax: 32_768,
+  headerBlockSizeMax: 65_536,
+  continuationCountMax: 16,
+  concurrentStreamsMax: 8_192,
+  requestSizeMax: 130 * 1_048_576,
+  requestBufferSizeMax: 256 * 1_048_576,
+  streamWindowSize: 1_048_576,
+  connectionWindowSize: 8 * 1_048_576,
+  inboxSizeMax: 65_536,
+  writeBufferSizeMax: 1_048_576,
+  controlBufferSizeMax: 4 * 1_048_576,
+  responseBufferSizeMax: 64 * 1_048_576,
+  streamBufferSizeMax: 262_144,
+  writeStallMs: 60_000,
+  windowStallMs: 60_000,
+  floodWindowMs: 10_000,
+  resetCountMax: 10_000,
+  settingsCountMax: 100,
+  pingCountMax: 1_000,
+  emptyDataCountMax: 1_000,
+  windowUpdateCountMax: 10_000,
+  ignoredFrameCountMax: 10_000,
+  idleMs: 600_000,
+  handshakeMs: 10_000,
+  connectionsMax: 50_000,
+};
+
+/** Longest deadline of a call that is kept, milliseconds (24.8 days); clients send up to 60 years. */
+export const callDeadlineMaxMs: number = 2 ** 31 - 1;
