@@ -1,0 +1,27 @@
+// The door of the wire contract: messages by package, services with their codecs, and codecs over
+// bytes for the calls that must be fast. RocketMQ's Admin service has its own door, ./admin.ts.
+import * as cometmq from "./cometmq.ts";
+import * as google from "./google.ts";
+import * as rocketmq from "./rocketmq.ts";
+
+export { brokerAdminService } from "./generated/broker-admin-service.ts";
+export { Code } from "./generated/messaging.ts";
+export { messagingService } from "./generated/messaging-service.ts";
+export { nameServerService } from "./generated/name-server-service.ts";
+export {
+  type Codec,
+  codecOf,
+  type EnumType,
+  type MessageType,
+  type Method,
+  type MethodKind,
+  ProtoError,
+} from "./message-type.ts";
+export {
+  durationOfMs,
+  msOfDuration,
+  msOfTimestamp,
+  type SecondsAndNanos,
+  timestampOfMs,
+} from "./time.ts";
+export { cometmq, google, rocketmq };
