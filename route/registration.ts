@@ -1,0 +1,52 @@
+// What a broker tells a NameServer about itself: who it is, where it is, which topics it holds.
+
+/** One topic of a broker as routes know it. */
+export interface RegisteredTopic {
+  readonly name: string;
+  readonly readQueueNums: number;
+  readonly writeQueueNums: number;
+  /** Bits: 4 read, 2 write. */
+  readonly perm: number;
+  /** `NORMAL`, `FIFO`, `DELAY`, `TRANSACTION`, `LITE`, `PRIORITY` or `MIXED`. */
+  readonly messageType: string;
+  readonly order: boolean;
+}
+
+/** How new a broker's table is: the epoch decides, then the counter. */
+export interface DataVersion {
+  readonly epoch: number;
+  readonly counter: number;
+}
+
+/** The whole table of one broker. */
+export interface Registration {
+  readonly clusterName: string;
+  readonly brokerName: string;
+  /** 0 = master. */
+  readonly brokerId: number;
+  /** `brokerIP1`; empty = the address that the NameServer sees. */
+  readonly host: string;
+  /** The port that clients dial. */
+  readonly port: number;
+  /** The replication port. */
+  readonly haPort: number;
+  readonly version: DataVersion;
+  readonly topics: readonly RegisteredTopic[];
+}
+
+/** Negative when `a` is older than `b`, 0 when they are the same, positive when newer. */
+export function compareVersions(a: DataVersion, b: DataVersion): number {
+  return a.epoch - b.epoch || a.counter - b.counter;
+}
+
+/** Whether two rows say the same. */
+export function sameTopic(a: RegisteredTopic, b: RegisteredTopic): boolean {
+  return (
+    a.name === b.name &&
+    a.readQueueNums === b.readQueueNums &&
+    a.writeQueueNums === b.writeQueueNums &&
+    a.perm === b.perm &&
+    a.messageType === b.messageType &&
+    a.order === b.order
+  );
+}
