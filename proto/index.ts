@@ -4,19 +4,19 @@ import * as cometmq from "./cometmq.ts";
 import * as google from "./google.ts";
 import * as rocketmq from "./rocketmq.ts";
 
+export {
+  type Codec,
+  codecOf,
+  type EnumObject,
+  type MessageClass,
+  type Method,
+  type MethodKind,
+  ProtoError,
+} from "./codec.ts";
 export { brokerAdminService } from "./generated/broker-admin-service.ts";
 export { Code } from "./generated/messaging.ts";
 export { messagingService } from "./generated/messaging-service.ts";
 export { nameServerService } from "./generated/name-server-service.ts";
-export {
-  type Codec,
-  codecOf,
-  type EnumType,
-  type MessageType,
-  type Method,
-  type MethodKind,
-  ProtoError,
-} from "./message-type.ts";
 export {
   durationOfMs,
   msOfDuration,

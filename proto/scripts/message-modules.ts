@@ -16,7 +16,7 @@ import {
 import { typesOf } from "./message-types.ts";
 
 const preamble = `import protobuf from "protobufjs/minimal.js";
-import type { EnumType, MessageType } from "../message-type.ts";
+import type { EnumObject, MessageClass } from "../codec.ts";
 `;
 
 const aliases = `
@@ -110,9 +110,12 @@ function staticCode(): string {
     process.execPath,
     [
       pbjs,
-      ...["-t", "static-module", "-w", "es6", "--force-number", "--null-semantics"],
+      "--target=static-module",
+      "--wrap=es6",
+      "--force-number",
+      "--null-semantics",
       ...left.map((part) => `--no-${part}`),
-      ...["-p", packageFolder.slice(0, -1)],
+      `--path=${packageFolder.slice(0, -1)}`,
       ...protoFiles.map((file) => `${packageFolder}${file}`),
     ],
     { cwd: packageFolder, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 },

@@ -23,7 +23,7 @@ function enumTypes(object: protobuf.Enum): MessageTypes {
   const known = entries.map(([name, value]) => `${name} = ${value}`);
   return {
     declarations: `${comment(object.comment ?? known.join(", "), "")}export type ${object.name} = number;\n`,
-    valueType: `EnumType<{ ${entries.map(([name, value]) => `readonly ${name}: ${value}`).join("; ")} }>`,
+    valueType: `EnumObject<{ ${entries.map(([name, value]) => `readonly ${name}: ${value}`).join("; ")} }>`,
   };
 }
 
@@ -39,7 +39,7 @@ function messageTypes(type: protobuf.Type, refer: Refer): MessageTypes {
   );
   return {
     declarations: `${decodedType(type, refer)}${initType(type, refer)}${space}`,
-    valueType: `MessageType<${refer(type, false)}, ${refer(type, true)}>${extra.join("")}`,
+    valueType: `MessageClass<${refer(type, false)}, ${refer(type, true)}>${extra.join("")}`,
   };
 }
 

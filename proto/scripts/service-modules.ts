@@ -48,7 +48,7 @@ function serviceText(service: protobuf.Service, constant: string): string {
       response: codecOf(${localName(response)}, "${localName(response)}"),
     },\n`);
   }
-  return `${generatedHeader}import { codecOf, type Method } from "../message-type.ts";
+  return `${generatedHeader}import { codecOf, type Method } from "../codec.ts";
 ${importLines([...messages.values()])}
 /** The calls of ${fullName}. */
 export const ${constant}: {

@@ -2,7 +2,7 @@
 // enums, and of services. Types only, and the two small functions that make codecs from them.
 
 /** A message as generated: `T` is what decoding gives, `I` what encoding takes. */
-export interface MessageType<T, I> {
+export interface MessageClass<T, I> {
   /** Makes a message object from the given fields; the others have their defaults. */
   new (properties?: I): T;
   /** Starts a writer or goes on with one. Prefer a `Codec`. */
@@ -12,7 +12,7 @@ export interface MessageType<T, I> {
 }
 
 /** An enum as generated: numbers by name, and names by number for those that are known. */
-export type EnumType<T> = T & { readonly [value: number]: string };
+export type EnumObject<T> = T & { readonly [value: number]: string };
 
 /** Turns values into bytes and back. `T` is what decoding gives, `I` what encoding takes. */
 export interface Codec<T, I = T> {
@@ -40,7 +40,7 @@ export class ProtoError extends Error {
 }
 
 /** Makes the codec of a generated message type. */
-export function codecOf<T, I>(type: MessageType<T, I>, typeName: string): Codec<T, I> {
+export function codecOf<T, I>(type: MessageClass<T, I>, typeName: string): Codec<T, I> {
   return {
     encode: (value) => type.encode(value).finish(),
     decode: (bytes) => {
