@@ -28,6 +28,10 @@ export const limits = {
   orphanedRecoveryMaxMs: 3_600_000,
   /** A failed ReceiveMessage is answered this late at most, milliseconds, so that clients do not spin. */
   receiveErrorDelayMs: 1_000,
+  /** Parsed filter expressions kept for the next receive; when full the cache starts anew. */
+  filterCacheCountMax: 1_024,
+  /** One SendMessage, bytes: a body over maxMessageSize still gets its clear status. More: RESOURCE_EXHAUSTED. */
+  sendRequestSizeMax: 72 * 1024 * 1024,
   /** Clients known at once. More: TOO_MANY_REQUESTS. */
   clientCountMax: 100_000,
   /** Topics one client publishes or subscribes to. More: BAD_REQUEST. */
@@ -56,6 +60,55 @@ export const limits = {
   retryPolicyStepsMax: 64,
   /** Longest wait before a retry, milliseconds. More: BAD_REQUEST. */
   retryDelayMaxMs: 86_400_000,
+  // Store.
+  /** One record of the commit log, bytes. A larger draft: MESSAGE_BODY_TOO_LARGE; larger stored: CORRUPT. */
+  recordSizeMax: 67_108_864,
+  /** Bytes appended but not yet written. More: TOO_MANY_REQUESTS until the disk has caught up. */
+  appendBacklogSizeMax: 134_217_728,
+  /** Open segment files of the commit log; the least recently used is closed. */
+  segmentFilesOpenMax: 64,
+  /** Open consume-queue files; the least recently used is closed. */
+  queueFilesOpenMax: 128,
+  /** Bytes read from the log in one step by a scan or a cold read; larger records are read alone. */
+  logReadSize: 1_048_576,
+  /** Cold reads at the disk at once; others wait, so that the tail finds a free thread. */
+  coldReadsAtOnceMax: 2,
+  /** Consume-queue entries read from a file in one step and kept for the next reads. */
+  queueReadCount: 256,
+  // Delivery.
+  /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
+  pendingPerQueueMax: 20_000,
+  /** Consume-queue entries one receive looks at in one go; then other work has its turn. */
+  receiveScanCountMax: 4_096,
+  /** Polls held at once. More: TOO_MANY_REQUESTS. */
+  heldPollsMax: 100_000,
+  /** How long a receive that may not be held still waits for a read from files, milliseconds. */
+  coldReceiveWaitMs: 1_000,
+  /** Filter expression, characters. Longer: ILLEGAL_FILTER_EXPRESSION. */
+  filterExpressionLengthMax: 16_384,
+  /** Auto-renew ends so long after the delivery, milliseconds; then the message is visible again. */
+  renewMaxMs: 10_800_000,
+  /** What was renewed before a restart stays invisible at least so long after it, milliseconds. */
+  renewGraceMs: 60_000,
+  /** Changes of progress are gathered so long before they are written, milliseconds. */
+  progressWindowMs: 40,
+  /** Progress that could not be written is tried again after so long, milliseconds. */
+  progressRetryDelayMs: 1_000,
+  /** Upserts and removals in one progress record, bytes roughly; more go to further records of the same group. */
+  progressRecordSizeMax: 262_144,
+  /** Messages on their way to dead-letter topics at once; others wait and try again. */
+  deadLettersUnderWayMax: 64,
+  /** A message that could not be moved to its dead-letter topic tries again after so long, milliseconds. */
+  deadLetterRetryDelayMs: 1_000,
+  /** One read of a backlog: messages and bytes. */
+  readAheadCountMax: 512,
+  readAheadSizeBytes: 524_288,
+  /** Backlog read ahead for all lanes together, bytes; further reads wait. */
+  readAheadTotalBytesMax: 32 * 1_048_576,
+  /** What was read ahead and not taken for so long may be dropped, milliseconds. */
+  readAheadIdleMs: 2_000,
+  /** A failed read from files is tried again after so long, milliseconds. */
+  readRetryDelayMs: 1_000,
 } as const;
 
 /** Bounds of one gRPC server. A server may be opened with other values; tests do so. */
