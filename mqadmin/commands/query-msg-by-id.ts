@@ -1,0 +1,53 @@
+// queryMsgById and queryMsgByUniqueKey: a message by the id its client gave it. In RocketMQ 5 the two are one.
+import type { Command } from "../command.ts";
+import { topicFlag } from "../command.ts";
+import type { Flags } from "../flags.ts";
+import { messagesAnswer, nothingFound, type ShownMessage, shownMessage } from "../messages.ts";
+import type { Session } from "../session.ts";
+
+const idFlags = {
+  ...topicFlag,
+  msgId: { short: "i", type: "string", value: "ID", about: "message id", required: true },
+  clusterName: { short: "c", type: "string", value: "NAME", about: "only brokers of this cluster" },
+} as const;
+
+export const queryMsgById: Command = {
+  name: "queryMsgById",
+  summary: "show a message by its id",
+  flags: idFlags,
+  run: search,
+};
+
+export const queryMsgByUniqueKey: Command = {
+  name: "queryMsgByUniqueKey",
+  summary: "show a message by its id (the same as queryMsgById)",
+  flags: {
+    ...idFlags,
+    showAll: {
+      short: "a",
+      type: "boolean",
+      about: "accepted for compatibility; all are always shown",
+    },
+  },
+  run: search,
+};
+
+async function search(flags: Flags, session: Session): Promise<ReturnType<typeof messagesAnswer>> {
+  const topic = flags.required("topic");
+  const messageId = flags.required("msgId");
+  const cluster = flags.text("clusterName");
+  const found: ShownMessage[] = [];
+  let indexBehind = false;
+  for (const owner of await session.owners(topic)) {
+    if (cluster !== undefined && owner.cluster !== cluster) continue;
+    const answer = await session.call(
+      owner.address,
+      session.admin.QueryMessageById,
+      { topic, messageId },
+      nothingFound,
+    );
+    indexBehind ||= answer.indexBehind ?? false;
+    found.push(...(answer.messages ?? []).map((message) => shownMessage(message)));
+  }
+  return messagesAnswer(found, { what: `with id ${messageId} in topic ${topic}`, indexBehind });
+}

@@ -1,0 +1,59 @@
+// queryMsgByKey: messages that carry a key.
+import { type Command, topicFlag } from "../command.ts";
+import { messagesAnswer, nothingFound, type ShownMessage, shownMessage } from "../messages.ts";
+
+const foundMax = 64;
+
+export const queryMsgByKey: Command = {
+  name: "queryMsgByKey",
+  summary: "show the messages of a topic that carry a key, newest first",
+  flags: {
+    ...topicFlag,
+    msgKey: { short: "k", type: "string", value: "KEY", about: "message key", required: true },
+    beginTimestamp: {
+      short: "b",
+      type: "string",
+      value: "TIME",
+      about: "stored at or after (ms or ISO 8601)",
+    },
+    endTimestamp: { short: "e", type: "string", value: "TIME", about: "stored at or before" },
+    maxNum: { short: "m", type: "string", value: "N", about: `at most so many, up to ${foundMax}` },
+    clusterName: {
+      short: "c",
+      type: "string",
+      value: "NAME",
+      about: "only brokers of this cluster",
+    },
+  },
+  async run(flags, session) {
+    const topic = flags.required("topic");
+    const key = flags.required("msgKey");
+    const cluster = flags.text("clusterName");
+    const maxMessages = flags.int("maxNum", { min: 1, max: foundMax }) ?? foundMax;
+    const request = {
+      topic,
+      key,
+      beginMs: flags.time("beginTimestamp") ?? 0,
+      endMs: flags.time("endTimestamp") ?? 0,
+      maxMessages,
+    };
+    const found: ShownMessage[] = [];
+    let indexBehind = false;
+    for (const owner of await session.owners(topic)) {
+      if (cluster !== undefined && owner.cluster !== cluster) continue;
+      const answer = await session.call(
+        owner.address,
+        session.admin.QueryMessageByKey,
+        request,
+        nothingFound,
+      );
+      indexBehind ||= answer.indexBehind ?? false;
+      found.push(...(answer.messages ?? []).map((message) => shownMessage(message)));
+    }
+    found.sort((a, b) => (a.storeTime < b.storeTime ? 1 : -1));
+    return messagesAnswer(found.slice(0, maxMessages), {
+      what: `with key ${key} in topic ${topic}`,
+      indexBehind,
+    });
+  },
+};

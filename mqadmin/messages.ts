@@ -1,0 +1,118 @@
+// How stored messages are shown and searched for.
+import type { Answer } from "./command.ts";
+import { CommandFailure } from "./failure.ts";
+import { moment } from "./printing.ts";
+
+interface WireMessage {
+  readonly message?: {
+    readonly topic?: { readonly name?: string | null } | null;
+    readonly userProperties?: Readonly<Record<string, string>> | null;
+    readonly systemProperties?: {
+      readonly messageId?: string | null;
+      readonly tag?: string | null;
+      readonly keys?: readonly string[] | null;
+      readonly bornHost?: string | null;
+      readonly bornTimestamp?: {
+        readonly seconds?: number | null;
+        readonly nanos?: number | null;
+      } | null;
+    } | null;
+    readonly body?: Uint8Array | null;
+  } | null;
+  readonly position?: number | null;
+  readonly size?: number | null;
+  readonly queueId?: number | null;
+  readonly queueOffset?: number | null;
+  readonly storeTimeMs?: number | null;
+  readonly brokerName?: string | null;
+}
+
+/** A stored message, ready to be shown. */
+export interface ShownMessage {
+  readonly messageId: string;
+  readonly topic: string;
+  readonly broker: string;
+  readonly queueId: number;
+  readonly queueOffset: number;
+  readonly position: number;
+  readonly size: number;
+  readonly tag: string;
+  readonly keys: readonly string[];
+  readonly properties: Readonly<Record<string, string>>;
+  readonly bornHost: string;
+  readonly storeTime: string;
+  /** The body as text when it is UTF-8, else as base64 with that prefix. */
+  readonly body: string;
+}
+
+/** Codes with which a search says that it found nothing here. */
+export const nothingFound: readonly number[] = [40401, 40402];
+
+/** Takes a message off the wire. */
+export function shownMessage(stored: WireMessage): ShownMessage {
+  const system = stored.message?.systemProperties;
+  return {
+    messageId: system?.messageId ?? "",
+    topic: stored.message?.topic?.name ?? "",
+    broker: stored.brokerName ?? "",
+    queueId: stored.queueId ?? 0,
+    queueOffset: stored.queueOffset ?? 0,
+    position: stored.position ?? 0,
+    size: stored.size ?? 0,
+    tag: system?.tag ?? "",
+    keys: system?.keys ?? [],
+    properties: stored.message?.userProperties ?? {},
+    bornHost: system?.bornHost ?? "",
+    storeTime: moment(stored.storeTimeMs ?? 0),
+    body: bodyText(stored.message?.body ?? new Uint8Array()),
+  };
+}
+
+/** The answer of a search. Throws CommandFailure when there is nothing. */
+export function messagesAnswer(
+  messages: readonly ShownMessage[],
+  search: { readonly what: string; readonly indexBehind?: boolean },
+): Answer {
+  const behind = "The index is still behind: newer messages may be missing. Ask again in a moment.";
+  if (messages.length === 0) {
+    throw new CommandFailure(
+      `no message ${search.what}.${search.indexBehind === true ? ` ${behind}` : ""}`,
+    );
+  }
+  return {
+    json: messages,
+    lines: [
+      ...(search.indexBehind === true ? [behind] : []),
+      ...messages.flatMap((message) => card(message)),
+    ],
+  };
+}
+
+function card(message: ShownMessage): string[] {
+  const rows: [string, string][] = [
+    ["Message id", message.messageId],
+    ["Topic", message.topic],
+    ["Broker", `${message.broker}, queue ${message.queueId}, offset ${message.queueOffset}`],
+    ["Commit log", `position ${message.position}, ${message.size} bytes`],
+    ["Tag", message.tag || "-"],
+    ["Keys", message.keys.join(" ") || "-"],
+    [
+      "Properties",
+      Object.entries(message.properties)
+        .map(([k, v]) => `${k}=${v}`)
+        .join(" ") || "-",
+    ],
+    ["Born at", message.bornHost],
+    ["Stored", message.storeTime],
+    ["Body", message.body],
+  ];
+  return [...rows.map(([name, value]) => `${`${name}:`.padEnd(12)} ${value}`), ""];
+}
+
+function bodyText(body: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch {
+    return `base64:${Buffer.from(body).toString("base64")}`;
+  }
+}
