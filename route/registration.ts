@@ -12,9 +12,11 @@ export interface RegisteredTopic {
   readonly order: boolean;
 }
 
-/** How new a broker's table is: the epoch decides, then the counter. */
+/** How new a broker's table is: the epoch decides, then the start of the process, then the counter. */
 export interface DataVersion {
   readonly epoch: number;
+  /** When the process that made the table began, milliseconds since 1970. */
+  readonly timestampMs: number;
   readonly counter: number;
 }
 
@@ -30,13 +32,14 @@ export interface Registration {
   readonly port: number;
   /** The replication port. */
   readonly haPort: number;
-  readonly version: DataVersion;
+  /** The registrar adds when the process began. */
+  readonly version: Pick<DataVersion, "epoch" | "counter">;
   readonly topics: readonly RegisteredTopic[];
 }
 
 /** Negative when `a` is older than `b`, 0 when they are the same, positive when newer. */
 export function compareVersions(a: DataVersion, b: DataVersion): number {
-  return a.epoch - b.epoch || a.counter - b.counter;
+  return a.epoch - b.epoch || a.timestampMs - b.timestampMs || a.counter - b.counter;
 }
 
 /** Whether two rows say the same. */
