@@ -1,0 +1,9 @@
+export {
+  type MetricHistogram,
+  type MetricLabels,
+  type MetricName,
+  Metrics,
+  type SetSample,
+} from "./metrics.ts";
+export { OpsServer, type OpsServerOptions } from "./ops-server.ts";
+export { type ProcessMetrics, processMetrics } from "./process-metrics.ts";
