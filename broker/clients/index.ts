@@ -1,0 +1,21 @@
+export type { Client, ClientRow, Membership } from "./client.ts";
+export { ClientTable, type ClientTableOptions, type GoneListener } from "./client-table.ts";
+export {
+  type ClientIdentity,
+  type HeaderReader,
+  identify,
+  losesEarlySettings,
+  type RetryDialect,
+  requireClientId,
+  retryDialect,
+} from "./identity.ts";
+export {
+  type ClientRole,
+  clientTypes,
+  consumerSettings,
+  producerSettings,
+  readSettings,
+  type ServerSettings,
+  type Subscription,
+} from "./settings.ts";
+export type { TelemetrySession } from "./telemetry-session.ts";

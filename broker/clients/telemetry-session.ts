@@ -1,0 +1,10 @@
+// The server's end of one Telemetry stream. It only knows how to say something to the client; a client may have
+// several at once (Rust opens one per address it knows this broker by).
+import type { ClientIdentity } from "./identity.ts";
+
+/** One open Telemetry stream. */
+export interface TelemetrySession {
+  readonly identity: ClientIdentity;
+  /** Ends the stream from this side; the client opens a new one when it lives. */
+  readonly end: () => void;
+}

@@ -1,0 +1,7 @@
+// The flag byte of message records in the log, documented in docs/format/commit-log.md.
+
+/** Bits of `RecordDraft.flags` for records of type message. Values are in the log: never reuse one. */
+export const messageFlags = {
+  /** The sender gave no body digest; it is computed when the message is handed out. */
+  bodyDigestMissing: 1,
+} as const;

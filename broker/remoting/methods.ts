@@ -1,0 +1,33 @@
+// All calls of RocketMQ's messaging service, by path.
+import { messagingService } from "@cometmq/proto";
+import type { MethodHandler } from "../../transport/index.ts";
+import { ackMessage } from "./ack-message.ts";
+import { changeInvisibleDuration } from "./change-invisible-duration.ts";
+import type { RemotingContext } from "./context.ts";
+import { forwardToDeadLetterQueue } from "./forward-to-dead-letter-queue.ts";
+import { heartbeat } from "./heartbeat.ts";
+import { notYet } from "./not-yet.ts";
+import { notifyClientTermination } from "./notify-client-termination.ts";
+import { queryAssignment } from "./query-assignment.ts";
+import { queryRoute } from "./query-route.ts";
+import { receiveMessage } from "./receive-message.ts";
+import { sendMessage } from "./send-message.ts";
+import { telemetry } from "./telemetry.ts";
+
+/** The handlers of `apache.rocketmq.v2.MessagingService` by path. */
+export function messagingMethods(context: RemotingContext): Map<string, MethodHandler> {
+  const { methods } = messagingService;
+  return new Map([
+    ...notYet(),
+    [methods.QueryRoute.path, queryRoute(context)],
+    [methods.QueryAssignment.path, queryAssignment(context)],
+    [methods.Telemetry.path, telemetry(context)],
+    [methods.Heartbeat.path, heartbeat(context)],
+    [methods.NotifyClientTermination.path, notifyClientTermination(context)],
+    [methods.SendMessage.path, sendMessage(context)],
+    [methods.ReceiveMessage.path, receiveMessage(context)],
+    [methods.AckMessage.path, ackMessage(context)],
+    [methods.ChangeInvisibleDuration.path, changeInvisibleDuration(context)],
+    [methods.ForwardMessageToDeadLetterQueue.path, forwardToDeadLetterQueue(context)],
+  ]);
+}

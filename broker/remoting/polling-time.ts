@@ -1,0 +1,37 @@
+// How long a ReceiveMessage may be held: long enough to spare the client empty calls, short enough
+// that the answer is there before the client's own deadline.
+import { limits, MqError } from "../../base/index.ts";
+
+/** What is known about the wait a client wants. */
+export interface PollingWish {
+  /** `long_polling_timeout` of the request, milliseconds; Go's simple and C++'s push consumer send none. */
+  readonly requestedMs: number | undefined;
+  /** `long_polling_timeout` that the client sent in its settings. */
+  readonly settingsMs: number | undefined;
+  /** Time to the deadline of the call; Infinity without one. */
+  readonly remainingMs: number;
+  /** The client's own request timeout, which it adds to the polling time as slack. */
+  readonly requestTimeoutMs: number | undefined;
+}
+
+const requestTimeoutDefaultMs = 3_000;
+
+/**
+ * The time to hold the poll, milliseconds. The wish is clamped to `[pollingMinMs, pollingMaxMs]`; what then does not
+ * fit before the deadline ends half a request timeout before it (Rust's deadline is the polling time itself).
+ * Throws ILLEGAL_POLLING_TIME when the deadline is under `pollingMinMs` away and the wish does not fit.
+ */
+export function pollingTimeMs(wish: PollingWish): number {
+  const headroomMs = (wish.requestTimeoutMs ?? requestTimeoutDefaultMs) / 2;
+  const latestMs = wish.remainingMs - headroomMs;
+  const wantedMs = wish.requestedMs ?? wish.settingsMs ?? Math.min(latestMs, limits.pollingMaxMs);
+  const pollingMs = Math.min(Math.max(wantedMs, limits.pollingMinMs), limits.pollingMaxMs);
+  if (pollingMs <= latestMs) return pollingMs;
+  if (wish.remainingMs >= limits.pollingMinMs) return Math.max(latestMs, limits.pollingMinMs / 2);
+  if (wantedMs >= 0 && wantedMs <= latestMs) return latestMs;
+  throw new MqError(
+    "ILLEGAL_POLLING_TIME",
+    `the long-polling time of ${wantedMs} ms does not fit the call's deadline, which is ` +
+      `${Math.floor(wish.remainingMs)} ms away; a deadline of at least ${limits.pollingMinMs} ms is needed`,
+  );
+}

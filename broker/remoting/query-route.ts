@@ -1,0 +1,18 @@
+// QueryRoute: where a topic's queues are.
+import { messagingService } from "@cometmq/proto";
+import type { MethodHandler } from "../../transport/index.ts";
+import { identify } from "../clients/index.ts";
+import type { RemotingContext } from "./context.ts";
+import { topicFor } from "./resources.ts";
+import { brokerFor, routeQueues } from "./route.ts";
+import { okStatus, unary } from "./unary.ts";
+
+/** The handler of QueryRoute. */
+export function queryRoute(context: RemotingContext): MethodHandler {
+  return unary(messagingService.methods.QueryRoute, context.logger, async (request, call) => {
+    identify((name) => call.header(name));
+    const topic = await topicFor(context, request.topic?.name ?? "");
+    const broker = brokerFor(context, call, request.endpoints);
+    return { status: okStatus, messageQueues: routeQueues(topic, broker) };
+  });
+}

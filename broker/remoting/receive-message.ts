@@ -1,0 +1,163 @@
+// ReceiveMessage: messages for a consumer; held while there are none. What could not be written goes back at once.
+import { createHash } from "node:crypto";
+import { messagingService, ReceiveMessageWriter, type rocketmq } from "@cometmq/proto";
+import { limits, MqError } from "../../base/index.ts";
+import type { MethodHandler, ServerStream } from "../../transport/index.ts";
+import { identify } from "../clients/index.ts";
+import type { Delivered } from "../delivery/index.ts";
+import type { RemotingContext } from "./context.ts";
+import { FilterCache } from "./filter-cache.ts";
+import { messageFlags } from "./message-flags.ts";
+import { readReceive } from "./receive-request.ts";
+import { failureOf, okStatus, type StatusFields, statusOf } from "./unary.ts";
+
+const method = messagingService.methods.ReceiveMessage;
+const noMessage: StatusFields = statusOf(new MqError("MESSAGE_NOT_FOUND", "no new message"));
+
+/** Bytes of an answer that are handed to the transport before the next messages are put together. */
+const chunkSizeBytes = 256 * 1024;
+const digestMd5 = 2;
+
+/** The handler of ReceiveMessage. */
+export function receiveMessage(context: RemotingContext): MethodHandler {
+  const receiver = new Receiver(context);
+  return { kind: "serverStream", handle: (request, stream) => receiver.handle(request, stream) };
+}
+
+class Receiver {
+  readonly #context: RemotingContext;
+  readonly #filters = new FilterCache();
+
+  constructor(context: RemotingContext) {
+    this.#context = context;
+  }
+
+  async handle(bytes: Uint8Array, stream: ServerStream): Promise<void> {
+    const startMs = this.#context.clock.monotonicMs();
+    let request: rocketmq.v2.ReceiveMessageRequest | undefined;
+    try {
+      request = method.request.decode(bytes);
+      await this.#receive(request, stream);
+    } catch (error) {
+      const failure = failureOf(error, this.#context.logger, method.path);
+      if (request?.autoRenew === true) await this.#calmDown(stream, startMs);
+      await this.#answerEmpty(stream, statusOf(failure));
+    }
+  }
+
+  async #receive(request: rocketmq.v2.ReceiveMessageRequest, stream: ServerStream): Promise<void> {
+    const { clients, delivery, traffic } = this.#context;
+    const identity = identify((name) => stream.header(name));
+    const { connection } = stream;
+    const isClientGone = (): boolean =>
+      connection.closed.aborted || clients.isTerminated(identity.id, connection);
+    if (isClientGone()) {
+      // Its last poll ended when it said goodbye, and its loop has asked once more.
+      await this.#calmDown(stream, this.#context.clock.monotonicMs());
+      return await this.#answerEmpty(stream, noMessage);
+    }
+    const client = clients.seen(identity, connection);
+    const wish = await readReceive(this.#context, request, {
+      client,
+      call: stream,
+      filters: this.#filters,
+    });
+    const { signal } = stream;
+    const delivered = await delivery.receive({
+      ...wish,
+      clientId: identity.id,
+      signal,
+      isClientGone,
+    });
+    if (delivered.length === 0) return await this.#answerEmpty(stream, noMessage);
+    const bytes = await this.#write(delivered, stream, wish.topic.name);
+    if ((await stream.finish()) === "reset") return delivery.giveBack(delivered, identity.id);
+    for (const count of [traffic.received(wish.group.name, wish.topic.name), traffic.total.out]) {
+      count.messages += delivered.length;
+      count.bytes += bytes;
+    }
+  }
+
+  /** Writes status, messages and delivery time; gives the bytes of all bodies. Stops early when the stream is lost. */
+  async #write(
+    delivered: readonly Delivered[],
+    stream: ServerStream,
+    topic: string,
+  ): Promise<number> {
+    const { connection } = stream;
+    const storeHost = `${connection.localAddress}:${connection.localPort}`;
+    let writer = new ReceiveMessageWriter();
+    let waiting = 0;
+    let total = 0;
+    writer.status(okStatus.code, okStatus.message);
+    for (const message of delivered) {
+      addMessage(writer, message, { topic, storeHost });
+      waiting += message.record.body.length;
+      total += message.record.body.length;
+      if (waiting < chunkSizeBytes) continue;
+      if (!stream.writeFramed(writer.take())) await stream.drained();
+      if (stream.signal.aborted) return total;
+      writer = new ReceiveMessageWriter();
+      waiting = 0;
+    }
+    writer.deliveryTimestamp(this.#context.clock.now());
+    stream.writeFramed(writer.take());
+    return total;
+  }
+
+  async #answerEmpty(stream: ServerStream, status: StatusFields): Promise<void> {
+    const writer = new ReceiveMessageWriter();
+    writer.status(status.code, status.message);
+    writer.deliveryTimestamp(this.#context.clock.now());
+    stream.writeFramed(writer.take());
+    await stream.finish();
+  }
+
+  /** Waits until a moment after `startMs`: Go asks again 20 ms after an error. Ends with the call. */
+  async #calmDown(stream: ServerStream, startMs: number): Promise<void> {
+    const { clock } = this.#context;
+    const untilMs = Math.min(
+      limits.receiveErrorDelayMs - (clock.monotonicMs() - startMs),
+      stream.remainingMs() / 2,
+    );
+    if (untilMs <= 0 || stream.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(untilMs, resolve);
+      const end = (): void => {
+        cancel();
+        resolve();
+      };
+      stream.signal.addEventListener("abort", end, { once: true });
+    });
+  }
+}
+
+function addMessage(
+  writer: ReceiveMessageWriter,
+  delivered: Delivered,
+  place: { readonly topic: string; readonly storeHost: string },
+): void {
+  const { record } = delivered;
+  const digestMissing = (record.flags & messageFlags.bodyDigestMissing) !== 0;
+  writer.message({
+    topicNamespace: "",
+    topic: place.topic,
+    userProperties: record.userProperties,
+    systemProperties: record.systemProperties,
+    body: record.body,
+    receiptHandle: delivered.receiptHandle,
+    queueId: delivered.queueId,
+    queueOffset: delivered.queueOffset,
+    deliveryAttempt: delivered.attempt,
+    storeTimestampMs: record.storeTimeMs,
+    storeHost: place.storeHost,
+    invisibleMs: delivered.invisibleMs,
+    ...(digestMissing ? { bodyDigest: md5Digest(record.body) } : {}),
+  });
+}
+
+/** Node.js and C# cannot read a message without a digest; all clients agree on MD5 in upper-case hex. */
+function md5Digest(body: Uint8Array): { type: number; checksum: string } {
+  const checksum = createHash("md5").update(body).digest("hex").toUpperCase();
+  return { type: digestMd5, checksum };
+}

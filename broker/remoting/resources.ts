@@ -1,0 +1,89 @@
+// Topics and groups that requests name: looked up, checked, and created when that is allowed.
+import { MqError } from "../../base/index.ts";
+import {
+  checkGroupName,
+  checkTopicName,
+  type GroupConfig,
+  isDerivedTopic,
+  permission,
+  type TopicConfig,
+} from "../metadata/index.ts";
+import type { RemotingContext } from "./context.ts";
+
+type Needs = Pick<RemotingContext, "config" | "metadata">;
+
+/**
+ * The topic `name`, created when there is none and autoCreateTopicEnable is on.
+ * Throws ILLEGAL_TOPIC or TOPIC_NOT_FOUND.
+ */
+export async function topicFor(context: Needs, name: string): Promise<TopicConfig> {
+  const topic = context.metadata.topic(name);
+  if (topic !== undefined) return topic;
+  checkTopicName(name);
+  const { autoCreateTopicEnable, defaultTopicQueueNums } = context.config.values;
+  if (!autoCreateTopicEnable || isDerivedTopic(name)) throw topicNotFound(name);
+  return await context.metadata.ensureTopic({
+    name,
+    readQueueNums: defaultTopicQueueNums,
+    writeQueueNums: defaultTopicQueueNums,
+  });
+}
+
+/**
+ * The group `name`, created when there is none and autoCreateSubscriptionGroup is on.
+ * Throws ILLEGAL_CONSUMER_GROUP or CONSUMER_GROUP_NOT_FOUND.
+ */
+export async function groupFor(context: Needs, name: string): Promise<GroupConfig> {
+  const group = context.metadata.group(name);
+  if (group !== undefined) return group;
+  checkGroupName(name);
+  if (!context.config.values.autoCreateSubscriptionGroup) throw groupNotFound(name);
+  return await context.metadata.ensureGroup({ name });
+}
+
+/** The topic `name`, which must be there. Throws ILLEGAL_TOPIC or TOPIC_NOT_FOUND. */
+export function existingTopic(context: Needs, name: string): TopicConfig {
+  const topic = context.metadata.topic(name);
+  if (topic !== undefined) return topic;
+  checkTopicName(name);
+  throw topicNotFound(name);
+}
+
+/** The group `name`, which must be there. Throws ILLEGAL_CONSUMER_GROUP or CONSUMER_GROUP_NOT_FOUND. */
+export function existingGroup(context: Needs, name: string): GroupConfig {
+  const group = context.metadata.group(name);
+  if (group !== undefined) return group;
+  checkGroupName(name);
+  throw groupNotFound(name);
+}
+
+/** Throws FORBIDDEN unless `topic` may be written. */
+export function requireWritable(topic: TopicConfig): void {
+  if ((topic.perm & permission.write) === 0) {
+    throw new MqError("FORBIDDEN", `topic "${topic.name}" is not writable (perm ${topic.perm})`);
+  }
+}
+
+/** Throws FORBIDDEN unless `topic` may be read. */
+export function requireReadable(topic: TopicConfig): void {
+  if ((topic.perm & permission.read) === 0) {
+    throw new MqError("FORBIDDEN", `topic "${topic.name}" is not readable (perm ${topic.perm})`);
+  }
+}
+
+// Clients and their tests look for RocketMQ's words.
+function topicNotFound(name: string): MqError {
+  return new MqError(
+    "TOPIC_NOT_FOUND",
+    `CODE: 17  DESC: No topic route info in name server for the topic: ${name}. ` +
+      `Create it with mqadmin updateTopic -t ${name}, or allow autoCreateTopicEnable.`,
+  );
+}
+
+function groupNotFound(name: string): MqError {
+  return new MqError(
+    "CONSUMER_GROUP_NOT_FOUND",
+    `the consumer group ${name} does not exist. Create it with mqadmin updateSubGroup -g ${name}, ` +
+      "or allow autoCreateSubscriptionGroup.",
+  );
+}

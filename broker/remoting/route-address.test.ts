@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { type RouteAddressFacts, routeAddress } from "./route-address.ts";
+
+const facts: RouteAddressFacts = {
+  advertisedHost: "",
+  listenPort: 8081,
+  accessPoint: [],
+  authority: "IPAuthority",
+  localHost: "10.0.0.5",
+  localPort: 8081,
+};
+
+describe("routeAddress", () => {
+  it("hands out brokerIP1 with the listening port", () => {
+    const set = { ...facts, accessPoint: [{ host: "lb", port: 1 }] };
+    assert.deepEqual(routeAddress({ ...set, advertisedHost: "192.168.1.9" }), {
+      scheme: 1,
+      host: "192.168.1.9",
+      port: 8081,
+    });
+    assert.equal(routeAddress({ ...set, advertisedHost: "mq.example.com" }).scheme, 3);
+  });
+
+  it("hands out the only access point, port included", () => {
+    const accessPoint = [{ host: "localhost", port: 18_081 }];
+    assert.deepEqual(routeAddress({ ...facts, accessPoint, authority: "other:1" }), {
+      scheme: 3,
+      host: "localhost",
+      port: 18_081,
+    });
+  });
+
+  it("picks of several access points the one that was dialled", () => {
+    const accessPoint = [
+      { host: "a", port: 1 },
+      { host: "b", port: 2 },
+    ];
+    assert.deepEqual(routeAddress({ ...facts, accessPoint, authority: "b:2" }), {
+      scheme: 3,
+      host: "b",
+      port: 2,
+    });
+  });
+
+  it("uses the authority without an access point, IPv6 included", () => {
+    assert.deepEqual(routeAddress({ ...facts, authority: "127.0.0.1:9000" }), {
+      scheme: 1,
+      host: "127.0.0.1",
+      port: 9000,
+    });
+    assert.deepEqual(routeAddress({ ...facts, authority: "[::1]:9000" }), {
+      scheme: 2,
+      host: "::1",
+      port: 9000,
+    });
+  });
+
+  it("uses our end of the connection when Java hides what it dialled", () => {
+    assert.deepEqual(routeAddress(facts), { scheme: 1, host: "10.0.0.5", port: 8081 });
+    assert.equal(routeAddress({ ...facts, localHost: "::ffff:10.0.0.5" }).host, "10.0.0.5");
+    assert.equal(
+      routeAddress({ ...facts, accessPoint: [{ host: " ", port: 0 }] }).host,
+      "10.0.0.5",
+    );
+  });
+});

@@ -1,0 +1,185 @@
+// SendMessage: messages of one topic go into the log as one atomic group. The hot path: decode, check, append, reply,
+// without a copy of a body and with one promise.
+import {
+  type MessageView,
+  messagingService,
+  readSendMessageRequest,
+  type SendResultView,
+  writeSendMessageResponse,
+} from "@cometmq/proto";
+import { limits, MqError } from "../../base/index.ts";
+import type { MethodHandler, ServerCall } from "../../transport/index.ts";
+import { requireClientId } from "../clients/index.ts";
+import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
+import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
+import { withBirth } from "./birth.ts";
+import type { RemotingContext } from "./context.ts";
+import { messageFlags } from "./message-flags.ts";
+import { checkMessage } from "./message-rules.ts";
+import { checkMessageType } from "./message-type.ts";
+import { requireWritable, topicFor } from "./resources.ts";
+import type { TrafficCount } from "./traffic.ts";
+import { failureOf, okStatus, statusOf } from "./unary.ts";
+
+const { path } = messagingService.methods.SendMessage;
+
+/** What a send needs to know of a topic, looked up once. */
+interface SendTopic {
+  readonly config: TopicConfig;
+  /** The type that messages are checked against; derived topics take any. */
+  readonly accepts: string;
+  readonly traffic: TrafficCount;
+  nextQueueId: number;
+}
+
+/** The handler of SendMessage. */
+export function sendMessage(context: RemotingContext): MethodHandler {
+  const sender = new Sender(context);
+  return {
+    kind: "unary",
+    requestSizeMax: limits.sendRequestSizeMax,
+    handle: (request, call) => sender.handle(request, call),
+  };
+}
+
+class Sender {
+  readonly #context: RemotingContext;
+  readonly #topics = new Map<string, SendTopic>();
+
+  constructor(context: RemotingContext) {
+    this.#context = context;
+    context.metadata.onChange((event) => {
+      if (event.kind === "topic") this.#topics.delete(event.name);
+    });
+  }
+
+  handle(request: Uint8Array, call: ServerCall): Uint8Array | Promise<Uint8Array> {
+    try {
+      requireClientId(call.header("x-mq-client-id"));
+      const messages = readMessages(request);
+      const topic = this.#topics.get(messages[0].topic);
+      if (topic !== undefined) return this.#send(messages, topic, call);
+      return this.#lookUpAndSend(messages[0].topic, Uint8Array.from(request), call);
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  async #lookUpAndSend(name: string, request: Uint8Array, call: ServerCall): Promise<Uint8Array> {
+    try {
+      const config = await topicFor(this.#context, name);
+      const topic = {
+        config,
+        accepts: isDerivedTopic(name) ? "MIXED" : config.messageType,
+        traffic: this.#context.traffic.sent(name),
+        nextQueueId: 0,
+      };
+      this.#topics.set(name, topic);
+      return await this.#send(readMessages(request), topic, call);
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  #send(messages: Messages, topic: SendTopic, call: ServerCall): Promise<Uint8Array> {
+    requireWritable(topic.config);
+    const { config, clock, store } = this.#context;
+    const bodySizeMax = config.values.maxMessageSize;
+    const now = clock.now();
+    const queueId = topic.nextQueueId;
+    topic.nextQueueId = (queueId + 1) % topic.config.writeQueueNums;
+    const drafts: RecordDraft[] = [];
+    let bytes = 0;
+    for (const message of messages) {
+      if (message.topic !== topic.config.name)
+        throw severalTopics(topic.config.name, message.topic);
+      checkMessage(message, bodySizeMax, now);
+      checkMessageType(message, topic.accepts);
+      bytes += message.body.length;
+      drafts.push(draftOf(message, topic.config, { queueId, now, call }));
+    }
+    const ids = messages.map((message) => message.messageId);
+    return store.append(drafts).then(
+      (appended) => {
+        this.#count(topic.traffic, drafts.length, bytes);
+        return writeSendMessageResponse(okStatus, entries(ids, okStatus, appended));
+      },
+      (error: unknown) => this.#failed(error, ids),
+    );
+  }
+
+  #count(traffic: TrafficCount, messages: number, bytes: number): void {
+    traffic.messages += messages;
+    traffic.bytes += bytes;
+    const total = this.#context.traffic.total.in;
+    total.messages += messages;
+    total.bytes += bytes;
+  }
+
+  /** A message that may be stored is answered with its entry, so that a client sees which one it was. */
+  #failed(error: unknown, ids: readonly string[] = []): Uint8Array {
+    const failure = failureOf(error, this.#context.logger, path);
+    const status = statusOf(failure);
+    const stored = failure.code === "MASTER_PERSISTENCE_TIMEOUT";
+    return writeSendMessageResponse(status, stored ? entries(ids, status, []) : []);
+  }
+}
+
+type Messages = readonly [MessageView, ...MessageView[]];
+
+function readMessages(request: Uint8Array): Messages {
+  let messages: readonly MessageView[];
+  try {
+    messages = readSendMessageRequest(request);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MqError("MESSAGE_CORRUPTED", `the request cannot be read: ${reason}`);
+  }
+  const [first, ...rest] = messages;
+  if (first === undefined) throw new MqError("MESSAGE_CORRUPTED", "the request holds no message");
+  return [first, ...rest];
+}
+
+function draftOf(
+  message: MessageView,
+  topic: TopicConfig,
+  chosen: { readonly queueId: number; readonly now: number; readonly call: ServerCall },
+): RecordDraft {
+  const { queueId } = message;
+  const born = message.bornTimestampMs !== undefined;
+  return {
+    type: RecordType.message,
+    flags: message.hasBodyDigest ? 0 : messageFlags.bodyDigestMissing,
+    topic: topic.name,
+    // 0 is also what clients send that do not choose.
+    queueId: queueId > 0 && queueId < topic.writeQueueNums ? queueId : chosen.queueId,
+    systemProperties: born
+      ? message.systemProperties
+      : withBirth(message.systemProperties, chosen.now, chosen.call.connection),
+    userProperties: message.userProperties,
+    body: message.body,
+    tagHash: message.tag === undefined ? 0 : tagHash(message.tag),
+  };
+}
+
+/** One entry a message, in order. RocketMQ's transaction id is the message id for every message. */
+function entries(
+  ids: readonly string[],
+  status: { readonly code: number; readonly message: string },
+  appended: readonly Appended[],
+): SendResultView[] {
+  return ids.map((id, index) => ({
+    code: status.code,
+    message: status.message,
+    messageId: id,
+    transactionId: id,
+    offset: appended[index]?.queueOffset ?? 0,
+  }));
+}
+
+function severalTopics(one: string, other: string): MqError {
+  return new MqError(
+    "MESSAGE_CORRUPTED",
+    `the request holds messages of the topics ${one} and ${other}; send one topic at a time`,
+  );
+}
