@@ -18,6 +18,23 @@ export { Code } from "./generated/messaging.ts";
 export { messagingService } from "./generated/messaging-service.ts";
 export { nameServerService } from "./generated/name-server-service.ts";
 export {
+  type AckEntryView,
+  type AckMessageView,
+  type AckResultView,
+  type DeliveredMessageView,
+  forEachUserProperty,
+  type MessageProperties,
+  type MessageView,
+  ReceiveMessageWriter,
+  readAckMessageRequest,
+  readMessageProperties,
+  readSendMessageRequest,
+  type SendResultView,
+  type StatusView,
+  writeAckMessageResponse,
+  writeSendMessageResponse,
+} from "./hot/index.ts";
+export {
   durationOfMs,
   msOfDuration,
   msOfTimestamp,
