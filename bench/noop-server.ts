@@ -4,7 +4,9 @@ import {
   Server,
   ServerCredentials,
   type ServerDuplexStream,
+  type ServerUnaryCall,
   type ServerWritableStream,
+  type sendUnaryData,
 } from "@grpc/grpc-js";
 import { noopReplies } from "./noop-replies.ts";
 
@@ -24,6 +26,11 @@ function method(
     responseSerialize: raw,
     responseDeserialize: raw,
   };
+}
+
+function unary(answer: (request: Buffer) => Buffer) {
+  return (call: ServerUnaryCall<Buffer, Buffer>, reply: sendUnaryData<Buffer>): void =>
+    reply(null, answer(call.request));
 }
 
 const server = new Server({ "grpc.max_receive_message_length": -1 });
@@ -46,12 +53,12 @@ server.addService(
     Telemetry: method("Telemetry", { requestStream: true, responseStream: true }),
   },
   {
-    QueryRoute: (call, reply) => reply(null, replies.queryRoute(call.request)),
-    QueryAssignment: (_call, reply) => reply(null, replies.ok),
-    Heartbeat: (_call, reply) => reply(null, replies.ok),
-    NotifyClientTermination: (_call, reply) => reply(null, replies.ok),
-    SendMessage: (call, reply) => reply(null, replies.sendMessage(call.request)),
-    AckMessage: (call, reply) => reply(null, replies.ackMessage(call.request)),
+    QueryRoute: unary(replies.queryRoute),
+    QueryAssignment: unary(() => replies.ok),
+    Heartbeat: unary(() => replies.ok),
+    NotifyClientTermination: unary(() => replies.ok),
+    SendMessage: unary(replies.sendMessage),
+    AckMessage: unary(replies.ackMessage),
     ReceiveMessage: (call: ServerWritableStream<Buffer, Buffer>) => {
       for (const message of replies.receiveMessage()) call.write(message);
       call.end();

@@ -1,0 +1,149 @@
+// ReceiveMessage (32 a call) and AckMessage by a raw HTTP/2 client, in broker CPU time; and the drain of a backlog.
+import { receiveLoad, sendLoad } from "../load/raw-load.ts";
+import { perSecond, type ReportRow } from "../report.ts";
+import { ackRequest, receivedHandle, receiveRequest, sendRequest } from "../requests.ts";
+import { type RunningServer, startBroker, startNoop, withCpu } from "../servers.ts";
+
+const connections = 4;
+const inFlight = 16;
+const group = "bench-group";
+
+/** CPU time for one message received and acknowledged against one no-op grpc-js call. */
+export async function measureReceive(): Promise<ReportRow[]> {
+  const noopMicros = await noopCallMicros();
+  await using server = await startBroker(["--flushDiskType", "ASYNC_FLUSH"]);
+  const count = 200_000;
+  await fill(server, ["bench"], count);
+  await drain(server, ["bench"], 20_000);
+  const { result, cpuMs } = await withCpu(server, () => drain(server, ["bench"], count - 20_000));
+  const micros = (cpuMs * 1000) / result.messages;
+  return [
+    {
+      load: "receive + ack 1 KiB, CPU a message",
+      measured: `${micros.toFixed(1)} µs`,
+      baseline: `no-op grpc-js call ${noopMicros.toFixed(1)} µs`,
+      figure: micros / noopMicros,
+      bar: { atMost: 0.34 },
+      details: { perSecond: Math.round(result.perSecond) },
+    },
+  ];
+}
+
+/** 10,000 queues (1,000 topics of 10) against 8 queues, both directions. */
+export async function measureQueues(): Promise<ReportRow[]> {
+  const count = 150_000;
+  const few = await sendAndReceive(["bench"], count, "8");
+  const many = await sendAndReceive(
+    Array.from({ length: 1000 }, (_, i) => `bench-${i}`),
+    count,
+    "10",
+  );
+  const row = (load: string, measured: number, baseline: number): ReportRow => ({
+    load,
+    measured: perSecond(measured),
+    baseline: `8 queues ${perSecond(baseline)}`,
+    figure: measured / baseline,
+    bar: { atLeast: 0.8 },
+  });
+  return [
+    row("send to 10,000 queues", many.sendRate, few.sendRate),
+    row("receive + ack from 10,000 queues", many.receiveRate, few.receiveRate),
+  ];
+}
+
+/** A backlog of `count` messages: drain rate against tail rate, and memory meanwhile. */
+export async function measureBacklog(count: number): Promise<ReportRow[]> {
+  await using server = await startBroker(["--flushDiskType", "ASYNC_FLUSH"]);
+  const tailCount = 150_000;
+  await fill(server, ["tail"], tailCount);
+  const tail = await drain(server, ["tail"], tailCount);
+  await fill(server, ["bench"], count);
+  const before = server.process.rssMb();
+  let highest = before;
+  const drained = await drain(server, ["bench"], count, () => {
+    highest = Math.max(highest, server.process.rssMb());
+  });
+  return [
+    {
+      load: `drain of ${count / 1_000_000} million 1 KiB`,
+      measured: perSecond(drained.perSecond),
+      baseline: `tail ${perSecond(tail.perSecond)}`,
+      figure: drained.perSecond / tail.perSecond,
+      bar: { atLeast: 0.8 },
+      details: { seconds: drained.seconds },
+    },
+    {
+      load: "RSS growth during the drain",
+      measured: `${highest.toFixed(0)} MB at most`,
+      baseline: `${before.toFixed(0)} MB before`,
+      figure: highest - before,
+      bar: { atMost: 50 },
+    },
+  ];
+}
+
+async function sendAndReceive(
+  topics: readonly string[],
+  count: number,
+  queues: string,
+): Promise<{ readonly sendRate: number; readonly receiveRate: number }> {
+  await using server = await startBroker([
+    ...["--flushDiskType", "ASYNC_FLUSH"],
+    ...["--defaultTopicQueueNums", queues],
+  ]);
+  // The first message of a topic creates it: that is not what is measured here.
+  await fill(server, topics, topics.length * Number(queues));
+  await drain(server, topics, topics.length * Number(queues));
+  const { perSecond: sendRate } = await fill(server, topics, count);
+  const { perSecond: receiveRate } = await drain(server, topics, count);
+  return { sendRate, receiveRate };
+}
+
+function fill(
+  server: RunningServer,
+  topics: readonly string[],
+  count: number,
+): ReturnType<typeof sendLoad> {
+  return sendLoad({
+    port: server.port,
+    requests: topics.map((topic) => sendRequest(topic, 1024)),
+    connections,
+    inFlight: 64,
+    countMax: count,
+    secondsMax: 120,
+  });
+}
+
+function drain(
+  server: RunningServer,
+  topics: readonly string[],
+  count: number,
+  onProgress?: () => void,
+): ReturnType<typeof receiveLoad> {
+  const topicOf = new Map(topics.map((topic) => [receiveRequest(topic, group), topic]));
+  return receiveLoad({
+    port: server.port,
+    receives: [...topicOf.keys()],
+    handleOf: receivedHandle,
+    ackOf: (receive, entries) => ackRequest(topicOf.get(receive) ?? "", group, entries),
+    connections,
+    inFlight,
+    countMax: count,
+    secondsMax: 120,
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+}
+
+async function noopCallMicros(): Promise<number> {
+  await using noop = await startNoop();
+  const load = {
+    port: noop.port,
+    requests: [sendRequest("bench", 1024)],
+    connections,
+    inFlight: 64,
+    secondsMax: 60,
+  };
+  await sendLoad({ ...load, countMax: 20_000 });
+  const { result, cpuMs } = await withCpu(noop, () => sendLoad({ ...load, countMax: 60_000 }));
+  return (cpuMs * 1000) / result.messages;
+}

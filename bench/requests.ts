@@ -1,0 +1,78 @@
+// The requests of the loads, encoded once.
+import { messagingService } from "@cometmq/proto";
+import { framed, headerBlockFor, type RawRequest } from "./load/raw-connection.ts";
+
+const { methods } = messagingService;
+const clientHeaders = {
+  "x-mq-client-id": "bench",
+  "x-mq-language": "JAVA",
+  "x-mq-client-version": "5.2.0",
+};
+
+/** The path of SendMessage, for load programs that build their own requests. */
+export const sendPath: string = methods.SendMessage.path;
+
+/** A SendMessage request of one message as a framed gRPC message. */
+export function sendBody(topic: string, size: number): Buffer {
+  const message = {
+    topic: { name: topic },
+    systemProperties: {
+      tag: "bench",
+      messageId: "01A2B3C4D5E6F7081900000000000000FF",
+      bodyEncoding: 1,
+      messageType: 1,
+      bornTimestamp: { seconds: 1_700_000_000 },
+      bornHost: "bench",
+      queueId: -1,
+    },
+    body: Buffer.alloc(size, "x"),
+  };
+  return framed(methods.SendMessage.request.encode({ messages: [message] }));
+}
+
+/** A SendMessage request ready for a raw connection. */
+export function sendRequest(topic: string, size: number): RawRequest {
+  return { headerBlock: headerBlockFor(sendPath, clientHeaders), body: sendBody(topic, size) };
+}
+
+/** A ReceiveMessage request of up to 32 messages. */
+export function receiveRequest(topic: string, group: string, timeout = "30S"): RawRequest {
+  const request = {
+    group: { name: group },
+    messageQueue: { topic: { name: topic }, id: -1, permission: 4 },
+    filterExpression: { type: 1, expression: "*" },
+    batchSize: 32,
+    invisibleDuration: { seconds: 60 },
+    autoRenew: false,
+    longPollingTimeout: { seconds: 5 },
+  };
+  return {
+    headerBlock: headerBlockFor(methods.ReceiveMessage.path, {
+      ...clientHeaders,
+      "grpc-timeout": timeout,
+    }),
+    body: framed(methods.ReceiveMessage.request.encode(request)),
+  };
+}
+
+const ackHeaders = headerBlockFor(methods.AckMessage.path, clientHeaders);
+
+/** An AckMessage request for what one receive gave. */
+export function ackRequest(
+  topic: string,
+  group: string,
+  entries: readonly { readonly messageId: string; readonly receiptHandle: string }[],
+): RawRequest {
+  const request = { group: { name: group }, topic: { name: topic }, entries: [...entries] };
+  return { headerBlock: ackHeaders, body: framed(methods.AckMessage.request.encode(request)) };
+}
+
+/** The receipt handles of the messages in one framed piece of a ReceiveMessage answer; undefined for other frames. */
+export function receivedHandle(
+  frame: Uint8Array,
+): { readonly messageId: string; readonly receiptHandle: string } | undefined {
+  const { message } = methods.ReceiveMessage.response.decode(frame);
+  const system = message?.systemProperties;
+  if (system === undefined || system === null) return undefined;
+  return { messageId: system.messageId ?? "", receiptHandle: system.receiptHandle ?? "" };
+}
