@@ -49,3 +49,4 @@ export {
   silentLogger,
 } from "./logger.ts";
 export { type Random, systemRandom } from "./random.ts";
+export { softwareVersion } from "./version.ts";

@@ -17,6 +17,17 @@ export const limits = {
   /** Invisible time of a receive without auto-renew, milliseconds. Outside: ILLEGAL_INVISIBLE_TIME. */
   invisibleMinMs: 10_000,
   invisibleMaxMs: 43_200_000,
+  /** A NameServer forgets a broker that has said nothing for so long, milliseconds. */
+  brokerSilenceMaxMs: 10_000,
+  /** A broker says that it is alive this often, milliseconds. */
+  brokerHeartbeatMs: 1_000,
+  /** A broker gives a stream to a NameServer up that has not answered for so long, milliseconds. */
+  nameServerSilenceMaxMs: 3_000,
+  /** Waits before a broker dials a NameServer again, milliseconds: doubled each time between these. */
+  nameServerRetryMinMs: 100,
+  nameServerRetryMaxMs: 1_000,
+  /** Brokers that a NameServer takes in. More are refused. */
+  routedBrokerCountMax: 10_000,
   /** Invisible time given when the server renews, milliseconds. */
   invisibleRenewedMs: 60_000,
   /** Long polling is held between these, milliseconds. */
@@ -60,6 +71,18 @@ export const limits = {
   retryPolicyStepsMax: 64,
   /** Longest wait before a retry, milliseconds. More: BAD_REQUEST. */
   retryDelayMaxMs: 86_400_000,
+  /** State changes in memory before they are written without waiting for the period. */
+  stateChangesMax: 4_096,
+  /** State changes are written at least so often, milliseconds. */
+  stateWritePeriodMs: 1_000,
+  /** With no change the applied position alone is written so often, milliseconds. */
+  statePositionPeriodMs: 10_000,
+  /** A failed write of the state is tried again after so long, milliseconds. */
+  stateRetryMs: 5_000,
+  /** Keys handed to the database before other work gets its turn. */
+  stateEntriesPerTurn: 1_024,
+  /** A part of a state snapshot is a record of about this size, bytes. */
+  snapshotPartSize: 262_144,
   // Store.
   /** One record of the commit log, bytes. A larger draft: MESSAGE_BODY_TOO_LARGE; larger stored: CORRUPT. */
   recordSizeMax: 67_108_864,
