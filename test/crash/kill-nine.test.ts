@@ -62,7 +62,7 @@ function message(
           bodyEncoding: 1,
           messageType: 1,
           bornHost: "crash",
-          queueId: connection,
+          queueId: connection + 1,
         },
         body: Buffer.from(`body of ${id}`),
       },
@@ -178,7 +178,7 @@ function check(found: readonly Found[], acknowledged: ReadonlySet<string>): void
     [],
     `${lost.length} of ${acknowledged.size} acknowledged messages are gone`,
   );
-  for (let queueId = 0; queueId < connectionCount; queueId++) {
+  for (let queueId = 1; queueId <= connectionCount; queueId++) {
     const queue = found
       .filter((one) => one.queueId === queueId)
       .toSorted((a, b) => a.offset - b.offset);
