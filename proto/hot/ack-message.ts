@@ -1,7 +1,7 @@
 // AckMessage over bytes.
-import { type StatusView, statusFieldSize, writeStatusField } from "./status.ts";
+import { type StatusView, statusFieldSizeMax, writeStatusField } from "./status.ts";
 import { WireReader } from "./wire-reader.ts";
-import { lengthSize, textFieldSize, WireWriter } from "./wire-writer.ts";
+import { BackwardWriter, textFieldSizeMax } from "./wire-writer.ts";
 
 /** One message to acknowledge. */
 export interface AckEntryView {
@@ -57,24 +57,31 @@ export function writeAckMessageResponse(
   status: StatusView,
   entries: readonly AckResultView[],
 ): Uint8Array {
-  let size = statusFieldSize(status);
-  for (const entry of entries) size += 1 + lengthSize(entrySize(entry));
-  const writer = new WireWriter(Buffer.allocUnsafe(size));
-  writeStatusField(writer, 10, status);
-  for (const entry of entries) {
-    writer.byte(18);
-    writer.varint(entrySize(entry));
-    writer.textField(10, entry.messageId);
-    writer.textField(18, entry.receiptHandle);
-    writeStatusField(writer, 26, entry);
+  let sizeMax = statusFieldSizeMax(status);
+  for (const entry of entries) sizeMax += entrySizeMax(entry);
+  const writer = new BackwardWriter(sizeMax);
+  for (let index = entries.length - 1; index >= 0; index--) {
+    writeEntry(writer, entries[index] as AckResultView);
   }
-  return writer.bytes;
+  writeStatusField(writer, 10, status);
+  return writer.written();
 }
 
-function entrySize(entry: AckResultView): number {
+function entrySizeMax(entry: AckResultView): number {
   return (
-    textFieldSize(entry.messageId) + textFieldSize(entry.receiptHandle) + statusFieldSize(entry)
+    12 +
+    statusFieldSizeMax(entry) +
+    textFieldSizeMax(entry.messageId) +
+    textFieldSizeMax(entry.receiptHandle)
   );
+}
+
+function writeEntry(writer: BackwardWriter, entry: AckResultView): void {
+  const end = writer.start;
+  writeStatusField(writer, 26, entry);
+  if (entry.receiptHandle !== "") writer.textField(18, entry.receiptHandle);
+  if (entry.messageId !== "") writer.textField(10, entry.messageId);
+  writer.headBefore(18, end);
 }
 
 function readResource(reader: WireReader, into: Resource): void {

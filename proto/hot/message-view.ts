@@ -30,8 +30,6 @@ export interface MessageProperties {
 export interface MessageView extends MessageProperties {
   readonly topicNamespace: string;
   readonly topic: string;
-  /** The `Resource` of the topic, serialized. A copy when it came in parts. */
-  readonly topicBytes: Uint8Array;
   /**
    * All entries of field 2 of `Message`, tag and length included, in the order they came. A copy
    * when something stood between them. A key may be there twice: the last one counts.
@@ -57,22 +55,6 @@ class Time {
 
   get ms(): number {
     return this.seconds * 1000 + Math.trunc(this.nanos / 1e6);
-  }
-}
-
-/** Pieces of one part, which nearly always is one piece. */
-class Pieces {
-  #only: Uint8Array = nothing;
-  #more: Uint8Array[] | undefined = undefined;
-
-  add(piece: Uint8Array): void {
-    if (this.#more !== undefined) this.#more.push(piece);
-    else if (this.#only.length === 0) this.#only = piece;
-    else this.#more = [this.#only, piece];
-  }
-
-  whole(): Uint8Array {
-    return this.#more === undefined ? this.#only : Buffer.concat(this.#more);
   }
 }
 
@@ -107,10 +89,9 @@ class Properties implements MessageProperties {
 class View extends Properties implements MessageView {
   topicNamespace = "";
   topic = "";
-  topicBytes: Uint8Array = nothing;
-  userProperties: Uint8Array = nothing;
   userPropertyCount = 0;
   userPropertySize = 0;
+  userProperties: Uint8Array = nothing;
   systemProperties: Uint8Array = nothing;
   body: Uint8Array = nothing;
 }
@@ -126,45 +107,38 @@ export function readMessageProperties(systemProperties: Uint8Array): MessageProp
 /** Reads a `Message` whose tag has just been read, to its end. */
 export function readMessage(reader: WireReader): MessageView {
   const outerEnd = reader.enter();
+  const messageStart = reader.pos;
   const view = new View();
-  const topic = new Pieces();
-  const system = new Pieces();
-  const properties = new Pieces();
-  let propertiesStart = 0;
-  let propertiesEnd = 0;
+  let [userStart, userEnd, systemStart, systemEnd] = [0, 0, 0, 0];
+  let split = false;
   while (reader.pos < reader.end) {
     const start = reader.pos;
     const tag = reader.tag();
     switch (tag) {
       case 10:
-        topic.add(readTopic(reader, view));
+        readTopic(reader, view);
         break;
       case 18:
         readEntry(reader, view);
-        if (start !== propertiesEnd) {
-          // Not next to the entry before: keep what there is and begin again here.
-          properties.add(reader.view(propertiesStart, propertiesEnd));
-          propertiesStart = start;
-        }
-        propertiesEnd = reader.pos;
+        if (userEnd === 0) userStart = start;
+        else if (userEnd !== start) split = true;
+        userEnd = reader.pos;
         break;
       case 26:
-        system.add(readSystem(reader, view));
+        if (systemEnd !== 0) split = true;
+        systemStart = readSystem(reader, view);
+        systemEnd = reader.pos;
         break;
-      case 34: {
-        const size = reader.size();
-        view.body = reader.view(reader.pos, reader.pos + size);
-        reader.pos += size;
+      case 34:
+        view.body = readBytes(reader);
         break;
-      }
       default:
         reader.skip(tag);
     }
   }
-  properties.add(reader.view(propertiesStart, propertiesEnd));
-  view.topicBytes = topic.whole();
-  view.userProperties = properties.whole();
-  view.systemProperties = system.whole();
+  view.userProperties = reader.view(userStart, userEnd);
+  view.systemProperties = reader.view(systemStart, systemEnd);
+  if (split) rejoin(view, reader.view(messageStart, reader.end));
   reader.leave(outerEnd);
   return view;
 }
@@ -194,9 +168,35 @@ export function forEachUserProperty(
   }
 }
 
-function readTopic(reader: WireReader, view: View): Uint8Array {
-  const outerEnd = reader.enter();
+/** Gathers parts that came in pieces; a correct but unusual way to write a message. */
+function rejoin(view: View, message: Uint8Array): void {
+  const reader = new WireReader(message);
+  const user: Uint8Array[] = [];
+  const system: Uint8Array[] = [];
+  while (reader.pos < reader.end) {
+    const start = reader.pos;
+    const tag = reader.tag();
+    if (tag === 26) {
+      system.push(readBytes(reader));
+    } else {
+      reader.skip(tag);
+      if (tag === 18) user.push(reader.view(start, reader.pos));
+    }
+  }
+  view.userProperties = Buffer.concat(user);
+  view.systemProperties = Buffer.concat(system);
+}
+
+/** A view of a bytes field. */
+function readBytes(reader: WireReader): Uint8Array {
+  const size = reader.size();
   const start = reader.pos;
+  reader.pos = start + size;
+  return reader.view(start, reader.pos);
+}
+
+function readTopic(reader: WireReader, view: View): void {
+  const outerEnd = reader.enter();
   while (reader.pos < reader.end) {
     const tag = reader.tag();
     if (tag === 10) view.topicNamespace = reader.interned();
@@ -204,7 +204,6 @@ function readTopic(reader: WireReader, view: View): Uint8Array {
     else reader.skip(tag);
   }
   reader.leave(outerEnd);
-  return reader.view(start, reader.pos);
 }
 
 function readEntry(reader: WireReader, view: View): void {
@@ -222,12 +221,13 @@ function readEntry(reader: WireReader, view: View): void {
   view.userPropertySize += keySize + valueSize;
 }
 
-function readSystem(reader: WireReader, view: View): Uint8Array {
+/** Reads system properties over what is there; gives where they start. */
+function readSystem(reader: WireReader, view: View): number {
   const outerEnd = reader.enter();
   const start = reader.pos;
   while (reader.pos < reader.end) readSystemField(reader, view);
   reader.leave(outerEnd);
-  return reader.view(start, reader.pos);
+  return start;
 }
 
 function readSystemField(reader: WireReader, into: Properties): void {

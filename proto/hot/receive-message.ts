@@ -1,9 +1,8 @@
 // The answer of ReceiveMessage over bytes: gRPC frames, one for each ReceiveMessageResponse, in one
 // buffer. Stored properties and bodies are copied as they are; the broker's own properties follow
 // the stored ones, where they win because they come last.
-import { type StatusView, statusSize, writeStatusField } from "./status.ts";
-import { textSize } from "./text.ts";
-import { intSize, lengthSize, textFieldSize, varintSize, WireWriter } from "./wire-writer.ts";
+import { type StatusView, statusFieldSizeMax, writeStatusField } from "./status.ts";
+import { BackwardWriter, putVarint, textFieldSizeMax, varintSize } from "./wire-writer.ts";
 
 /** A message to hand out. Nothing of it is kept after `ReceiveMessageWriter.message` returns. */
 export interface DeliveredMessageView {
@@ -33,157 +32,169 @@ const defaultSize = 16 * 1024;
 
 /** Collects the messages of one answer. */
 export class ReceiveMessageWriter {
-  readonly #writer: WireWriter;
+  #bytes: Uint8Array;
+  #pos = 0;
+  /** The broker's own properties of the message at hand, and other small parts. */
+  readonly #part = new BackwardWriter(512);
+  /** The topic of the last message, which is nearly always that of the next one. */
+  #topicNamespace = "";
+  #topic = "";
+  #topicField: Uint8Array = topicField("", "");
 
   /** `sizeHint` is in bytes; more is made when it does not suffice. */
   constructor(sizeHint: number = defaultSize) {
-    this.#writer = new WireWriter(Buffer.allocUnsafe(sizeHint));
+    this.#bytes = Buffer.allocUnsafe(sizeHint);
   }
 
   /** Bytes written since the last `take`. */
   get size(): number {
-    return this.#writer.pos;
+    return this.#pos;
   }
 
   /** Adds the status of the answer. */
   status(code: number, message: string): void {
     const status: StatusView = { code, message };
-    this.#frame(1 + lengthSize(statusSize(status)));
-    writeStatusField(this.#writer, 10, status);
+    this.#part.reset(statusFieldSizeMax(status));
+    writeStatusField(this.#part, 10, status);
+    this.#addPart();
   }
 
   /** Adds a message. Its bytes are copied. */
   message(message: DeliveredMessageView): void {
-    const topicSize = textFieldSize(message.topicNamespace) + textFieldSize(message.topic);
-    const systemSize = message.systemProperties.length + addedSize(message);
+    const { userProperties, systemProperties, body } = message;
+    const topic = this.#topicFieldOf(message.topicNamespace, message.topic);
+    const part = this.#part;
+    writeAdded(part, message);
+    const systemSize = systemProperties.length + part.bytes.length - part.start;
     const size =
+      topic.length +
+      userProperties.length +
       1 +
-      lengthSize(topicSize) +
-      message.userProperties.length +
-      1 +
-      lengthSize(systemSize) +
-      (message.body.length === 0 ? 0 : 1 + lengthSize(message.body.length));
-    this.#frame(1 + lengthSize(size));
-    const writer = this.#writer;
-    writer.byte(18);
-    writer.varint(size);
-    writer.byte(10);
-    writer.varint(topicSize);
-    writer.textField(10, message.topicNamespace);
-    writer.textField(18, message.topic);
-    writer.raw(message.userProperties);
-    writer.byte(26);
-    writer.varint(systemSize);
-    writer.raw(message.systemProperties);
-    writeAdded(writer, message);
-    if (message.body.length === 0) return;
-    writer.byte(34);
-    writer.varint(message.body.length);
-    writer.raw(message.body);
+      varintSize(systemSize) +
+      systemSize +
+      (body.length === 0 ? 0 : 1 + varintSize(body.length) + body.length);
+    this.#frame(1 + varintSize(size) + size);
+    this.#head(18, size);
+    this.#raw(topic);
+    if (userProperties.length > 0) this.#raw(userProperties);
+    this.#head(26, systemSize);
+    this.#raw(systemProperties);
+    this.#raw(part.written());
+    if (body.length === 0) return;
+    this.#head(34, body.length);
+    this.#raw(body);
   }
 
   /** Adds the time at which the broker began to answer, in milliseconds since 1970. */
   deliveryTimestamp(ms: number): void {
-    const size = timeSize(ms);
-    this.#frame(1 + lengthSize(size));
-    this.#writer.byte(26);
-    writeTime(this.#writer, ms);
+    this.#part.reset(timeFieldSizeMax);
+    writeTimeField(this.#part, 26, ms);
+    this.#addPart();
   }
 
   /** Gives the frames written so far, and starts anew. The bytes are the caller's. */
   take(): Uint8Array {
-    const writer = this.#writer;
-    const taken = writer.bytes.subarray(0, writer.pos);
+    const taken = this.#bytes.subarray(0, this.#pos);
     // What is left of the buffer serves the next answer.
-    writer.bytes = writer.bytes.subarray(writer.pos);
-    writer.pos = 0;
+    this.#bytes = this.#bytes.subarray(this.#pos);
+    this.#pos = 0;
     return taken;
   }
 
-  #frame(size: number): void {
-    const writer = this.#writer;
-    const needed = writer.pos + framePrefixSize + size;
-    if (needed > writer.bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, 2 * writer.bytes.length, defaultSize));
-      grown.set(writer.bytes.subarray(0, writer.pos));
-      writer.bytes = grown;
+  #topicFieldOf(topicNamespace: string, topic: string): Uint8Array {
+    if (topic !== this.#topic || topicNamespace !== this.#topicNamespace) {
+      this.#topicField = topicField(topicNamespace, topic);
+      this.#topicNamespace = topicNamespace;
+      this.#topic = topic;
     }
-    writer.byte(0);
-    writer.byte(size >>> 24);
-    writer.byte(size >>> 16);
-    writer.byte(size >>> 8);
-    writer.byte(size);
+    return this.#topicField;
+  }
+
+  /** Adds a frame with what the part holds. */
+  #addPart(): void {
+    const part = this.#part.written();
+    this.#frame(part.length);
+    this.#raw(part);
+  }
+
+  /** Makes room for a frame and writes its prefix. `size` excludes the prefix. */
+  #frame(size: number): void {
+    const needed = this.#pos + framePrefixSize + size;
+    if (needed > this.#bytes.length) this.#grow(needed);
+    const [bytes, at] = [this.#bytes, this.#pos];
+    bytes[at] = 0;
+    bytes[at + 1] = size >>> 24;
+    bytes[at + 2] = size >>> 16;
+    bytes[at + 3] = size >>> 8;
+    bytes[at + 4] = size;
+    this.#pos = at + framePrefixSize;
+  }
+
+  #grow(needed: number): void {
+    const grown = Buffer.allocUnsafe(Math.max(needed, 2 * this.#bytes.length, defaultSize));
+    grown.set(this.#bytes.subarray(0, this.#pos));
+    this.#bytes = grown;
+  }
+
+  #head(tag: number, size: number): void {
+    this.#bytes[this.#pos] = tag;
+    this.#pos = putVarint(this.#bytes, this.#pos + 1, size);
+  }
+
+  #raw(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#pos);
+    this.#pos += bytes.length;
   }
 }
 
-/** Bytes of the broker's own properties. */
-function addedSize(message: DeliveredMessageView): number {
-  const { bodyDigest } = message;
-  return (
-    1 +
-    lengthSize(timeSize(message.storeTimestampMs)) +
-    1 +
-    lengthSize(textSize(message.storeHost)) +
-    1 +
-    lengthSize(textSize(message.receiptHandle)) +
-    1 +
-    intSize(message.queueId) +
-    1 +
-    intSize(message.queueOffset) +
-    1 +
-    lengthSize(timeSize(message.invisibleMs)) +
-    2 +
-    intSize(message.deliveryAttempt) +
-    (bodyDigest === undefined ? 0 : 1 + lengthSize(digestSize(bodyDigest)))
+/** Field 1 of `Message`. */
+function topicField(topicNamespace: string, topic: string): Uint8Array {
+  const writer = new BackwardWriter(
+    12 + textFieldSizeMax(topicNamespace) + textFieldSizeMax(topic),
   );
+  if (topic !== "") writer.textField(18, topic);
+  if (topicNamespace !== "") writer.textField(10, topicNamespace);
+  writer.headBefore(10, writer.bytes.length);
+  return writer.written();
 }
 
-/** Writes them. Defaults too: they must win over what the client has sent. */
-function writeAdded(writer: WireWriter, message: DeliveredMessageView): void {
+/**
+ * Writes the broker's own properties. Defaults and zeros too: they must win over whatever the
+ * client has sent in their place.
+ */
+function writeAdded(writer: BackwardWriter, message: DeliveredMessageView): void {
   const { bodyDigest } = message;
-  writer.byte(74);
-  writeTime(writer, message.storeTimestampMs);
-  writer.byte(82);
-  writer.text(message.storeHost);
-  writer.byte(98);
-  writer.text(message.receiptHandle);
-  writer.byte(104);
-  writer.int(message.queueId);
-  writer.byte(112);
-  writer.int(message.queueOffset);
-  writer.byte(122);
-  writeTime(writer, message.invisibleMs);
-  writer.varint(128);
-  writer.int(message.deliveryAttempt);
-  if (bodyDigest === undefined) return;
-  writer.byte(34);
-  writer.varint(digestSize(bodyDigest));
-  writer.byte(8);
-  writer.varint(bodyDigest.type);
-  writer.byte(18);
-  writer.text(bodyDigest.checksum);
+  writer.reset(
+    addedIntsSizeMax +
+      textFieldSizeMax(message.storeHost) +
+      textFieldSizeMax(message.receiptHandle) +
+      textFieldSizeMax(bodyDigest?.checksum ?? ""),
+  );
+  if (bodyDigest !== undefined) {
+    const end = writer.start;
+    writer.textField(18, bodyDigest.checksum);
+    writer.intField(8, bodyDigest.type);
+    writer.headBefore(34, end);
+  }
+  writer.intField(128, message.deliveryAttempt);
+  writeTimeField(writer, 122, message.invisibleMs);
+  writer.intField(112, message.queueOffset);
+  writer.intField(104, message.queueId);
+  writer.textField(98, message.receiptHandle);
+  writer.textField(82, message.storeHost);
+  writeTimeField(writer, 74, message.storeTimestampMs);
 }
 
-function digestSize(digest: { readonly type: number; readonly checksum: string }): number {
-  return 1 + varintSize(digest.type) + 1 + lengthSize(textSize(digest.checksum));
-}
+/** Upper bound of a field that holds a Timestamp or Duration. */
+const timeFieldSizeMax = 26;
+/** Upper bound of all that is written by `writeAdded` besides texts. */
+const addedIntsSizeMax = 2 * timeFieldSizeMax + 4 * 12 + 12;
 
-/** Bytes of a Timestamp or Duration with both its fields, zeros too. */
-function timeSize(ms: number): number {
+/** Writes a Timestamp or Duration of at least 0 ms, with both its fields. */
+function writeTimeField(writer: BackwardWriter, tag: number, ms: number): void {
   const seconds = Math.floor(ms / 1000);
-  return 1 + intSize(seconds) + 1 + varintSize(nanosOf(ms, seconds));
-}
-
-function writeTime(writer: WireWriter, ms: number): void {
-  const seconds = Math.floor(ms / 1000);
-  const nanos = nanosOf(ms, seconds);
-  writer.varint(timeSize(ms));
-  writer.byte(8);
-  writer.int(seconds);
-  writer.byte(16);
-  writer.varint(nanos);
-}
-
-function nanosOf(ms: number, seconds: number): number {
-  return Math.round((ms - seconds * 1000) * 1e6);
+  const end = writer.start;
+  writer.intField(16, Math.round((ms - seconds * 1000) * 1e6));
+  writer.intField(8, seconds);
+  writer.headBefore(tag, end);
 }

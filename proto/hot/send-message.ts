@@ -1,8 +1,8 @@
 // SendMessage over bytes: the request is read into views, the answer is written in one piece.
 import { type MessageView, readMessage } from "./message-view.ts";
-import { type StatusView, statusFieldSize, writeStatusField } from "./status.ts";
+import { type StatusView, statusFieldSizeMax, writeStatusField } from "./status.ts";
 import { WireReader } from "./wire-reader.ts";
-import { intSize, lengthSize, textFieldSize, WireWriter } from "./wire-writer.ts";
+import { BackwardWriter, textFieldSizeMax } from "./wire-writer.ts";
 
 /** What became of one message; one for each message of the request, in order. */
 export interface SendResultView extends StatusView {
@@ -34,35 +34,34 @@ export function writeSendMessageResponse(
   status: StatusView,
   entries: readonly SendResultView[],
 ): Uint8Array {
-  let size = statusFieldSize(status);
-  for (const entry of entries) size += 1 + lengthSize(entrySize(entry));
-  const writer = new WireWriter(Buffer.allocUnsafe(size));
+  let sizeMax = statusFieldSizeMax(status);
+  for (const entry of entries) sizeMax += entrySizeMax(entry);
+  const writer = new BackwardWriter(sizeMax);
+  for (let index = entries.length - 1; index >= 0; index--) {
+    writeEntry(writer, entries[index] as SendResultView);
+  }
   writeStatusField(writer, 10, status);
-  for (const entry of entries) writeEntry(writer, entry);
-  return writer.bytes;
+  return writer.written();
 }
 
-function entrySize(entry: SendResultView): number {
-  const idSize = textFieldSize(entry.messageId);
-  const sameId = entry.transactionId === entry.messageId;
+function entrySizeMax(entry: SendResultView): number {
   return (
-    statusFieldSize(entry) +
-    idSize +
-    (sameId ? idSize : textFieldSize(entry.transactionId)) +
-    (entry.offset === 0 ? 0 : 1 + intSize(entry.offset)) +
-    textFieldSize(entry.recallHandle ?? "")
+    24 +
+    statusFieldSizeMax(entry) +
+    textFieldSizeMax(entry.messageId) +
+    textFieldSizeMax(entry.transactionId) +
+    textFieldSizeMax(entry.recallHandle ?? "")
   );
 }
 
-function writeEntry(writer: WireWriter, entry: SendResultView): void {
-  writer.byte(18);
-  writer.varint(entrySize(entry));
-  writeStatusField(writer, 10, entry);
-  writer.textField(18, entry.messageId);
-  writer.textField(26, entry.transactionId);
-  if (entry.offset !== 0) {
-    writer.byte(32);
-    writer.int(entry.offset);
+function writeEntry(writer: BackwardWriter, entry: SendResultView): void {
+  const end = writer.start;
+  if (entry.recallHandle !== undefined && entry.recallHandle !== "") {
+    writer.textField(42, entry.recallHandle);
   }
-  writer.textField(42, entry.recallHandle ?? "");
+  if (entry.offset !== 0) writer.intField(32, entry.offset);
+  if (entry.transactionId !== "") writer.textField(26, entry.transactionId);
+  if (entry.messageId !== "") writer.textField(18, entry.messageId);
+  writeStatusField(writer, 10, entry);
+  writer.headBefore(18, end);
 }

@@ -1,5 +1,5 @@
 // The Status message, which every answer holds.
-import { intSize, lengthSize, textFieldSize, type WireWriter } from "./wire-writer.ts";
+import { type BackwardWriter, textFieldSizeMax } from "./wire-writer.ts";
 
 /** Outcome of a call or of one entry. */
 export interface StatusView {
@@ -8,24 +8,15 @@ export interface StatusView {
   readonly message: string;
 }
 
-/** Bytes of a status inside its field. */
-export function statusSize(status: StatusView): number {
-  const codeSize = status.code === 0 ? 0 : 1 + intSize(status.code);
-  return codeSize + textFieldSize(status.message);
+/** Upper bound of the size of a field that holds the status. */
+export function statusFieldSizeMax(status: StatusView): number {
+  return 24 + textFieldSizeMax(status.message);
 }
 
-/** Bytes of a field with a tag of one byte that holds the status. */
-export function statusFieldSize(status: StatusView): number {
-  return 1 + lengthSize(statusSize(status));
-}
-
-/** Writes the field. */
-export function writeStatusField(writer: WireWriter, tag: number, status: StatusView): void {
-  writer.byte(tag);
-  writer.varint(statusSize(status));
-  if (status.code !== 0) {
-    writer.byte(8);
-    writer.int(status.code);
-  }
-  writer.textField(18, status.message);
+/** Writes a field that holds the status. */
+export function writeStatusField(writer: BackwardWriter, tag: number, status: StatusView): void {
+  const end = writer.start;
+  if (status.message !== "") writer.textField(18, status.message);
+  if (status.code !== 0) writer.intField(8, status.code);
+  writer.headBefore(tag, end);
 }

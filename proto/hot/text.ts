@@ -3,7 +3,6 @@
 
 interface NativeText {
   latin1Slice(this: Uint8Array, start: number, end: number): string;
-  latin1Write(this: Uint8Array, text: string, offset: number, length: number): number;
   utf8Write(this: Uint8Array, text: string, offset: number, length: number): number;
 }
 
@@ -12,9 +11,6 @@ interface NativeText {
 const native: NativeText = {
   latin1Slice: nativeMethod("latin1Slice", function (start: number, end: number): string {
     return Buffer.from(this.buffer, this.byteOffset, this.length).toString("latin1", start, end);
-  }),
-  latin1Write: nativeMethod("latin1Write", function (text: string, at: number, size: number) {
-    return Buffer.from(this.buffer, this.byteOffset, this.length).write(text, at, size, "latin1");
   }),
   utf8Write: nativeMethod("utf8Write", function (text: string, at: number, size: number) {
     return Buffer.from(this.buffer, this.byteOffset, this.length).write(text, at, size, "utf8");
@@ -73,24 +69,29 @@ export function checkText(bytes: Uint8Array, start: number, end: number): void {
   if (!isAscii(bytes, start, end)) strictUtf8.decode(bytes.subarray(start, end));
 }
 
-/** UTF-8 size of `text` in bytes; equal to its length when it is ASCII. */
-export function textSize(text: string): number {
-  const length = text.length;
-  for (let at = 0; at < length; at++) {
-    if (text.charCodeAt(at) >= 0x80) return Buffer.byteLength(text);
-  }
-  return length;
+/** Upper bound of the UTF-8 size of `text` in bytes. */
+export function textSizeMax(text: string): number {
+  return text.length * 3;
 }
 
-/** Writes `text`, whose `textSize` is `size`, at `offset`. `bytes` must have the room. */
-export function writeText(bytes: Uint8Array, text: string, offset: number, size: number): void {
-  if (size !== text.length) {
-    native.utf8Write.call(bytes, text, offset, size);
-  } else if (size > 24) {
-    native.latin1Write.call(bytes, text, offset, size);
-  } else {
-    for (let at = 0; at < size; at++) bytes[offset + at] = text.charCodeAt(at);
+/**
+ * Writes `text` so that it ends before `end`, and gives where it starts. `bytes` must have
+ * `textSizeMax` bytes before `end`.
+ */
+export function writeTextBefore(bytes: Uint8Array, end: number, text: string): number {
+  const start = end - text.length;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit >= 0x80) return writeUtf8Before(bytes, end, text);
+    bytes[start + at] = unit;
   }
+  return start;
+}
+
+function writeUtf8Before(bytes: Uint8Array, end: number, text: string): number {
+  const size = Buffer.byteLength(text);
+  native.utf8Write.call(bytes, text, end - size, size);
+  return end - size;
 }
 
 function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
