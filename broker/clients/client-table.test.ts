@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type CancelTimer, type Clock, limits, MqError, silentLogger } from "../../base/index.ts";
-import type { Connection } from "../../transport/index.ts";
+import type { ClientConnection } from "./client.ts";
 import { ClientTable } from "./client-table.ts";
 import type { ClientIdentity } from "./identity.ts";
 
@@ -29,15 +29,12 @@ class SweepClock implements Clock {
 
 let connectionCount = 0;
 
-function openConnection(): { connection: Connection; close: () => void } {
+function openConnection(): { connection: ClientConnection; close: () => void } {
   const controller = new AbortController();
-  const connection: Connection = {
+  const connection: ClientConnection = {
     id: ++connectionCount,
     remoteAddress: "10.1.2.3",
     remotePort: 4000 + connectionCount,
-    localAddress: "10.0.0.1",
-    localPort: 8081,
-    tls: false,
     closed: controller.signal,
   };
   return { connection, close: () => controller.abort() };

@@ -1,8 +1,13 @@
 // Who is here: clients by id, their groups and topics, and when they are gone. A client lives by anything it sends:
 // official clients lose their telemetry stream for minutes and go on receiving. Knows no wire format.
 import { type CancelTimer, type Clock, type Logger, limits, MqError } from "../../base/index.ts";
-import type { Connection } from "../../transport/index.ts";
-import { type Client, type ClientRow, clientRow, type Membership } from "./client.ts";
+import {
+  type Client,
+  type ClientConnection,
+  type ClientRow,
+  clientRow,
+  type Membership,
+} from "./client.ts";
 import type { ClientIdentity } from "./identity.ts";
 import { type ClientRole, clientTypes, type Subscription } from "./settings.ts";
 import type { TelemetrySession } from "./telemetry-session.ts";
@@ -25,7 +30,7 @@ export class ClientTable {
   readonly #logger: Logger;
   readonly #onGone: GoneListener;
   readonly #clients = new Map<string, Client>();
-  readonly #byConnection = new WeakMap<Connection, Set<Client>>();
+  readonly #byConnection = new WeakMap<ClientConnection, Set<Client>>();
   /** Clients that said goodbye, as `id connection`, and when: what they still ask for must not get messages. */
   readonly #terminated = new Map<string, number>();
   #stopSweep: CancelTimer | undefined;
@@ -60,11 +65,16 @@ export class ClientTable {
     return this.#clients.get(clientId);
   }
 
+  /** Whether a client that consumes as `group` is here. */
+  isMember(clientId: string, group: string): boolean {
+    return this.#clients.get(clientId)?.memberships.has(group) === true;
+  }
+
   /**
    * Notes that a client said something over `connection`; a new one is added.
    * Throws TOO_MANY_REQUESTS when `clientCountMax` are here.
    */
-  seen(identity: ClientIdentity, connection: Connection): Client {
+  seen(identity: ClientIdentity, connection: ClientConnection): Client {
     const now = this.#clock.now();
     const client = this.#clients.get(identity.id) ?? this.#add(identity, now);
     client.lastSeenMs = now;
@@ -73,7 +83,7 @@ export class ClientTable {
   }
 
   /** Notes a telemetry stream. */
-  openSession(session: TelemetrySession, connection: Connection): void {
+  openSession(session: TelemetrySession, connection: ClientConnection): void {
     this.seen(session.identity, connection).sessions.add(session);
   }
 
@@ -83,7 +93,7 @@ export class ClientTable {
   }
 
   /** Takes what the client's settings say; they replace what was known of it. */
-  settle(identity: ClientIdentity, role: ClientRole, connection: Connection): void {
+  settle(identity: ClientIdentity, role: ClientRole, connection: ClientConnection): void {
     const client = this.seen(identity, connection);
     this.#terminated.delete(terminatedKey(identity.id, connection));
     client.identity = identity;
@@ -106,7 +116,7 @@ export class ClientTable {
   /** A heartbeat, with or without settings before. Throws UNRECOGNIZED_CLIENT_TYPE for a type not served here. */
   heartbeat(
     identity: ClientIdentity,
-    connection: Connection,
+    connection: ClientConnection,
     said: { readonly type: number; readonly group: string | undefined },
   ): void {
     const known: readonly number[] = Object.values(clientTypes);
@@ -141,7 +151,7 @@ export class ClientTable {
   }
 
   /** The client said goodbye: it is forgotten now, and its last requests on this connection get no messages. */
-  terminate(clientId: string, connection: Connection): void {
+  terminate(clientId: string, connection: ClientConnection): void {
     if (this.#terminated.size >= limits.clientCountMax) this.#terminated.clear();
     this.#terminated.set(terminatedKey(clientId, connection), this.#clock.now());
     const client = this.#clients.get(clientId);
@@ -149,7 +159,7 @@ export class ClientTable {
   }
 
   /** Whether this client said goodbye on this connection a moment ago and nothing new since. */
-  isTerminated(clientId: string, connection: Connection): boolean {
+  isTerminated(clientId: string, connection: ClientConnection): boolean {
     return this.#terminated.size > 0 && this.#terminated.has(terminatedKey(clientId, connection));
   }
 
@@ -211,7 +221,7 @@ export class ClientTable {
     return client;
   }
 
-  #connect(client: Client, connection: Connection): void {
+  #connect(client: Client, connection: ClientConnection): void {
     client.address = `${connection.remoteAddress}:${connection.remotePort}`;
     if (connection.closed.aborted) return;
     client.connections.add(connection);
@@ -226,7 +236,7 @@ export class ClientTable {
     connection.closed.addEventListener("abort", forget, { once: true });
   }
 
-  #disconnected(connection: Connection): void {
+  #disconnected(connection: ClientConnection): void {
     const now = this.#clock.now();
     for (const client of this.#byConnection.get(connection) ?? []) {
       client.connections.delete(connection);
@@ -273,6 +283,6 @@ export class ClientTable {
   }
 }
 
-function terminatedKey(clientId: string, connection: Connection): string {
+function terminatedKey(clientId: string, connection: ClientConnection): string {
   return `${clientId} ${connection.id}`;
 }

@@ -1,9 +1,18 @@
 // One known client: what it said, over which connections, and when it was last heard.
 // A plain record that only client-table.ts changes; others read it.
-import type { Connection } from "../../transport/index.ts";
 import type { ClientIdentity } from "./identity.ts";
 import type { Subscription } from "./settings.ts";
 import type { TelemetrySession } from "./telemetry-session.ts";
+
+/** The connection a client uses, as far as this matters here. */
+export interface ClientConnection {
+  /** Unique in this process. */
+  readonly id: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Aborted when the connection is gone. */
+  readonly closed: AbortSignal;
+}
 
 /** A consumer's place in a group. */
 export interface Membership {
@@ -24,7 +33,7 @@ export interface Client {
   lastSeenMs: number;
   /** Since when it has no open connection; undefined while it has one. */
   disconnectedAtMs: number | undefined;
-  readonly connections: Set<Connection>;
+  readonly connections: Set<ClientConnection>;
   readonly sessions: Set<TelemetrySession>;
   /** Topics a producer declared. */
   readonly publishes: Set<string>;

@@ -1,4 +1,4 @@
-export type { Client, ClientRow, Membership } from "./client.ts";
+export type { Client, ClientConnection, ClientRow, Membership } from "./client.ts";
 export { ClientTable, type ClientTableOptions, type GoneListener } from "./client-table.ts";
 export {
   type ClientIdentity,

@@ -4,7 +4,7 @@ import { limits, MqError } from "../../base/index.ts";
 import type { MethodHandler } from "../../transport/index.ts";
 import { identify } from "../clients/index.ts";
 import type { RemotingContext } from "./context.ts";
-import { existingGroup, existingTopic } from "./resources.ts";
+import { checkHandleNames } from "./resources.ts";
 import { okStatus, unary } from "./unary.ts";
 
 /** The handler of ChangeInvisibleDuration. A failure gives the handle back: clients take over what they find. */
@@ -14,8 +14,9 @@ export function changeInvisibleDuration(context: RemotingContext): MethodHandler
     context.logger,
     (request, call) => {
       identify((name) => call.header(name));
-      const group = existingGroup(context, request.group?.name ?? "");
-      const topic = existingTopic(context, request.topic?.name ?? "");
+      const group = request.group?.name ?? "";
+      const topic = request.topic?.name ?? "";
+      checkHandleNames(context, { group, topic });
       const { invisibleDuration } = request;
       const invisibleMs = invisibleDuration ? msOfDuration(invisibleDuration) : 0;
       if (invisibleMs < 0 || invisibleMs > limits.invisibleMaxMs) {
@@ -25,8 +26,9 @@ export function changeInvisibleDuration(context: RemotingContext): MethodHandler
             `0 to ${limits.invisibleMaxMs} ms are allowed`,
         );
       }
-      const handle = request.receiptHandle;
-      const changed = context.delivery.changeInvisible(group, topic, handle, invisibleMs);
+      const { receiptHandle } = request;
+      const wish = { group, topic, receiptHandle, invisibleMs };
+      const changed = context.delivery.changeInvisible(wish);
       if (changed === "invalid") {
         throw new MqError(
           "INVALID_RECEIPT_HANDLE",

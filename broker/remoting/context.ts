@@ -9,9 +9,12 @@ import type { Traffic } from "./traffic.ts";
 /** The parts of the broker that requests act on. */
 export interface RemotingContext {
   readonly config: BrokerConfiguration;
-  readonly store: Store;
+  readonly store: Pick<Store, "append">;
   readonly metadata: Metadata;
-  readonly delivery: Delivery;
+  readonly delivery: Pick<
+    Delivery,
+    "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls"
+  >;
   readonly clients: ClientTable;
   readonly traffic: Traffic;
   readonly clock: Clock;

@@ -4,7 +4,7 @@ import { MqError } from "../../base/index.ts";
 import type { MethodHandler } from "../../transport/index.ts";
 import { identify } from "../clients/index.ts";
 import type { RemotingContext } from "./context.ts";
-import { existingGroup, existingTopic } from "./resources.ts";
+import { checkHandleNames } from "./resources.ts";
 import { okStatus, unary } from "./unary.ts";
 
 /** The handler of ForwardMessageToDeadLetterQueue. */
@@ -12,9 +12,12 @@ export function forwardToDeadLetterQueue(context: RemotingContext): MethodHandle
   const method = messagingService.methods.ForwardMessageToDeadLetterQueue;
   return unary(method, context.logger, async (request, call) => {
     identify((name) => call.header(name));
-    const group = existingGroup(context, request.group?.name ?? "");
-    const topic = existingTopic(context, request.topic?.name ?? "");
-    const outcome = await context.delivery.deadLetter(group, topic, request.receiptHandle);
+    const group = request.group?.name ?? "";
+    const topic = request.topic?.name ?? "";
+    checkHandleNames(context, { group, topic });
+    const { receiptHandle, messageId } = request;
+    const message = { group, topic, receiptHandle, messageId };
+    const outcome = await context.delivery.deadLetter(message);
     if (outcome === "invalid") {
       throw new MqError(
         "INVALID_RECEIPT_HANDLE",

@@ -2,32 +2,15 @@
 import type { MessageView } from "@cometmq/proto";
 import { MqError } from "../../base/index.ts";
 
-/** Values of `apache.rocketmq.v2.MessageType` by name. */
-export const messageTypes = {
-  NORMAL: 1,
-  FIFO: 2,
-  DELAY: 3,
-  TRANSACTION: 4,
-  LITE: 5,
-  PRIORITY: 6,
-} as const;
+/** `apache.rocketmq.v2.MessageType.TRANSACTION`. */
+const transactionType = 4;
 
 /** A kind of message, as in a topic's `message.type`. */
-export type MessageTypeName = keyof typeof messageTypes;
-
-const mixedTypes: readonly number[] = [1, 2, 3, 4];
-
-/** The `MessageType` values that a topic of type `topicType` accepts, in the order routes list them. */
-export function acceptedTypes(topicType: string): readonly number[] {
-  if (topicType === "MIXED") return mixedTypes;
-  return topicType in messageTypes
-    ? [messageTypes[topicType as MessageTypeName]]
-    : [messageTypes.NORMAL];
-}
+export type MessageKind = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "LITE" | "PRIORITY";
 
 /** The kind of `message`: transaction before delay before message group, whatever its type field says otherwise. */
-export function typeOf(message: MessageView): MessageTypeName {
-  if (message.messageType === messageTypes.TRANSACTION) return "TRANSACTION";
+export function typeOf(message: MessageView): MessageKind {
+  if (message.messageType === transactionType) return "TRANSACTION";
   if (message.deliveryTimestampMs !== undefined) return "DELAY";
   if (message.messageGroup !== undefined) return "FIFO";
   if (message.liteTopic !== undefined) return "LITE";
@@ -41,8 +24,7 @@ export function typeOf(message: MessageView): MessageTypeName {
  */
 export function checkMessageType(message: MessageView, topicType: string): void {
   const type = typeOf(message);
-  if (type === "NORMAL" && topicType === "NORMAL") return;
-  if (!acceptedTypes(topicType).includes(messageTypes[type])) {
+  if (type !== topicType && topicType !== "MIXED") {
     throw new MqError(
       "MESSAGE_PROPERTY_CONFLICT_WITH_TYPE",
       `the message is of type ${type}, but topic "${message.topic}" accepts ${topicType}`,

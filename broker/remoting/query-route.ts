@@ -1,10 +1,11 @@
 // QueryRoute: where a topic's queues are.
 import { messagingService } from "@cometmq/proto";
+import { messageQueues } from "../../route/index.ts";
 import type { MethodHandler } from "../../transport/index.ts";
 import { identify } from "../clients/index.ts";
 import type { RemotingContext } from "./context.ts";
 import { topicFor } from "./resources.ts";
-import { brokerFor, routeQueues } from "./route.ts";
+import { brokerFor } from "./route.ts";
 import { okStatus, unary } from "./unary.ts";
 
 /** The handler of QueryRoute. */
@@ -13,6 +14,6 @@ export function queryRoute(context: RemotingContext): MethodHandler {
     identify((name) => call.header(name));
     const topic = await topicFor(context, request.topic?.name ?? "");
     const broker = brokerFor(context, call, request.endpoints);
-    return { status: okStatus, messageQueues: routeQueues(topic, broker) };
+    return { status: okStatus, messageQueues: messageQueues(topic, broker) };
   });
 }

@@ -71,7 +71,7 @@ class Receiver {
     });
     if (delivered.length === 0) return await this.#answerEmpty(stream, noMessage);
     const bytes = await this.#write(delivered, stream, wish.topic.name);
-    if ((await stream.finish()) === "reset") return delivery.giveBack(delivered, identity.id);
+    if ((await stream.finish()) === "reset") return delivery.giveBack(delivered);
     for (const count of [traffic.received(wish.group.name, wish.topic.name), traffic.total.out]) {
       count.messages += delivered.length;
       count.bytes += bytes;

@@ -49,6 +49,18 @@ export function existingTopic(context: Needs, name: string): TopicConfig {
   throw topicNotFound(name);
 }
 
+/**
+ * Checks the names that come with a receipt handle: ILLEGAL_TOPIC or ILLEGAL_CONSUMER_GROUP. Whether they exist does
+ * not matter: of a deleted topic the handle is invalid, which is what ends a client's retries.
+ */
+export function checkHandleNames(
+  context: Needs,
+  names: { readonly group: string; readonly topic: string },
+): void {
+  if (context.metadata.group(names.group) === undefined) checkGroupName(names.group);
+  if (context.metadata.topic(names.topic) === undefined) checkTopicName(names.topic);
+}
+
 /** The group `name`, which must be there. Throws ILLEGAL_CONSUMER_GROUP or CONSUMER_GROUP_NOT_FOUND. */
 export function existingGroup(context: Needs, name: string): GroupConfig {
   const group = context.metadata.group(name);

@@ -1,0 +1,19 @@
+// What the operators' calls stand on, beside what clients' calls do.
+import type { Delivery } from "../../delivery/index.ts";
+import type { MessageIndex } from "../../index/index.ts";
+import type { Store } from "../../store/index.ts";
+import type { RemotingContext } from "../context.ts";
+import type { BrokerStatus } from "./broker-status.ts";
+
+/** The store as operators look into it. */
+export type RecordSource = Pick<Store, "queue" | "read" | "readCold">;
+
+/** The parts of the broker that operators' calls act on. */
+export interface AdminContext extends Omit<RemotingContext, "store" | "delivery"> {
+  readonly store: RecordSource & Pick<Store, "start" | "end" | "confirmed">;
+  readonly delivery: Pick<Delivery, "progress">;
+  /** Finds messages by key and id; undefined when messageIndexEnable is off. */
+  readonly index: MessageIndex | undefined;
+  /** What only the composition knows. */
+  brokerStatus(): BrokerStatus;
+}
