@@ -42,7 +42,7 @@ export const limits = {
   /** Parsed filter expressions kept for the next receive; when full the cache starts anew. */
   filterCacheCountMax: 1_024,
   /** One SendMessage, bytes: a body over maxMessageSize still gets its clear status. More: RESOURCE_EXHAUSTED. */
-  sendRequestSizeMax: 72 * 1024 * 1024,
+  sendRequestSizeMax: 75_497_472,
   /** Clients known at once. More: TOO_MANY_REQUESTS. */
   clientCountMax: 100_000,
   /** Topics one client publishes or subscribes to. More: BAD_REQUEST. */

@@ -1,0 +1,391 @@
+// Who gets which message when: the door of this folder. A group's place in each queue, what is pending,
+// held polls, and what acknowledging, changing visibility and dead-lettering do. Model: docs/architecture.md.
+
+import { readMessageProperties } from "@cometmq/proto";
+import { type Clock, type Logger, limits, MqError } from "../../base/index.ts";
+import type { MetadataEvent } from "../metadata/index.ts";
+import type { RecordView } from "../store/index.ts";
+import { type DeliveryCounters, newCounters } from "./counters.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import { type DeliveryFigures, figuresOf, type LaneProgress, progressOf } from "./figures.ts";
+import type { PendingMessage } from "./lane.ts";
+import { Pending } from "./pending.ts";
+import { PollTable } from "./polls.ts";
+import type { DeliveryMetadata, DeliveryQueue, DeliveryStore, ProgressSource } from "./ports.ts";
+import { ProgressWriter } from "./progress-writer.ts";
+import { ColdReader } from "./read-ahead.ts";
+import { HandleCodec } from "./receipt-handle.ts";
+import type { Delivered, ReceiveRequest } from "./request.ts";
+import { nextDeliveryNumber, readPending, Selection } from "./selection.ts";
+import type { Subscription } from "./subscription.ts";
+import { SubscriptionTable } from "./subscription-table.ts";
+import { type Alarm, Timeline } from "./timeline.ts";
+
+/** What delivery stands on. */
+export interface DeliveryOptions {
+  readonly store: DeliveryStore;
+  readonly metadata: DeliveryMetadata;
+  readonly state: ProgressSource;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Stands in every receipt handle, 1 to 255 UTF-8 bytes. */
+  readonly brokerName: string;
+  /** Whether a client of a group is there; asked when auto-renew is due. */
+  isAlive(clientId: string, group: string): boolean;
+}
+
+/** Names a message by its handle, or by its id among what is pending (clients that send no handle). */
+export interface DeadLetterRequest {
+  readonly group: string;
+  readonly topic: string;
+  /** Empty: `messageId` counts. */
+  readonly receiptHandle: string;
+  readonly messageId: string;
+}
+
+/** Delivery of one broker. */
+export class Delivery {
+  readonly counters: DeliveryCounters = newCounters();
+  readonly #store: DeliveryStore;
+  readonly #metadata: DeliveryMetadata;
+  readonly #timeline: Timeline;
+  readonly #handles: HandleCodec;
+  readonly #writer: ProgressWriter;
+  readonly #cold: ColdReader;
+  readonly #deadLetters: DeadLetters;
+  readonly #selection: Selection;
+  readonly #table: SubscriptionTable;
+  readonly #polls: PollTable;
+  readonly #goOn: Alarm = { dueAtMs: 0, heapIndex: -1, ring: () => this.#serveWoken() };
+  #woken: Subscription[] = [];
+  #willServe = false;
+  #isClosed = false;
+  #forgetMetadata: (() => void) | undefined;
+
+  private constructor(options: DeliveryOptions) {
+    const { store, metadata, counters, logger, timeline } = {
+      ...options,
+      counters: this.counters,
+      timeline: new Timeline(options.clock),
+    };
+    const wake = (subscription: Subscription): void => this.#wake(subscription);
+    this.#store = store;
+    this.#metadata = metadata;
+    this.#timeline = timeline;
+    this.#handles = new HandleCodec(metadata.macKey, options.brokerName);
+    this.#polls = new PollTable(timeline);
+    const parts = { store, metadata, counters, logger, timeline, wake };
+    this.#writer = new ProgressWriter(parts);
+    this.#cold = new ColdReader(parts);
+    this.#deadLetters = new DeadLetters({ ...parts, writer: this.#writer });
+    this.#selection = new Selection({
+      ...parts,
+      handles: this.#handles,
+      cold: this.#cold,
+      isAlive: (clientId, group) => options.isAlive(clientId, group),
+      bury: (...dead) => this.#deadLetters.bury(...dead),
+    });
+    this.#table = new SubscriptionTable({
+      ...parts,
+      writer: this.#writer,
+      cold: this.#cold,
+      serve: (subscription) => this.#serve(subscription),
+    });
+  }
+
+  /** Takes over the stored progress and follows the store. Writes nothing before the first receive. */
+  static async open(options: DeliveryOptions): Promise<Delivery> {
+    const delivery = new Delivery(options);
+    for await (const progress of options.state.loadProgress()) delivery.#table.restore(progress);
+    options.store.subscribe({
+      arrived: (queue) => delivery.#arrived(queue),
+      confirmed: () => delivery.#serveWoken(),
+    });
+    delivery.#forgetMetadata = options.metadata.onChange((event) => delivery.#changed(event));
+    return delivery;
+  }
+
+  /**
+   * Messages for a consumer, at most `countMax`; empty when the poll ended without any: deadline, abort,
+   * client or broker closing. Throws TOPIC_NOT_FOUND or CONSUMER_GROUP_NOT_FOUND (also when they are deleted meanwhile),
+   * TOO_MANY_REQUESTS, SHUTTING_DOWN. The caller writes them, or calls `giveBack`.
+   */
+  async receive(request: ReceiveRequest): Promise<readonly Delivered[]> {
+    if (this.#isClosed) throw new MqError("SHUTTING_DOWN", "the broker is stopping");
+    this.#checkNames(request.group.name, request.topic.name);
+    const subscription = this.#table.attach(request.group, request.topic);
+    if (request.isClientGone()) return [];
+    // Who waits longer comes first.
+    if (subscription.polls.count === 0) {
+      const messages = this.#selection.select(subscription, request);
+      if (messages.length > 0) return messages;
+    }
+    const isWorthWaiting =
+      request.pollingMs > 0 || subscription.isLoading || subscription.readyCount > 0;
+    if (!isWorthWaiting || request.signal.aborted) return [];
+    if (this.#polls.count >= limits.heldPollsMax) {
+      const held = `${this.#polls.count} polls are held already`;
+      throw new MqError("TOO_MANY_REQUESTS", `${held}: ask again later`);
+    }
+    const pollingMs = request.pollingMs > 0 ? request.pollingMs : limits.coldReceiveWaitMs;
+    const polled = this.#polls.hold(subscription.polls, request, pollingMs);
+    this.#wake(subscription);
+    return polled;
+  }
+
+  /** Makes messages whose answer was not written visible at once; that delivery does not count as an attempt. */
+  giveBack(messages: readonly Delivered[]): void {
+    const nowMs = this.#timeline.nowMs();
+    for (const { lease, deliveryNumber } of messages) {
+      if (!isPending(lease) || lease.state !== "due") continue;
+      if (lease.deliveryNumber !== deliveryNumber) continue;
+      const subscription = this.#table.find(lease.lane.group, lease.lane.topic);
+      if (subscription === undefined) continue;
+      lease.hold?.remove(lease);
+      lease.attempt = Math.max(0, lease.attempt - 1);
+      // The next number, so that giving back twice changes nothing.
+      lease.deliveryNumber = nextDeliveryNumber(lease, this.#store.epoch);
+      subscription.showAt(lease, nowMs);
+      this.counters.givenBack++;
+      this.#wake(subscription);
+    }
+  }
+
+  /** Ends a message. Repeating it is ok; a handle that is foreign, altered or stale is invalid and changes nothing. */
+  ack(group: string, topic: string, receiptHandle: string): "ok" | "invalid" {
+    const subscription = this.#table.find(group, topic);
+    const entry = this.#find(subscription, receiptHandle);
+    if (entry === "invalid" || subscription === undefined) return "invalid";
+    if (entry === "done") return "ok";
+    subscription.settle(entry);
+    this.counters.acknowledged++;
+    if (subscription.polls.count > 0 && subscription.readyCount > 0) this.#wake(subscription);
+    return "ok";
+  }
+
+  /** Makes a message visible after `invisibleMs` (0: at once) and gives its new handle; the old one is invalid from now on. */
+  changeInvisible(request: {
+    readonly group: string;
+    readonly topic: string;
+    readonly receiptHandle: string;
+    readonly invisibleMs: number;
+  }): { readonly handle: string } | "invalid" {
+    const subscription = this.#table.find(request.group, request.topic);
+    const entry = this.#find(subscription, request.receiptHandle);
+    if (typeof entry === "string" || subscription === undefined) return "invalid";
+    if (entry.state === "dying") return "invalid";
+    entry.hold?.remove(entry);
+    entry.deliveryNumber = nextDeliveryNumber(entry, this.#store.epoch);
+    subscription.showAt(entry, this.#timeline.nowMs() + request.invisibleMs);
+    if (subscription.polls.count > 0) this.#wake(subscription);
+    return { handle: this.#handles.encode(entry.lane, entry.offset, entry.deliveryNumber) };
+  }
+
+  /**
+   * Copies a message to the group's dead-letter topic and ends it; resolves when that is durable. Repeating it is ok.
+   * Rejects with what metadata or store say (DISK_FULL, …); the message is pending then as before.
+   */
+  async deadLetter(request: DeadLetterRequest): Promise<"ok" | "invalid"> {
+    const subscription = this.#table.find(request.group, request.topic);
+    if (subscription === undefined) return "invalid";
+    const entry =
+      request.receiptHandle === ""
+        ? await this.#findById(subscription, request.messageId)
+        : this.#find(subscription, request.receiptHandle);
+    if (entry === "invalid") return "invalid";
+    if (entry === "done") return "ok";
+    const record = await this.#recordOf(entry);
+    if (record === undefined || entry.state === "gone") return "ok";
+    await this.#deadLetters.move(subscription, entry, record);
+    return "ok";
+  }
+
+  /** A client is gone: its held polls end, and what it holds by auto-renew is visible at once. Without a group: of all its groups. */
+  clientGone(clientId: string, group?: string): void {
+    this.endPolls(clientId, group);
+    const nowMs = this.#timeline.nowMs();
+    const subscriptions = group === undefined ? this.#table.all() : this.#table.ofGroup(group);
+    for (const subscription of subscriptions) {
+      const hold = subscription.takeHold(clientId);
+      if (hold === undefined) continue;
+      for (let entry = hold.first; entry !== undefined; entry = hold.first) {
+        hold.remove(entry);
+        if (entry.state === "due") subscription.showAt(entry, nowMs);
+      }
+      this.#wake(subscription);
+    }
+  }
+
+  /** Ends the held polls of a client empty, before they are given anything. */
+  endPolls(clientId: string, group?: string): void {
+    this.#polls.endOf(clientId, group);
+  }
+
+  /** Where a group stands on each queue it has consumed from. */
+  progress(group: string): readonly LaneProgress[] {
+    return progressOf(this.#table.ofGroup(group));
+  }
+
+  /** Groups that have progress here. */
+  groups(): Iterable<string> {
+    return this.#table.groups();
+  }
+
+  /** What is held and pending now, for metrics. Costs one look at each lane. */
+  figures(): DeliveryFigures {
+    return figuresOf(this.#table.all(), {
+      nowMs: this.#timeline.nowMs(),
+      heldPolls: this.#polls.count,
+      readAheadBytes: this.#cold.usedBytes,
+    });
+  }
+
+  /** Ends held polls and writes the last progress. The store has to be open still. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#forgetMetadata?.();
+    this.#polls.endAll();
+    await this.#writer.close();
+    this.#timeline.close();
+  }
+
+  #checkNames(group: string, topic: string): void {
+    if (this.#metadata.topic(topic) === undefined) throw topicGone(topic);
+    if (this.#metadata.group(group) === undefined) throw groupGone(group);
+  }
+
+  /** The pending message of a handle, "done" when it is pending no more, or "invalid". */
+  #find(
+    subscription: Subscription | undefined,
+    handle: string,
+  ): PendingMessage | "done" | "invalid" {
+    const handles = this.#handles;
+    if (subscription === undefined || !handles.parse(handle)) return "invalid";
+    const lane = subscription.lanes[handles.queueId];
+    if (lane === undefined || !handles.matches(lane)) return "invalid";
+    const entry = lane.pending.get(handles.offset);
+    if (entry === undefined) return handles.offset < lane.cursor ? "done" : "invalid";
+    return entry.deliveryNumber === handles.deliveryNumber ? entry : "invalid";
+  }
+
+  async #findById(subscription: Subscription, id: string): Promise<PendingMessage | "invalid"> {
+    for (const lane of subscription.lanes) {
+      const entries = lane === undefined ? [] : [...lane.pending.values()];
+      for (let from = 0; from < entries.length; from += limits.readAheadCountMax) {
+        const part = entries.slice(from, from + limits.readAheadCountMax);
+        const records = await readPending(this.#store, part);
+        const index = records.findIndex(
+          (record) =>
+            record !== undefined && readMessageProperties(record.systemProperties).messageId === id,
+        );
+        const found = part[index];
+        if (found !== undefined && found.state !== "gone") return found;
+      }
+    }
+    return "invalid";
+  }
+
+  async #recordOf(entry: PendingMessage): Promise<RecordView | undefined> {
+    const place = entry.lane.queue?.entries(entry.offset, 1);
+    if (place !== undefined && place.count > 0) {
+      const record = this.#store.read(place.position(0), place.size(0));
+      if (record !== undefined) return record;
+    }
+    return (await readPending(this.#store, [entry]))[0];
+  }
+
+  #arrived(queue: DeliveryQueue): void {
+    for (const subscription of this.#table.ofTopic(queue.topic)) {
+      const lane = this.#table.laneFor(subscription, queue);
+      if (lane === undefined) continue;
+      subscription.makeReady(lane);
+      // Served when the round is told to be over: once, whatever has arrived in it.
+      if (subscription.polls.count > 0) this.#enlist(subscription);
+    }
+  }
+
+  #enlist(subscription: Subscription): void {
+    if (subscription.isWoken || subscription.dropped) return;
+    subscription.isWoken = true;
+    this.#woken.push(subscription);
+  }
+
+  #wake(subscription: Subscription): void {
+    this.#enlist(subscription);
+    if (this.#willServe || this.#woken.length === 0) return;
+    this.#willServe = true;
+    queueMicrotask(() => this.#serveWoken());
+  }
+
+  #serveWoken(): void {
+    this.#willServe = false;
+    const woken = this.#woken;
+    this.#woken = [];
+    for (const subscription of woken) {
+      subscription.isWoken = false;
+      this.#serve(subscription);
+    }
+  }
+
+  /** Gives what there is to those who wait, in the order they came. */
+  #serve(subscription: Subscription): void {
+    if (subscription.dropped || this.#isClosed) return;
+    for (let poll = subscription.polls.first(); poll; poll = subscription.polls.first()) {
+      if (poll.request.isClientGone()) {
+        poll.end([]);
+        continue;
+      }
+      if (!subscription.hasWork(this.#timeline.nowMs())) break;
+      const messages = this.#selection.select(subscription, poll.request);
+      if (messages.length === 0) break;
+      poll.end(messages);
+    }
+    if (subscription.polls.count === 0) return;
+    if (subscription.readyCount > 0) this.#serveLater(subscription);
+    const next = subscription.due.peek();
+    if (next !== undefined) this.#timeline.set(subscription.alarm, next.dueAtMs);
+  }
+
+  /** A filter that passes over much must not keep others from their turn. */
+  #serveLater(subscription: Subscription): void {
+    this.#enlist(subscription);
+    if (this.#goOn.heapIndex < 0) this.#timeline.set(this.#goOn, this.#timeline.nowMs());
+  }
+
+  #changed(event: MetadataEvent): void {
+    if (event.kind === "group") {
+      if (event.config !== undefined) return;
+      for (const subscription of this.#table.ofGroup(event.name)) {
+        this.#table.drop(subscription, groupGone(event.name));
+      }
+      return;
+    }
+    for (const subscription of this.#table.ofTopic(event.name)) {
+      if (event.config === undefined) this.#table.drop(subscription, topicGone(event.name));
+      else this.#resize(subscription, event.config.readQueueNums);
+    }
+  }
+
+  #resize(subscription: Subscription, readQueueNums: number): void {
+    const group = this.#metadata.group(subscription.group);
+    if (group === undefined || !subscription.attached) return;
+    this.#table.resize(subscription, readQueueNums, group);
+    this.#wake(subscription);
+  }
+}
+
+function isPending(lease: object): lease is PendingMessage {
+  return lease instanceof Pending;
+}
+
+function topicGone(topic: string): MqError {
+  return new MqError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(topic)} does not exist`);
+}
+
+function groupGone(group: string): MqError {
+  return new MqError(
+    "CONSUMER_GROUP_NOT_FOUND",
+    `consumer group ${JSON.stringify(group)} does not exist`,
+  );
+}

@@ -1,0 +1,84 @@
+// Which messages a consumer wants: all, or those with one of some tags.
+import { limits, MqError } from "../../base/index.ts";
+import { tagHash } from "../store/index.ts";
+
+/** A parsed filter expression. */
+export type Filter =
+  | { readonly kind: "all" }
+  | {
+      readonly kind: "tags";
+      readonly tags: ReadonlySet<string>;
+      /** Hashes of the tags, as consume queues keep them. A hash may be shared: the tag itself decides. */
+      readonly hashes: ReadonlySet<number>;
+    };
+
+/** `apache.rocketmq.v2.FilterType`. */
+export const filterType = { unspecified: 0, tag: 1, sql: 2 } as const;
+
+/** The filter that lets everything through. */
+export const matchAll: Filter = { kind: "all" };
+
+/**
+ * Parses the filter of a subscription. `type` is a number of `filterType`; without one it is a tag expression.
+ * Tags are separated by `||`, blanks around them do not count; empty or `*` means all.
+ * Throws ILLEGAL_FILTER_EXPRESSION naming the problem, UNSUPPORTED for SQL.
+ */
+export function parseFilter(type: number, expression: string): Filter {
+  if (type === filterType.sql) {
+    throw new MqError(
+      "UNSUPPORTED",
+      "SQL filters are not supported by this broker: use a tag filter such as 'a || b'",
+    );
+  }
+  if (type !== filterType.tag && type !== filterType.unspecified) {
+    throw new MqError("ILLEGAL_FILTER_EXPRESSION", `filter type ${type} is unknown: use TAG (1)`);
+  }
+  const text = expression.trim();
+  if (text === "" || text === "*") return matchAll;
+  if (text.length > limits.filterExpressionLengthMax) {
+    throw illegal(
+      `it has ${text.length} characters, at most ${limits.filterExpressionLengthMax} are allowed`,
+      text.slice(0, 64),
+    );
+  }
+  const tags = new Set<string>();
+  for (const part of text.split("||")) {
+    const tag = part.trim();
+    if (tag === "*") return matchAll;
+    if (tag === "") continue;
+    checkTag(tag, text);
+    tags.add(tag);
+  }
+  if (tags.size === 0) throw illegal("it names no tag", text);
+  return { kind: "tags", tags, hashes: new Set([...tags].map((tag) => tagHash(tag))) };
+}
+
+function checkTag(tag: string, expression: string): void {
+  if (tag.includes("|")) {
+    throw illegal(
+      `the tag ${JSON.stringify(tag)} holds a single |; tags are separated by ||`,
+      expression,
+    );
+  }
+  // oxlint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(tag)) {
+    throw illegal(`the tag ${JSON.stringify(tag)} holds a control character`, expression);
+  }
+}
+
+function illegal(problem: string, expression: string): MqError {
+  return new MqError(
+    "ILLEGAL_FILTER_EXPRESSION",
+    `filter expression ${JSON.stringify(expression)} is not allowed: ${problem}`,
+  );
+}
+
+/** Whether a message whose tag has this hash may match. */
+export function passesHash(filter: Filter, hash: number): boolean {
+  return filter.kind === "all" || filter.hashes.has(hash);
+}
+
+/** Whether a message with this tag matches. */
+export function passesTag(filter: Filter, tag: string | undefined): boolean {
+  return filter.kind === "all" || (tag !== undefined && filter.tags.has(tag));
+}

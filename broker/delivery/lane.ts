@@ -1,0 +1,167 @@
+// A lane is one group's way through one queue: its cursor, what is pending, and what of that is not in the
+// log yet. Pure: no time, no I/O.
+import { limits } from "../../base/index.ts";
+import type { PendingEntry, ProgressChange } from "../metadata/index.ts";
+import { Pending, pendingFlags } from "./pending.ts";
+import type { DeliveryQueue } from "./ports.ts";
+import type { ReadAhead } from "./read-ahead.ts";
+import type { SipState } from "./sip-hash.ts";
+
+/** A pending message of a lane. */
+export type PendingMessage = Pending<Lane>;
+
+/** Is told that a lane has something to store. */
+export interface LaneJournal {
+  changed(lane: Lane): void;
+}
+
+/** What a lane had to store, and what to do again when that failed. */
+export interface LaneChange {
+  readonly lane: Lane;
+  readonly progress: ProgressChange;
+  readonly entries: readonly PendingMessage[];
+}
+
+/** One group on one queue. Who changes a pending message calls `touch` or `remove`. */
+export class Lane {
+  readonly group: string;
+  readonly topic: string;
+  readonly queueId: number;
+  readonly pending: Map<number, PendingMessage> = new Map();
+  readonly ahead: ReadAhead;
+  readonly #journal: LaneJournal;
+  queue: DeliveryQueue | undefined;
+  /** Stands in the ready list of its subscription. */
+  ready = false;
+  /** Its start offset is still being looked up: nothing may be handed out. */
+  starting = false;
+  /** Waits at the bound of pending messages. */
+  full = false;
+  /** The journal has it on its list. For the journal alone. */
+  journaled = false;
+  /** Its topic or group is gone: nothing of it is stored any more. */
+  dropped = false;
+  /** The receipt-handle MAC after the part that is the same for the whole lane; for the handle codec alone. */
+  handlePrefix: SipState | undefined;
+  #cursor = 0;
+  #changed: PendingMessage[] = [];
+  #changedGone = 0;
+  #removals: number[] = [];
+
+  constructor(
+    place: { readonly group: string; readonly topic: string; readonly queueId: number },
+    journal: LaneJournal,
+    ahead: ReadAhead,
+  ) {
+    this.group = place.group;
+    this.topic = place.topic;
+    this.queueId = place.queueId;
+    this.#journal = journal;
+    this.ahead = ahead;
+  }
+
+  /** The next queue offset to look at. All below is done or pending. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
+  /** Sets the cursor where the lane starts. */
+  startAt(offset: number): void {
+    this.#cursor = offset;
+    this.#journal.changed(this);
+  }
+
+  /** Sets the cursor as it is stored already. */
+  restoreAt(offset: number): void {
+    this.#cursor = offset;
+  }
+
+  /** Moves the cursor on; it never goes back. */
+  moveTo(offset: number): void {
+    if (offset <= this.#cursor) return;
+    this.#cursor = offset;
+    this.#journal.changed(this);
+  }
+
+  get isFull(): boolean {
+    return this.pending.size >= limits.pendingPerQueueMax;
+  }
+
+  /** Makes the message at `offset` pending; the caller sets its fields and calls `touch`. */
+  add(offset: number): PendingMessage {
+    const entry = new Pending<Lane>(this, offset);
+    this.pending.set(offset, entry);
+    return entry;
+  }
+
+  /** Notes that `entry` is new or has changed. */
+  touch(entry: PendingMessage): void {
+    if (!entry.changed) {
+      entry.changed = true;
+      this.#changed.push(entry);
+    }
+    this.#journal.changed(this);
+  }
+
+  /** Ends `entry`: nobody gets it again from here. */
+  remove(entry: PendingMessage): void {
+    if (entry.state === "gone") return;
+    entry.state = "gone";
+    entry.record = undefined;
+    entry.hold?.remove(entry);
+    this.pending.delete(entry.offset);
+    if (entry.stored) {
+      this.#removals.push(entry.offset);
+      this.#journal.changed(this);
+    }
+    if (entry.changed) this.#forgetGone();
+  }
+
+  /** Takes what has to be stored; undefined when there is nothing. `without` are messages whose removal is stored along. */
+  takeChange(without: readonly PendingMessage[] = []): LaneChange {
+    const entries = this.#changed.filter(
+      (entry) => entry.state !== "gone" && !without.includes(entry),
+    );
+    for (const entry of this.#changed) entry.changed = false;
+    const removals = this.#removals;
+    this.#changed = [];
+    this.#changedGone = 0;
+    this.#removals = [];
+    const upserts = entries.map(asStored);
+    for (const entry of entries) entry.stored = true;
+    const { group, topic, queueId } = this;
+    for (const entry of without) if (entry.stored) removals.push(entry.offset);
+    return {
+      lane: this,
+      entries,
+      progress: { group, topic, queueId, cursor: this.#cursor, upserts, removals },
+    };
+  }
+
+  /** Puts back what could not be stored. Everything stored is absolute, so that newer changes win. */
+  putBack(change: LaneChange): void {
+    for (const entry of change.entries) if (entry.state !== "gone") this.touch(entry);
+    for (const offset of change.progress.removals) {
+      if (!this.pending.has(offset)) this.#removals.push(offset);
+    }
+    this.#journal.changed(this);
+  }
+
+  /** While the log takes nothing, messages still come and go: the list must not grow with them. */
+  #forgetGone(): void {
+    this.#changedGone++;
+    if (this.#changedGone < 1_024 || this.#changedGone * 2 < this.#changed.length) return;
+    this.#changed = this.#changed.filter((entry) => entry.state !== "gone");
+    this.#changedGone = 0;
+  }
+}
+
+function asStored(entry: PendingMessage): PendingEntry {
+  return {
+    offset: entry.offset,
+    attempt: entry.attempt,
+    visibleAtMs: entry.dueAtMs,
+    deliveryNumber: entry.deliveryNumber,
+    flags: entry.hold === undefined ? 0 : pendingFlags.renewing,
+  };
+}

@@ -1,0 +1,78 @@
+// A message that was handed out and is not acknowledged yet, and the client that holds it by auto-renew.
+// Pure: no time, no I/O. `L` is the lane it belongs to.
+import type { RecordView } from "../store/index.ts";
+import type { Due } from "./due-heap.ts";
+
+/** Where a pending message stands. */
+export type PendingState =
+  /** In the heap of its subscription: out at a client, or visible when its time has come. */
+  | "due"
+  /** Its record is being read from a file, to be handed out again. */
+  | "loading"
+  /** On its way to the dead-letter topic. */
+  | "dying"
+  /** Acknowledged, expired or dropped: no longer pending. */
+  | "gone";
+
+/** Meaning of `flags` in stored progress. */
+export const pendingFlags = { renewing: 1 } as const;
+
+/** One pending message. `dueAtMs` is when it becomes visible. */
+export class Pending<L> implements Due {
+  readonly lane: L;
+  readonly offset: number;
+  dueAtMs = 0;
+  heapIndex = -1;
+  state: PendingState = "due";
+  /** Deliveries so far; 0 when the only one was given back. */
+  attempt = 0;
+  /** Of the newest handle; a handle with another number is stale. */
+  deliveryNumber = 0;
+  /** When it was last handed out. */
+  deliveredAtMs = 0;
+  /** Stored in the log, so that its end has to be stored too. */
+  stored = false;
+  /** Stands in the list of changes to be stored. */
+  changed = false;
+  /** Loaded for the next handing out. */
+  record: RecordView | undefined = undefined;
+  hold: Hold<L> | undefined = undefined;
+  holdBefore: Pending<L> | undefined = undefined;
+  holdAfter: Pending<L> | undefined = undefined;
+
+  constructor(lane: L, offset: number) {
+    this.lane = lane;
+    this.offset = offset;
+  }
+}
+
+/** What one client holds by auto-renew of one subscription: a list that any message leaves in O(1). */
+export class Hold<L> {
+  readonly clientId: string;
+  first: Pending<L> | undefined = undefined;
+  count = 0;
+
+  constructor(clientId: string) {
+    this.clientId = clientId;
+  }
+
+  add(entry: Pending<L>): void {
+    entry.hold = this;
+    entry.holdBefore = undefined;
+    entry.holdAfter = this.first;
+    if (this.first !== undefined) this.first.holdBefore = entry;
+    this.first = entry;
+    this.count++;
+  }
+
+  remove(entry: Pending<L>): void {
+    if (entry.hold !== this) return;
+    if (entry.holdBefore === undefined) this.first = entry.holdAfter;
+    else entry.holdBefore.holdAfter = entry.holdAfter;
+    if (entry.holdAfter !== undefined) entry.holdAfter.holdBefore = entry.holdBefore;
+    entry.hold = undefined;
+    entry.holdBefore = undefined;
+    entry.holdAfter = undefined;
+    this.count--;
+  }
+}

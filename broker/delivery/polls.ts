@@ -1,0 +1,121 @@
+// Held long polls: receives that found nothing and wait. Each ends exactly once.
+import type { Delivered, ReceiveRequest } from "./request.ts";
+import type { Alarm, Timeline } from "./timeline.ts";
+
+/** One held receive. */
+export interface Poll {
+  readonly request: ReceiveRequest;
+  /** Ends it with messages, or none. */
+  end(messages: readonly Delivered[]): void;
+  /** Ends it with an error. */
+  fail(error: Error): void;
+}
+
+interface HeldPoll extends Poll {
+  readonly alarm: Alarm;
+}
+
+/** The polls of one subscription, first come first served. */
+export class PollQueue {
+  // A set keeps the order in which items came and lets any one go in O(1).
+  readonly #polls = new Set<Poll>();
+
+  get count(): number {
+    return this.#polls.size;
+  }
+
+  /** The one that waits longest. */
+  first(): Poll | undefined {
+    for (const poll of this.#polls) return poll;
+    return undefined;
+  }
+
+  all(): Iterable<Poll> {
+    return this.#polls;
+  }
+
+  add(poll: Poll): void {
+    this.#polls.add(poll);
+  }
+
+  remove(poll: Poll): void {
+    this.#polls.delete(poll);
+  }
+}
+
+/** All held polls of the broker: their deadlines, their abort signals, and who holds them. */
+export class PollTable {
+  readonly #timeline: Timeline;
+  readonly #byClient = new Map<string, Set<Poll>>();
+  #count = 0;
+
+  constructor(timeline: Timeline) {
+    this.#timeline = timeline;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Holds a receive in `queue` until it is ended by somebody, or empty by its deadline or abort. */
+  hold(
+    queue: PollQueue,
+    request: ReceiveRequest,
+    pollingMs: number,
+  ): Promise<readonly Delivered[]> {
+    return new Promise((resolve, reject) => {
+      const { signal } = request;
+      const leave = (): boolean => {
+        if (alarm.heapIndex === ended) return false;
+        this.#timeline.cancel(alarm);
+        alarm.heapIndex = ended;
+        signal.removeEventListener("abort", onAbort);
+        queue.remove(poll);
+        this.#forget(poll);
+        return true;
+      };
+      const poll: HeldPoll = {
+        request,
+        alarm: { dueAtMs: 0, heapIndex: -1, ring: () => poll.end([]) },
+        end: (messages) => void (leave() && resolve(messages)),
+        fail: (error) => void (leave() && reject(error)),
+      };
+      const { alarm } = poll;
+      const onAbort = (): void => poll.end([]);
+      signal.addEventListener("abort", onAbort);
+      queue.add(poll);
+      this.#remember(poll);
+      this.#timeline.set(alarm, this.#timeline.nowMs() + pollingMs);
+    });
+  }
+
+  /** Ends all polls of a client empty, or those of one group. */
+  endOf(clientId: string, group?: string): void {
+    for (const poll of this.#byClient.get(clientId) ?? []) {
+      if (group === undefined || poll.request.group.name === group) poll.end([]);
+    }
+  }
+
+  /** Ends all polls empty. */
+  endAll(): void {
+    for (const polls of this.#byClient.values()) for (const poll of polls) poll.end([]);
+  }
+
+  #remember(poll: Poll): void {
+    const { clientId } = poll.request;
+    const polls = this.#byClient.get(clientId);
+    if (polls === undefined) this.#byClient.set(clientId, new Set([poll]));
+    else polls.add(poll);
+    this.#count++;
+  }
+
+  #forget(poll: Poll): void {
+    const { clientId } = poll.request;
+    const polls = this.#byClient.get(clientId);
+    if (polls?.delete(poll) === true) this.#count--;
+    if (polls?.size === 0) this.#byClient.delete(clientId);
+  }
+}
+
+/** `heapIndex` of the alarm of a poll that has ended. */
+const ended = -2;

@@ -1,0 +1,217 @@
+// All (group, topic) states of the broker: found by name, made when first asked for, dropped with their
+// topic or group; and where a group starts on a queue it has no progress on.
+import { background, type Logger, limits, type MqError } from "../../base/index.ts";
+import type { GroupConfig, QueueProgress, TopicConfig } from "../metadata/index.ts";
+import { Lane } from "./lane.ts";
+import { pendingFlags } from "./pending.ts";
+import type { DeliveryMetadata, DeliveryQueue, DeliveryStore } from "./ports.ts";
+import type { ProgressWriter } from "./progress-writer.ts";
+import { type ColdReader, ReadAhead } from "./read-ahead.ts";
+import { Subscription } from "./subscription.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** What the table stands on. */
+export interface TableParts {
+  readonly store: DeliveryStore;
+  readonly metadata: DeliveryMetadata;
+  readonly timeline: Timeline;
+  readonly writer: ProgressWriter;
+  readonly cold: ColdReader;
+  readonly logger: Logger;
+  /** Serves the polls of a subscription. */
+  serve(subscription: Subscription): void;
+  /** Lets the polls of a subscription be served soon. */
+  wake(subscription: Subscription): void;
+}
+
+/** Subscriptions by group and by topic. */
+export class SubscriptionTable {
+  readonly #parts: TableParts;
+  readonly #byGroup = new Map<string, Map<string, Subscription>>();
+  readonly #byTopic = new Map<string, Subscription[]>();
+
+  constructor(parts: TableParts) {
+    this.#parts = parts;
+  }
+
+  find(group: string, topic: string): Subscription | undefined {
+    return this.#byGroup.get(group)?.get(topic);
+  }
+
+  /** Subscriptions of one group. */
+  ofGroup(group: string): Iterable<Subscription> {
+    return this.#byGroup.get(group)?.values() ?? [];
+  }
+
+  /** Subscriptions to one topic. */
+  ofTopic(topic: string): readonly Subscription[] {
+    return this.#byTopic.get(topic) ?? [];
+  }
+
+  *all(): Iterable<Subscription> {
+    for (const subscriptions of this.#byTopic.values()) yield* subscriptions;
+  }
+
+  groups(): Iterable<string> {
+    return this.#byGroup.keys();
+  }
+
+  /** The subscription of a receive, complete with its lanes and as configured now. */
+  attach(group: GroupConfig, topic: TopicConfig): Subscription {
+    const subscription = this.find(group.name, topic.name) ?? this.#make(group.name, topic.name);
+    subscription.configure(group);
+    if (!subscription.attached || subscription.readQueueNums !== topic.readQueueNums) {
+      this.resize(subscription, topic.readQueueNums, group);
+    }
+    return subscription;
+  }
+
+  /** Makes lanes for all readable queues. */
+  resize(subscription: Subscription, readQueueNums: number, group: GroupConfig): void {
+    const isLive = subscription.attached;
+    subscription.attached = true;
+    subscription.readQueueNums = readQueueNums;
+    for (let queueId = 0; queueId < readQueueNums; queueId++) {
+      const lane = subscription.lanes[queueId];
+      if (lane === undefined) {
+        // A queue that comes while the group consumes holds nothing the group may pass over.
+        this.#start(this.#makeLane(subscription, queueId), subscription, {
+          from: isLive ? "first" : group.consumeFrom,
+        });
+      } else {
+        lane.queue ??= this.#parts.store.queue(subscription.topic, queueId);
+        subscription.makeReady(lane);
+      }
+    }
+  }
+
+  /** The lane of a queue in which something has arrived; undefined when the group does not read that queue. */
+  laneFor(subscription: Subscription, queue: DeliveryQueue): Lane | undefined {
+    let lane = subscription.lanes[queue.queueId];
+    if (lane === undefined) {
+      const topic = this.#parts.metadata.topic(queue.topic);
+      const isRead = topic !== undefined && queue.queueId < topic.readQueueNums;
+      if (!subscription.attached || !isRead) return undefined;
+      subscription.readQueueNums = topic.readQueueNums;
+      lane = this.#makeLane(subscription, queue.queueId);
+      lane.startAt(0);
+    }
+    lane.queue = queue;
+    return lane;
+  }
+
+  /** Takes over what an earlier run has stored of one queue. */
+  restore(progress: QueueProgress): void {
+    const { group, topic, queueId } = progress;
+    const subscription = this.find(group, topic) ?? this.#make(group, topic);
+    const lane = this.#makeLane(subscription, queueId);
+    lane.queue = this.#parts.store.queue(topic, queueId);
+    lane.restoreAt(progress.cursor);
+    const nowMs = this.#parts.timeline.nowMs();
+    for (const stored of progress.pending) {
+      const entry = lane.add(stored.offset);
+      const isRenewed = (stored.flags & pendingFlags.renewing) !== 0;
+      const earliestMs = isRenewed ? nowMs + limits.renewGraceMs : 0;
+      // A clock that was ahead in the earlier run must not hide the message for longer than is allowed.
+      const visibleAtMs = Math.min(stored.visibleAtMs, nowMs + limits.invisibleMaxMs);
+      entry.dueAtMs = Math.max(visibleAtMs, earliestMs);
+      entry.attempt = stored.attempt;
+      entry.deliveryNumber = stored.deliveryNumber;
+      entry.deliveredAtMs = nowMs;
+      entry.stored = true;
+      subscription.due.push(entry);
+    }
+  }
+
+  /** Forgets a subscription with all it holds; its polls end with `error`. */
+  drop(subscription: Subscription, error: MqError): void {
+    subscription.dropped = true;
+    this.#parts.timeline.cancel(subscription.alarm);
+    for (const lane of subscription.lanes) {
+      if (lane === undefined) continue;
+      lane.dropped = true;
+      lane.ahead.dropped = true;
+      this.#parts.cold.clear(lane.ahead);
+      for (const entry of lane.pending.values()) entry.state = "gone";
+      lane.pending.clear();
+    }
+    const topics = this.#byGroup.get(subscription.group);
+    topics?.delete(subscription.topic);
+    if (topics?.size === 0) this.#byGroup.delete(subscription.group);
+    const rest = this.ofTopic(subscription.topic).filter((other) => other !== subscription);
+    if (rest.length > 0) this.#byTopic.set(subscription.topic, rest);
+    else this.#byTopic.delete(subscription.topic);
+    for (const poll of subscription.polls.all()) poll.fail(error);
+  }
+
+  #make(group: string, topic: string): Subscription {
+    const subscription = new Subscription({ group, topic }, (woken) => this.#parts.serve(woken));
+    const topics = this.#byGroup.get(group);
+    if (topics === undefined) this.#byGroup.set(group, new Map([[topic, subscription]]));
+    else topics.set(topic, subscription);
+    const others = this.#byTopic.get(topic);
+    if (others === undefined) this.#byTopic.set(topic, [subscription]);
+    else others.push(subscription);
+    return subscription;
+  }
+
+  #makeLane(subscription: Subscription, queueId: number): Lane {
+    const { group, topic } = subscription;
+    const lane = new Lane({ group, topic, queueId }, this.#parts.writer, new ReadAhead());
+    subscription.lanes[queueId] = lane;
+    return lane;
+  }
+
+  /** Finds where a lane without progress starts. Where it started is stored, so that a restart asks no second time. */
+  #start(
+    lane: Lane,
+    subscription: Subscription,
+    rule: { readonly from: GroupConfig["consumeFrom"] },
+  ): void {
+    const queue = this.#parts.store.queue(lane.topic, lane.queueId);
+    if (queue === undefined) return lane.startAt(0);
+    lane.queue = queue;
+    if (typeof rule.from === "number") {
+      background(this.#startByTime(lane, subscription, queue.offsetByTime(rule.from)));
+      return;
+    }
+    lane.startAt(startOffset(queue, rule.from));
+    subscription.makeReady(lane);
+  }
+
+  async #startByTime(
+    lane: Lane,
+    subscription: Subscription,
+    offset: Promise<number>,
+  ): Promise<void> {
+    lane.starting = true;
+    subscription.startingCount++;
+    try {
+      lane.startAt(await offset);
+      lane.starting = false;
+    } catch (error) {
+      this.#parts.logger.error("where a group starts cannot be looked up; tried again", {
+        group: lane.group,
+        topic: lane.topic,
+        queueId: lane.queueId,
+        error: error instanceof Error ? error.message : String(error),
+      });
+      // The next receive of the group asks again.
+      subscription.lanes[lane.queueId] = undefined;
+      subscription.readQueueNums = 0;
+      subscription.attached = false;
+    } finally {
+      subscription.startingCount--;
+    }
+    if (lane.starting || lane.dropped) return;
+    subscription.makeReady(lane);
+    this.#parts.wake(subscription);
+  }
+}
+
+/** RocketMQ's rule when nothing is said: from the oldest message while nothing has expired, else from the end. */
+function startOffset(queue: DeliveryQueue, from: "default" | "first" | "last"): number {
+  if (from === "first") return queue.minOffset;
+  if (from === "last") return queue.endOffset;
+  return queue.minOffset === 0 ? 0 : queue.endOffset;
+}

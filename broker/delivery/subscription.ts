@@ -1,0 +1,130 @@
+// One group on one topic: its lanes, which of them have something to look at, what is pending in the order
+// it is due, and the receives that wait. Pure: no time, no I/O.
+import type { GroupConfig } from "../metadata/index.ts";
+import { DueHeap } from "./due-heap.ts";
+import { Fifo } from "./fifo.ts";
+import type { Lane, PendingMessage } from "./lane.ts";
+import { Hold } from "./pending.ts";
+import { PollQueue } from "./polls.ts";
+import type { Alarm } from "./timeline.ts";
+
+/** State of one (group, topic). */
+export class Subscription {
+  readonly group: string;
+  readonly topic: string;
+  /** By queue id; holes are queues nobody asked for yet. */
+  readonly lanes: (Lane | undefined)[] = [];
+  /** Pending messages whose state is "due", of all lanes. */
+  readonly due: DueHeap<PendingMessage> = new DueHeap();
+  readonly polls: PollQueue = new PollQueue();
+  readonly alarm: Alarm;
+  /** Lanes that may have something past their cursor, served in turn. A lane is in it at most once. */
+  readonly #ready = new Fifo<Lane>();
+  readonly #holds = new Map<string, Hold<Lane>>();
+  /** Readable queues; lanes beyond hand out nothing new. */
+  readQueueNums = 0;
+  /** Deliveries of a message before it is dead. */
+  attemptMax = 1;
+  /** A receive of this run has come: its lanes are complete. */
+  attached = false;
+  /** Lanes whose start offset is being looked up. */
+  startingCount = 0;
+  /** Redeliveries whose records are being read. */
+  loading: readonly PendingMessage[] = [];
+  /** Stands in the list of subscriptions to serve. For who serves alone. */
+  isWoken = false;
+  dropped = false;
+
+  constructor(
+    name: { readonly group: string; readonly topic: string },
+    onAlarm: (subscription: Subscription) => void,
+  ) {
+    this.group = name.group;
+    this.topic = name.topic;
+    this.alarm = { dueAtMs: 0, heapIndex: -1, ring: () => onAlarm(this) };
+  }
+
+  /** Takes what the newest configuration says. */
+  configure(group: GroupConfig): void {
+    this.attemptMax = group.retryMaxTimes + 1;
+  }
+
+  /** Puts a lane at the end of the ready list if it has something to look at. */
+  makeReady(lane: Lane): void {
+    const { queue } = lane;
+    if (lane.ready || lane.starting || lane.full || queue === undefined) return;
+    if (lane.cursor >= queue.endOffset || lane.queueId >= this.readQueueNums) return;
+    lane.ready = true;
+    this.#ready.push(lane);
+  }
+
+  /** Takes the next lane from the ready list. */
+  nextReady(): Lane | undefined {
+    const lane = this.#ready.shift();
+    if (lane !== undefined) lane.ready = false;
+    return lane;
+  }
+
+  get readyCount(): number {
+    return this.#ready.length;
+  }
+
+  /** Whether a receive now could find something. */
+  hasWork(nowMs: number): boolean {
+    if (this.#ready.length > 0) return true;
+    const first = this.due.peek();
+    return first !== undefined && first.dueAtMs <= nowMs;
+  }
+
+  /** Whether something is being looked up that a receive may wait for. */
+  get isLoading(): boolean {
+    if (this.startingCount > 0 || this.loading.length > 0) return true;
+    return this.lanes.some((lane) => lane?.ahead.filling === true);
+  }
+
+  /** What `clientId` holds by auto-renew here. */
+  holdOf(clientId: string): Hold<Lane> {
+    let hold = this.#holds.get(clientId);
+    if (hold === undefined) {
+      hold = new Hold(clientId);
+      this.#holds.set(clientId, hold);
+    }
+    return hold;
+  }
+
+  /** Takes the hold of a client out; undefined when it has none. */
+  takeHold(clientId: string): Hold<Lane> | undefined {
+    const hold = this.#holds.get(clientId);
+    this.#holds.delete(clientId);
+    return hold;
+  }
+
+  holds(): Iterable<Hold<Lane>> {
+    return this.#holds.values();
+  }
+
+  /** Ends a pending message; its lane may go on if it waited at its bound. */
+  settle(entry: PendingMessage): void {
+    const { lane } = entry;
+    this.due.remove(entry);
+    lane.remove(entry);
+    if (lane.full && !lane.isFull) {
+      lane.full = false;
+      this.makeReady(lane);
+    }
+  }
+
+  /** Makes `entry` visible at `atMs`; it keeps its handle. */
+  showAt(entry: PendingMessage, atMs: number): void {
+    entry.dueAtMs = atMs;
+    if (entry.heapIndex >= 0) this.due.moved(entry);
+    entry.lane.touch(entry);
+  }
+
+  /** Puts a message back into the order of what is due. */
+  putBack(entry: PendingMessage): void {
+    if (entry.state === "gone") return;
+    entry.state = "due";
+    if (entry.heapIndex < 0) this.due.push(entry);
+  }
+}

@@ -1,0 +1,149 @@
+// A broker's delivery over fakes, and short words for what tests do with it.
+import {
+  type Clock,
+  type Logger,
+  type Random,
+  silentLogger,
+  systemRandom,
+} from "../../../base/index.ts";
+import {
+  type GroupDraft,
+  type Metadata,
+  memoryMetadata,
+  type QueueProgress,
+  type TopicDraft,
+} from "../../metadata/index.ts";
+import { Delivery } from "../delivery.ts";
+import { matchAll } from "../filter.ts";
+import type { DeliveryStore } from "../ports.ts";
+import type { Delivered, ReceiveRequest } from "../request.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { FakeStore } from "./fake-store.ts";
+
+/** What a test may ask of a receive; the rest has its default. */
+export type TestReceive = Partial<Omit<ReceiveRequest, "group" | "topic">> & {
+  readonly group?: string;
+  readonly topic?: string;
+};
+
+/** Delivery over a fake store and clock, with topic `t` (4 queues) and group `g`. */
+export class Scene {
+  readonly clock: FakeClock = new FakeClock();
+  readonly store: FakeStore;
+  readonly metadata: Metadata;
+  readonly dead: Set<string> = new Set();
+  logger: Logger = silentLogger;
+  #delivery: Delivery | undefined;
+
+  constructor(random: Random = systemRandom) {
+    this.store = new FakeStore(() => this.clock.now());
+    this.metadata = memoryMetadata({ clock: this.clock, random });
+  }
+
+  static async open(
+    options: { readonly topic?: Partial<TopicDraft>; readonly group?: Partial<GroupDraft> } = {},
+  ): Promise<Scene> {
+    const scene = new Scene();
+    await scene.metadata.updateTopic({ name: "t", readQueueNums: 4, ...options.topic });
+    await scene.metadata.updateGroup({ name: "g", ...options.group });
+    await scene.start();
+    return scene;
+  }
+
+  get delivery(): Delivery {
+    if (this.#delivery === undefined) throw new Error("start the scene first");
+    return this.#delivery;
+  }
+
+  async start(): Promise<void> {
+    this.#delivery = await openDelivery({
+      clock: this.clock,
+      store: this.store,
+      metadata: this.metadata,
+      logger: this.logger,
+      stored: replay(this.store),
+      isAlive: (clientId) => !this.dead.has(clientId),
+    });
+  }
+
+  /** A new process over the same log: what was not written is lost. */
+  async crash(): Promise<void> {
+    this.store.forgetFollowers();
+    this.store.epoch++;
+    await this.start();
+  }
+
+  receive(options: TestReceive = {}): Promise<readonly Delivered[]> {
+    const group = this.metadata.group(options.group ?? "g");
+    const topic = this.metadata.topic(options.topic ?? "t");
+    if (group === undefined || topic === undefined) throw new Error("no such group or topic");
+    return this.delivery.receive({
+      queueId: -1,
+      countMax: 32,
+      invisibleMs: 30_000,
+      autoRenew: false,
+      filter: matchAll,
+      clientId: "c1",
+      pollingMs: 0,
+      signal: new AbortController().signal,
+      isClientGone: () => false,
+      ...options,
+      group,
+      topic,
+    });
+  }
+
+  ack(delivered: Delivered, group = "g", topic = "t"): "ok" | "invalid" {
+    return this.delivery.ack(group, topic, delivered.receiptHandle);
+  }
+
+  nack(delivered: Delivered, invisibleMs: number): { readonly handle: string } | "invalid" {
+    const { receiptHandle } = delivered;
+    return this.delivery.changeInvisible({ group: "g", topic: "t", receiptHandle, invisibleMs });
+  }
+}
+
+/** Opens delivery with what tests do not care about filled in. */
+export function openDelivery(options: {
+  readonly clock: Clock;
+  readonly store: DeliveryStore;
+  readonly metadata: Metadata;
+  readonly logger?: Logger;
+  readonly stored?: readonly QueueProgress[];
+  readonly isAlive?: (clientId: string) => boolean;
+}): Promise<Delivery> {
+  const stored = options.stored ?? [];
+  return Delivery.open({
+    clock: options.clock,
+    store: options.store,
+    metadata: options.metadata,
+    logger: options.logger ?? silentLogger,
+    brokerName: "broker-a",
+    state: {
+      async *loadProgress() {
+        yield* stored;
+      },
+    },
+    isAlive: options.isAlive ?? (() => true),
+  });
+}
+
+/** The state that the progress records of the log lead to. */
+export function replay(store: FakeStore): QueueProgress[] {
+  const lanes = new Map<string, QueueProgress & { pending: QueueProgress["pending"][number][] }>();
+  for (const change of store.progress.flat()) {
+    const { group, topic, queueId, cursor } = change;
+    const name = JSON.stringify([group, topic, queueId]);
+    const old = lanes.get(name)?.pending ?? [];
+    const touched = new Set([...change.upserts.map((entry) => entry.offset), ...change.removals]);
+    const pending = [...old.filter((entry) => !touched.has(entry.offset)), ...change.upserts];
+    pending.sort((a, b) => a.offset - b.offset);
+    lanes.set(name, { group, topic, queueId, cursor, pending });
+  }
+  return [...lanes.values()];
+}
+
+/** Offsets of messages, as `queue:offset`. */
+export function names(messages: readonly Delivered[]): string[] {
+  return messages.map((message) => `${message.queueId}:${message.queueOffset}`);
+}
