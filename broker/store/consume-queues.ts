@@ -1,0 +1,244 @@
+// All consume queues: finds them, bounds their memory, and saves them to files in the background.
+import type { Clock } from "../../base/index.ts";
+import { ConsumeQueue, type QueueSurroundings } from "./consume-queue.ts";
+import type { EntryChunk } from "./queue-entries.ts";
+import type { QueueFiles, QueueName } from "./queue-files.ts";
+
+/** Where a queue starts and goes on. */
+export interface QueueBounds extends QueueName {
+  readonly minOffset: number;
+  readonly nextOffset: number;
+}
+
+/** What the set works on. */
+export interface ConsumeQueuesParts {
+  readonly files: QueueFiles;
+  readonly clock: Clock;
+  /** Memory for entries, bytes; what is not saved yet is kept in addition. */
+  readonly memorySizeMax: number;
+  readonly storeTime: QueueSurroundings["storeTime"];
+}
+
+const saveCountMin = 1_024;
+const saveAgeMs = 5_000;
+
+/** The consume queues of a store. */
+export class ConsumeQueues {
+  readonly #parts: ConsumeQueuesParts;
+  readonly #surroundings: QueueSurroundings;
+  readonly #topics = new Map<string, Map<number, ConsumeQueue>>();
+  /** Where the queues of deleted topics would go on. */
+  readonly #deleted = new Map<string, Map<number, number>>();
+  /** With entries to be saved; the longest waiting first. */
+  readonly #dirty = new Map<ConsumeQueue, number>();
+  readonly #chunks = new ChunkLine();
+  #memorySize = 0;
+  #count = 0;
+  #saving: Promise<void> = Promise.resolve();
+
+  constructor(parts: ConsumeQueuesParts) {
+    this.#parts = parts;
+    this.#surroundings = {
+      files: parts.files,
+      storeTime: parts.storeTime,
+      memory: (sizeBytes, chunk, queue) => {
+        this.#memorySize += sizeBytes;
+        if (chunk === undefined || queue === undefined) return;
+        this.#chunks.push({ chunk, queue });
+        this.#evict();
+      },
+    };
+  }
+
+  /** Queues known. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Memory of entries, bytes. */
+  get memorySizeBytes(): number {
+    return this.#memorySize;
+  }
+
+  /** Whether saving should hurry because entries that are not saved fill the memory. */
+  get isPressed(): boolean {
+    return this.#memorySize > this.#parts.memorySizeMax && this.#dirty.size > 0;
+  }
+
+  /** The queue, when it exists. */
+  get(topic: string, queueId: number): ConsumeQueue | undefined {
+    return this.#topics.get(topic)?.get(queueId);
+  }
+
+  /** The queue, made when missing: at 0, or where it ended when its topic was deleted. */
+  ensure(topic: string, queueId: number): ConsumeQueue {
+    return this.get(topic, queueId) ?? this.#create(topic, queueId);
+  }
+
+  /** A queue from its bounds, or an empty one moved to them; `minOffset` only goes up. */
+  restore(bounds: QueueBounds): ConsumeQueue {
+    const queue = this.ensure(bounds.topic, bounds.queueId);
+    if (queue.nextOffset < bounds.nextOffset && queue.minOffset === queue.nextOffset) {
+      queue.continueAt(bounds.nextOffset);
+    }
+    queue.expire(bounds.minOffset);
+    return queue;
+  }
+
+  /** A queue whose entries `[minOffset, nextOffset)` are in the files. */
+  restoreSaved(bounds: QueueBounds): void {
+    this.#put(new ConsumeQueue(bounds, bounds, this.#surroundings));
+  }
+
+  /** Every queue. */
+  *all(): Generator<ConsumeQueue> {
+    for (const queues of this.#topics.values()) yield* queues.values();
+  }
+
+  /** The bounds of every queue, those of deleted topics too, as they are now. `savedOnly`: what is confirmed. */
+  *bounds(): Generator<QueueBounds> {
+    for (const { topic, queueId, minOffset, endOffset } of this.all()) {
+      yield { topic, queueId, minOffset, nextOffset: endOffset };
+    }
+    for (const [topic, queues] of this.#deleted) {
+      for (const [queueId, offset] of queues) {
+        yield { topic, queueId, minOffset: offset, nextOffset: offset };
+      }
+    }
+  }
+
+  /** Forgets the queues of a topic, keeps where they ended, and removes their files. */
+  async deleteTopic(topic: string): Promise<void> {
+    const queues = this.#topics.get(topic);
+    if (queues === undefined) return;
+    this.#topics.delete(topic);
+    const ends = new Map<number, number>();
+    for (const queue of queues.values()) {
+      ends.set(queue.queueId, queue.nextOffset);
+      this.#dirty.delete(queue);
+      queue.drop();
+    }
+    this.#count -= queues.size;
+    this.#deleted.set(topic, ends);
+    await this.#inTurn(async () => {
+      for (const queue of queues.values()) {
+        // Made again meanwhile: its files are those of the new queue.
+        if (this.get(topic, queue.queueId) === undefined)
+          await this.#parts.files.removeQueue(queue);
+      }
+    });
+  }
+
+  /** Says that a queue has confirmed entries to be saved. */
+  markDirty(queue: ConsumeQueue): void {
+    if (queue.isDirty) return;
+    queue.isDirty = true;
+    this.#dirty.set(queue, this.#parts.clock.monotonicMs());
+  }
+
+  /** Saves queues that have waited long or hold much; all when `everything`. */
+  save(options: { readonly everything: boolean }): Promise<void> {
+    return this.#inTurn(async () => {
+      const nowMs = this.#parts.clock.monotonicMs();
+      for (const [queue, sinceMs] of [...this.#dirty]) {
+        const isDue =
+          options.everything ||
+          nowMs - sinceMs >= saveAgeMs ||
+          queue.unsavedCount >= saveCountMin ||
+          this.isPressed;
+        if (isDue && this.#dirty.has(queue)) await this.#saveOne(queue);
+      }
+      this.#evict();
+    });
+  }
+
+  /** Makes everything saved durable. */
+  sync(): Promise<void> {
+    return this.#inTurn(() => this.#parts.files.sync());
+  }
+
+  /** Drops what lies below log position `below` from every queue, and the files that held only that. */
+  expire(below: number): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const queue of [...this.all()]) {
+        const before = queue.minOffset;
+        queue.expire(await queue.offsetByPosition(below));
+        if (queue.minOffset > before) {
+          await this.#parts.files.removeBelow(queue, before, queue.minOffset);
+        }
+      }
+    });
+  }
+
+  async #saveOne(queue: ConsumeQueue): Promise<void> {
+    this.#dirty.delete(queue);
+    queue.isDirty = false;
+    try {
+      await queue.save();
+    } catch (error) {
+      this.markDirty(queue);
+      throw error;
+    }
+  }
+
+  #create(topic: string, queueId: number): ConsumeQueue {
+    const offset = this.#deleted.get(topic)?.get(queueId) ?? 0;
+    const bounds = { topic, queueId, minOffset: offset, nextOffset: offset };
+    const queue = new ConsumeQueue(bounds, bounds, this.#surroundings);
+    this.#deleted.get(topic)?.delete(queueId);
+    return this.#put(queue);
+  }
+
+  #put(queue: ConsumeQueue): ConsumeQueue {
+    let queues = this.#topics.get(queue.topic);
+    if (queues === undefined) {
+      queues = new Map();
+      this.#topics.set(queue.topic, queues);
+    }
+    queues.set(queue.queueId, queue);
+    this.#count += 1;
+    return queue;
+  }
+
+  // Oldest chunks go first. One that is not saved yet stops it: saving is due and evicts again.
+  #evict(): void {
+    while (this.#memorySize > this.#parts.memorySizeMax) {
+      const oldest = this.#chunks.first();
+      if (oldest === undefined || !oldest.queue.forget(oldest.chunk)) return;
+      this.#chunks.shift();
+    }
+  }
+
+  /** One job with the files at a time; a failed one does not stop those behind it. */
+  #inTurn(task: () => Promise<void>): Promise<void> {
+    const run = this.#saving.then(task);
+    this.#saving = run.catch(() => {});
+    return run;
+  }
+}
+
+interface HeldChunk {
+  readonly chunk: EntryChunk;
+  readonly queue: ConsumeQueue;
+}
+
+/** A queue of chunks in the order they came; taking from the front costs nothing. */
+class ChunkLine {
+  #items: HeldChunk[] = [];
+  #head = 0;
+
+  push(item: HeldChunk): void {
+    this.#items.push(item);
+  }
+
+  first(): HeldChunk | undefined {
+    return this.#items[this.#head];
+  }
+
+  shift(): void {
+    this.#head += 1;
+    if (this.#head < 1_024 || this.#head * 2 < this.#items.length) return;
+    this.#items = this.#items.slice(this.#head);
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,17 @@
+export type { Appended } from "./ack-line.ts";
+export type { EpochStart } from "./checkpoint.ts";
+export type { RecordPlace } from "./cold-reader.ts";
+export type { ConsumeQueue } from "./consume-queue.ts";
+export type { QueueBounds } from "./consume-queues.ts";
+export type { Disk, DiskFile, DiskSpace, FolderLock } from "./disk.ts";
+export type { StoreFollower } from "./dispatcher.ts";
+export { scanLog } from "./log-scanner.ts";
+export type { StoreObserver } from "./log-writer.ts";
+export { nodeDisk } from "./node-disk.ts";
+export { QueueEntries } from "./queue-entries.ts";
+export { type RecordDraft, RecordType, type RecordView } from "./record.ts";
+export { Segments } from "./segments.ts";
+export { Store, type StoreStats } from "./store.ts";
+export type { StoreOptions } from "./store-options.ts";
+export { tagHash } from "./tag-hash.ts";
+export type { ExpireHook } from "./upkeep.ts";

@@ -1,0 +1,118 @@
+// The machine's disk through Node's asynchronous file calls: the event loop never waits for it.
+import * as fs from "node:fs";
+import * as fsp from "node:fs/promises";
+import type { Disk, DiskFile } from "./disk.ts";
+import { errorCode } from "./disk.ts";
+import { lockFolder } from "./folder-lock.ts";
+
+/** The machine's disk. */
+export const nodeDisk: Disk = {
+  open(path, options) {
+    const create = options.create ? fs.constants.O_CREAT : 0;
+    return new Promise((resolve, reject) => {
+      fs.open(path, fs.constants.O_RDWR | create, 0o644, (error, descriptor) =>
+        error === null ? resolve(new NodeFile(descriptor)) : reject(error),
+      );
+    });
+  },
+  rename: (from, to) => fsp.rename(from, to),
+  remove: (path) => fsp.rm(path, { force: true }),
+  async makeFolder(path) {
+    await fsp.mkdir(path, { recursive: true });
+  },
+  removeFolder: (path) => fsp.rm(path, { force: true, recursive: true }),
+  async list(folder) {
+    try {
+      return (await fsp.readdir(folder)).sort();
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return [];
+      throw error;
+    }
+  },
+  async syncFolder(folder) {
+    const handle = await fsp.open(folder, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+  async space(folder) {
+    const found = await fsp.statfs(folder);
+    return { freeBytes: found.bavail * found.bsize, totalBytes: found.blocks * found.bsize };
+  },
+  lock: (folder) => lockFolder(folder),
+  async bootId() {
+    try {
+      return (await fsp.readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+    } catch {
+      return "";
+    }
+  },
+};
+
+class NodeFile implements DiskFile {
+  readonly #descriptor: number;
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  read(target: Uint8Array, at: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const step = (done: number): void => {
+        fs.read(this.#descriptor, target, done, target.length - done, at + done, (error, count) => {
+          if (error !== null) reject(error);
+          else if (count === 0 || done + count === target.length) resolve(done + count);
+          else step(done + count);
+        });
+      };
+      if (target.length === 0) resolve(0);
+      else step(0);
+    });
+  }
+
+  write(bytes: Uint8Array, at: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const step = (done: number): void => {
+        fs.write(this.#descriptor, bytes, done, bytes.length - done, at + done, (error, count) => {
+          if (error !== null) reject(error);
+          else if (done + count >= bytes.length) resolve();
+          else step(done + count);
+        });
+      };
+      if (bytes.length === 0) resolve();
+      else step(0);
+    });
+  }
+
+  datasync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.fdatasync(this.#descriptor, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.ftruncate(this.#descriptor, sizeBytes, (error) =>
+        error === null ? resolve() : reject(error),
+      );
+    });
+  }
+
+  size(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.fstat(this.#descriptor, (error, stats) =>
+        error === null ? resolve(stats.size) : reject(error),
+      );
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.close(this.#descriptor, (error) =>
+        error === undefined || error === null ? resolve() : reject(error),
+      );
+    });
+  }
+}

@@ -1,0 +1,151 @@
+// The files of consume queues: `<topic>/<queueId>/<20-digit first entry>`, a fixed number of entries
+// each. Which entries are valid is known elsewhere: bytes outside mean nothing.
+import { limits } from "../../base/index.ts";
+import type { Disk } from "./disk.ts";
+import { FileCache } from "./file-cache.ts";
+import { queueEntrySize } from "./queue-entries.ts";
+import { startName } from "./segments.ts";
+
+/** Names one consume queue. */
+export interface QueueName {
+  readonly topic: string;
+  readonly queueId: number;
+}
+
+/** Reads and writes entries of any queue; bounds the open files. */
+export class QueueFiles {
+  readonly #disk: Disk;
+  readonly #folder: string;
+  readonly #entriesPerFile: number;
+  readonly #files: FileCache;
+  /** Folders known to exist. */
+  readonly #made = new Set<string>();
+  /** Written since the last `sync`. */
+  readonly #dirty = new Set<string>();
+  readonly #newNames = new Set<string>();
+
+  constructor(disk: Disk, folder: string, entriesPerFile: number) {
+    this.#disk = disk;
+    this.#folder = folder;
+    this.#entriesPerFile = entriesPerFile;
+    this.#files = new FileCache(disk, limits.queueFilesOpenMax);
+  }
+
+  /** Files open now. */
+  get openCount(): number {
+    return this.#files.count;
+  }
+
+  /** Writes whole entries that start at queue offset `from`. */
+  async write(queue: QueueName, from: number, bytes: Uint8Array): Promise<void> {
+    const folder = this.#folderOf(queue);
+    if (!this.#made.has(folder)) {
+      await this.#disk.makeFolder(folder);
+      this.#made.add(folder);
+      this.#newNames.add(folder);
+    }
+    for (const part of this.#parts(from, bytes.length / queueEntrySize)) {
+      const path = `${folder}/${startName(part.fileStart)}`;
+      const slice = bytes.subarray(part.index * queueEntrySize, part.indexEnd * queueEntrySize);
+      const at = (from + part.index - part.fileStart) * queueEntrySize;
+      if (at === 0) this.#newNames.add(folder);
+      await this.#files.use(path, { create: true }, (file) => file.write(slice, at));
+      this.#dirty.add(path);
+    }
+  }
+
+  /** Reads entries `[from, from + count)`, which have been written. The caller owns the bytes. */
+  async read(queue: QueueName, from: number, count: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(count * queueEntrySize);
+    for (const part of this.#parts(from, count)) {
+      const path = `${this.#folderOf(queue)}/${startName(part.fileStart)}`;
+      const slice = bytes.subarray(part.index * queueEntrySize, part.indexEnd * queueEntrySize);
+      const at = (from + part.index - part.fileStart) * queueEntrySize;
+      const size = await this.#files.use(path, { create: false }, (file) => file.read(slice, at));
+      if (size < slice.length) slice.fill(0, size);
+    }
+    return bytes;
+  }
+
+  /** Makes all that was written durable. */
+  async sync(): Promise<void> {
+    for (const path of this.#dirty) {
+      await this.#files.use(path, { create: false }, (file) => file.datasync());
+      this.#dirty.delete(path);
+    }
+    if (this.#newNames.size === 0) return;
+    const folders = new Set<string>([this.#folder]);
+    for (const folder of this.#newNames) {
+      folders.add(folder).add(folder.slice(0, folder.lastIndexOf("/")));
+    }
+    for (const folder of folders) await this.#disk.syncFolder(folder);
+    this.#newNames.clear();
+  }
+
+  /** Removes whole files that hold entries of `[from, below)` only. */
+  async removeBelow(queue: QueueName, from: number, below: number): Promise<void> {
+    const fileEnd = this.#fileStart(below);
+    for (let start = this.#fileStart(from); start < fileEnd; start += this.#entriesPerFile) {
+      await this.#remove(`${this.#folderOf(queue)}/${startName(start)}`);
+    }
+  }
+
+  /** Removes all files of a queue. */
+  async removeQueue(queue: QueueName): Promise<void> {
+    const folder = this.#folderOf(queue);
+    for (const name of await this.#disk.list(folder)) await this.#remove(`${folder}/${name}`);
+    this.#made.delete(folder);
+    this.#newNames.delete(folder);
+    await this.#disk.removeFolder(folder);
+  }
+
+  /** Removes the files of all queues. */
+  async removeAll(): Promise<void> {
+    await this.#files.close();
+    await this.#disk.removeFolder(this.#folder);
+    await this.#disk.makeFolder(this.#folder);
+    this.#made.clear();
+    this.#dirty.clear();
+    this.#newNames.clear();
+  }
+
+  /** Closes the files. */
+  close(): Promise<void> {
+    return this.#files.close();
+  }
+
+  async #remove(path: string): Promise<void> {
+    this.#dirty.delete(path);
+    await this.#files.drop(path);
+    await this.#disk.remove(path);
+  }
+
+  #fileStart(offset: number): number {
+    return offset - (offset % this.#entriesPerFile);
+  }
+
+  #folderOf(queue: QueueName): string {
+    return `${this.#folder}/${folderName(queue.topic)}/${queue.queueId}`;
+  }
+
+  /** Splits `count` entries from `from` at file borders; indexes count from `from`. */
+  *#parts(from: number, count: number): Generator<FilePart> {
+    for (let index = 0; index < count; ) {
+      const fileStart = this.#fileStart(from + index);
+      const indexEnd = Math.min(count, fileStart + this.#entriesPerFile - from);
+      yield { fileStart, index, indexEnd };
+      index = indexEnd;
+    }
+  }
+}
+
+interface FilePart {
+  readonly fileStart: number;
+  readonly index: number;
+  readonly indexEnd: number;
+}
+
+// Topic names are checked where they come in; whatever else is stored must not leave the folder.
+function folderName(topic: string): string {
+  return topic.replace(/[^\w%|-]/gu, (letter) => `~${Buffer.from(letter, "utf8").toString("hex")}`);
+}

@@ -1,0 +1,239 @@
+// What the store does beside appending: saves queues, the flush mark and checkpoints, measures the
+// disk, and lets expired segments go. One job at a time, none on the path of a send.
+import { assert, background, type CancelTimer, type Logger, MqError } from "../../base/index.ts";
+import { type Checkpoint, type EpochStart, writeCheckpoint } from "./checkpoint.ts";
+import type { ColdReader } from "./cold-reader.ts";
+import type { ConsumeQueues } from "./consume-queues.ts";
+import { isDiskFull } from "./disk.ts";
+import type { DiskGuard } from "./disk-guard.ts";
+import type { FlushMarkFile } from "./flush-mark.ts";
+import { expiredBelow, type SegmentAge } from "./retention.ts";
+import type { Segments } from "./segments.ts";
+import type { StoreOptions } from "./store-options.ts";
+
+/** Set by whoever derives state from the log, so that the log may lose its head. */
+export interface ExpireHook {
+  /** Appends a snapshot of the state; gives the position from which a replay needs the log once it is confirmed. */
+  snapshot(): Promise<number>;
+}
+
+/** Where the log stands. */
+export interface LogState {
+  readonly flushed: number;
+  readonly dispatched: number;
+  readonly epochs: readonly EpochStart[];
+}
+
+/** What upkeep works on. */
+export interface UpkeepParts {
+  readonly options: Required<StoreOptions>;
+  readonly segments: Segments;
+  readonly queues: ConsumeQueues;
+  readonly cold: ColdReader;
+  readonly mark: FlushMarkFile;
+  readonly guard: DiskGuard;
+  readonly state: () => LogState;
+  /** Resolves when the log is durable up to a position. */
+  readonly flushTo: (position: number) => Promise<void>;
+  /** Called with the first failure that is not a full disk: the store must stop writing. */
+  readonly failed: (error: MqError) => void;
+}
+
+const saveIntervalMs = 1_000;
+
+/** The background work of a store. */
+export class Upkeep {
+  readonly #parts: UpkeepParts;
+  readonly #timers: CancelTimer[] = [];
+  readonly #newestTimes = new Map<number, number>();
+  readonly #logger: Logger;
+  hook: ExpireHook | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  #isSaving = false;
+  #isCleaning = false;
+  #isMeasuring = false;
+  #checkpointPosition: number;
+  #checkpointMs: number;
+  #saidFull = false;
+
+  constructor(parts: UpkeepParts) {
+    this.#parts = parts;
+    this.#logger = parts.options.logger;
+    this.#checkpointPosition = parts.state().dispatched;
+    this.#checkpointMs = parts.options.clock.monotonicMs();
+  }
+
+  /** Starts the timers. */
+  start(): void {
+    const { clock, cleanResourceIntervalMs } = this.#parts.options;
+    this.#timers.push(
+      clock.every(saveIntervalMs, () => background(this.#save())),
+      clock.every(cleanResourceIntervalMs, () => background(this.clean())),
+    );
+  }
+
+  /** Measures the disk soon, because the estimate has become uncertain. */
+  measureSoon(): void {
+    if (!this.#isMeasuring) background(this.#measure());
+  }
+
+  /** Ends the timers and waits for the running job. */
+  async stop(): Promise<void> {
+    for (const cancel of this.#timers) cancel();
+    await this.#turn;
+  }
+
+  /** Saves everything and makes it durable, so that a start has nothing to rebuild before the current position. */
+  checkpoint(): Promise<void> {
+    return this.#inTurn(() => this.#writeCheckpoint());
+  }
+
+  /** Measures the disk and lets expired segments go. Failures are logged or end the writing. */
+  async clean(): Promise<void> {
+    if (this.#isCleaning) return;
+    this.#isCleaning = true;
+    try {
+      await this.#measure();
+      await this.#expire();
+    } catch (error) {
+      this.#report("retention failed", error);
+    } finally {
+      this.#isCleaning = false;
+    }
+  }
+
+  async #save(): Promise<void> {
+    if (this.#parts.guard.isFull) this.measureSoon();
+    if (this.#isSaving) return;
+    this.#isSaving = true;
+    try {
+      await this.#inTurn(() => this.#parts.mark.save(this.#parts.state().flushed));
+      await this.#parts.queues.save({ everything: false });
+      if (this.#isCheckpointDue()) await this.checkpoint();
+    } catch (error) {
+      this.#report("saving the consume queues failed", error);
+    } finally {
+      this.#isSaving = false;
+    }
+  }
+
+  #isCheckpointDue(): boolean {
+    const { clock, checkpointIntervalMs, checkpointSizeBytes } = this.#parts.options;
+    const aheadBytes = this.#parts.state().dispatched - this.#checkpointPosition;
+    if (aheadBytes === 0) return false;
+    const ageMs = clock.monotonicMs() - this.#checkpointMs;
+    return aheadBytes >= checkpointSizeBytes || ageMs >= checkpointIntervalMs;
+  }
+
+  async #writeCheckpoint(): Promise<void> {
+    const { queues, mark, options, state, flushTo } = this.#parts;
+    const { dispatched, epochs } = state();
+    // Bounds and position are taken in one moment; entries of later records do no harm.
+    const checkpoint: Checkpoint = {
+      position: dispatched,
+      epochs: epochs.filter((start) => start.position < dispatched),
+      queues: [...queues.bounds()],
+    };
+    await flushTo(dispatched);
+    await mark.save(state().flushed);
+    await queues.save({ everything: true });
+    await queues.sync();
+    await writeCheckpoint(options.disk, options.folder, checkpoint);
+    this.#checkpointPosition = dispatched;
+    this.#checkpointMs = options.clock.monotonicMs();
+  }
+
+  async #measure(): Promise<void> {
+    this.#isMeasuring = true;
+    try {
+      await this.#parts.guard.measure();
+      this.#tellFull();
+    } catch (error) {
+      this.#report("measuring the disk failed", error);
+    } finally {
+      this.#isMeasuring = false;
+    }
+  }
+
+  #tellFull(): void {
+    const { guard } = this.#parts;
+    if (guard.isFull === this.#saidFull) return;
+    this.#saidFull = guard.isFull;
+    const { freeBytes, totalBytes } = guard.space;
+    if (guard.isFull) {
+      this.#logger.error("the disk is full: messages are refused", { freeBytes, totalBytes });
+    } else {
+      this.#logger.info("the disk has space again: messages are taken", { freeBytes, totalBytes });
+    }
+  }
+
+  async #expire(): Promise<void> {
+    const { options, guard, segments } = this.#parts;
+    const below = expiredBelow(options, {
+      segments: await this.#ages(),
+      space: guard.space,
+      nowMs: options.clock.now(),
+    });
+    if (below === undefined) return;
+    const needed = this.hook === undefined ? below : await this.hook.snapshot();
+    const { flushed, dispatched } = this.#parts.state();
+    const start = this.#segmentBorder(Math.min(below, needed, flushed, dispatched));
+    if (start <= segments.start) return;
+    await this.#parts.queues.expire(start);
+    // Queues continue their offsets from the checkpoint when their records are gone.
+    await this.checkpoint();
+    assert(this.#checkpointPosition >= start, "the log would lose what no checkpoint covers");
+    const removedBytes = await this.#inTurn(() => segments.removeBelow(start));
+    for (const position of this.#newestTimes.keys()) {
+      if (position <= start) this.#newestTimes.delete(position);
+    }
+    await this.#measure();
+    this.#logger.info("expired segments are removed", { start, removedBytes });
+  }
+
+  #segmentBorder(position: number): number {
+    const { all } = this.#parts.segments;
+    let border = 0;
+    for (const segment of all) if (segment.start <= position) border = segment.start;
+    return border;
+  }
+
+  async #ages(): Promise<SegmentAge[]> {
+    const { all } = this.#parts.segments;
+    const ages: SegmentAge[] = [];
+    for (const { start, end } of all.slice(0, -1)) {
+      ages.push({ end, sizeBytes: end - start, newestMs: await this.#timeAt(end) });
+    }
+    return ages;
+  }
+
+  async #timeAt(position: number): Promise<number> {
+    const known = this.#newestTimes.get(position);
+    if (known !== undefined) return known;
+    // The newest segment may have been made a moment ago and be empty: what ends before it is young.
+    if (position >= this.#parts.segments.end) return this.#parts.options.clock.now();
+    const found = await this.#parts.cold.storeTime(position);
+    if (found === undefined) return this.#parts.options.clock.now();
+    this.#newestTimes.set(position, found);
+    return found;
+  }
+
+  #report(what: string, error: unknown): void {
+    if (isDiskFull(error) || (error instanceof MqError && error.code !== "CORRUPT")) {
+      this.#logger.warn(what, { reason: error instanceof Error ? error.message : String(error) });
+      return;
+    }
+    if (!(error instanceof Error) || !("code" in error)) throw error;
+    const failure = new MqError("STORE_FAILED", `${what}: ${error.message}`, { cause: error });
+    this.#parts.failed(failure);
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(task);
+    this.#turn = run.then(
+      () => {},
+      () => {},
+    );
+    return run;
+  }
+}
