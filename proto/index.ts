@@ -13,6 +13,7 @@ export {
   type MethodKind,
   ProtoError,
 } from "./codec.ts";
+export { loadFileDescriptors } from "./descriptors.ts";
 export { brokerAdminService } from "./generated/broker-admin-service.ts";
 export { Code } from "./generated/messaging.ts";
 export { messagingService } from "./generated/messaging-service.ts";

@@ -3,11 +3,16 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { generatedFolder, loadDefinitions } from "./definitions.ts";
+import { descriptorModule } from "./descriptor-module.ts";
 import { messageModules } from "./message-modules.ts";
 import { serviceModules } from "./service-modules.ts";
 
 const root = loadDefinitions();
-const wanted = new Map([...messageModules(root), ...serviceModules(root)]);
+const wanted = new Map([
+  ...messageModules(root),
+  ...serviceModules(root),
+  ["descriptors.ts", descriptorModule()] as const,
+]);
 
 mkdirSync(generatedFolder, { recursive: true });
 const present = readdirSync(generatedFolder);
