@@ -43,6 +43,8 @@ export const limits = {
   filterCacheCountMax: 1_024,
   /** One SendMessage, bytes: a body over maxMessageSize still gets its clear status. More: RESOURCE_EXHAUSTED. */
   sendRequestSizeMax: 75_497_472,
+  /** Messages that one query by key gives; more are not given. */
+  queryMessageCountMax: 64,
   /** Clients known at once. More: TOO_MANY_REQUESTS. */
   clientCountMax: 100_000,
   /** Topics one client publishes or subscribes to. More: BAD_REQUEST. */
@@ -96,6 +98,8 @@ export const limits = {
   logReadSize: 1_048_576,
   /** Cold reads at the disk at once; others wait, so that the tail finds a free thread. */
   coldReadsAtOnceMax: 2,
+  /** Files made durable one by one; from more on the whole file system is synced in one step. */
+  filesSyncedAloneMax: 64,
   /** Consume-queue entries read from a file in one step and kept for the next reads. */
   queueReadCount: 256,
   // Delivery.
