@@ -36,15 +36,3 @@ function table(columns: readonly string[], rows: readonly Row[]): string[] {
 export function moment(ms: number): string {
   return ms > 0 ? new Date(ms).toISOString() : "-";
 }
-
-/** A size in bytes with a fitting unit. */
-export function bytes(size: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = size;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
