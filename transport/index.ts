@@ -1,0 +1,17 @@
+export type { CertificateSource } from "./certificates.ts";
+export { GrpcServer, type GrpcServerOptions, type ServiceDescriptions } from "./server.ts";
+export { GrpcStatus, RpcError } from "./status.ts";
+export type { TlsMode } from "./tls-door.ts";
+export type {
+  BidiHandler,
+  BidiStream,
+  Connection,
+  CutReason,
+  MethodHandler,
+  MethodOptions,
+  ServerCall,
+  ServerStream,
+  ServerStreamHandler,
+  TransportObserver,
+  UnaryHandler,
+} from "./types.ts";
