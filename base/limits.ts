@@ -131,7 +131,7 @@ export const limits = {
   readAheadCountMax: 512,
   readAheadSizeBytes: 524_288,
   /** Backlog read ahead for all lanes together, bytes; further reads wait. */
-  readAheadTotalBytesMax: 32 * 1_048_576,
+  readAheadTotalBytesMax: 33_554_432,
   /** What was read ahead and not taken for so long may be dropped, milliseconds. */
   readAheadIdleMs: 2_000,
   /** A failed read from files is tried again after so long, milliseconds. */

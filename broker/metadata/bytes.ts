@@ -2,7 +2,7 @@
 // 2^53 - 1, zigzag for differences, UTF-8 with its length before it. docs/format/progress-record.md shows them.
 import { assert, MqError } from "../../base/index.ts";
 
-const sizeMinBytes = 256;
+const sizeHintDefault = 64;
 /** Seven bits a byte: 8 bytes hold 56 bits, more than 2^53 - 1 needs. */
 const varintSizeMax = 8;
 
@@ -11,8 +11,8 @@ export class ByteWriter {
   #bytes: Buffer;
   #size = 0;
 
-  constructor(sizeHintBytes: number = sizeMinBytes) {
-    this.#bytes = Buffer.allocUnsafe(Math.max(sizeMinBytes, sizeHintBytes));
+  constructor(sizeHintBytes: number = sizeHintDefault) {
+    this.#bytes = Buffer.allocUnsafe(sizeHintBytes);
   }
 
   /** Bytes written so far. */

@@ -38,6 +38,15 @@ export {
 export type { PendingEntry, ProgressChange, QueueProgress } from "./progress-change.ts";
 export { decodeProgress, encodeProgress } from "./progress-codec.ts";
 export {
+  type LevelSource,
+  levelEncodings,
+  levelFolder,
+  type StateLevel,
+} from "./state-database.ts";
+export type { LoggedQueue, LoggedRecord, StateLog } from "./state-log.ts";
+export { type StateOptions, StateStore } from "./state-store.ts";
+export type { QueueRange } from "./state-values.ts";
+export {
   defaultQueueCount,
   makeTopic,
   permission,

@@ -8,11 +8,12 @@ export function memoryMetadata(options: {
   readonly clock: Clock;
   readonly random: Random;
 }): Metadata {
-  let changeCount = 0;
+  let version = 0;
   const metadata = new Metadata({
     clock: options.clock,
-    append: async (change: MetadataChange) => metadata.apply(change, changeCount++),
+    queueEnds: () => [],
+    append: async (change: MetadataChange) => metadata.apply(change, ++version),
   });
-  metadata.apply({ kind: "macKey", key: options.random.bytes(32) }, changeCount++);
+  metadata.apply({ kind: "macKey", key: options.random.bytes(32) }, ++version);
   return metadata;
 }

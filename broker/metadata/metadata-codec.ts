@@ -5,10 +5,22 @@ import type { GroupConfig, RetryPolicy } from "./group-config.ts";
 import { JsonFields } from "./json-fields.ts";
 import type { TopicConfig } from "./topic-config.ts";
 
+/** Where a queue ends. */
+export interface QueueEnd {
+  readonly queueId: number;
+  /** Offset the next message of the queue gets. */
+  readonly nextOffset: number;
+}
+
 /** One change of the tables, as one metadata record holds it. */
 export type MetadataChange =
   | { readonly kind: "putTopic"; readonly config: TopicConfig }
-  | { readonly kind: "deleteTopic"; readonly name: string }
+  | {
+      readonly kind: "deleteTopic";
+      readonly name: string;
+      /** Where each of its queues ended; messages below are gone for good. */
+      readonly queues: readonly QueueEnd[];
+    }
   | { readonly kind: "putGroup"; readonly config: GroupConfig }
   | { readonly kind: "deleteGroup"; readonly name: string }
   | { readonly kind: "macKey" /** 32 bytes. */; readonly key: Uint8Array };
@@ -34,7 +46,8 @@ export function encodeMetadataChange(change: MetadataChange): Uint8Array {
 function encodeContent(change: MetadataChange): Uint8Array {
   if (change.kind === "putTopic") return encodeTopic(change.config);
   if (change.kind === "putGroup") return encodeGroup(change.config);
-  return change.kind === "macKey" ? change.key : Buffer.from(change.name);
+  if (change.kind === "macKey") return change.key;
+  return change.kind === "deleteTopic" ? encodeDeletion(change) : Buffer.from(change.name);
 }
 
 /** Reads the body of a metadata record; keeps nothing of `body`. Throws CORRUPT for anything not written by this or an older version. */
@@ -50,7 +63,7 @@ export function decodeMetadataChange(body: Uint8Array): MetadataChange {
     case kindNumbers.putTopic:
       return { kind: "putTopic", config: decodeTopic(content) };
     case kindNumbers.deleteTopic:
-      return { kind: "deleteTopic", name: Buffer.from(content).toString() };
+      return decodeDeletion(content);
     case kindNumbers.putGroup:
       return { kind: "putGroup", config: decodeGroup(content) };
     case kindNumbers.deleteGroup:
@@ -62,6 +75,25 @@ export function decodeMetadataChange(body: Uint8Array): MetadataChange {
     default:
       throw new MqError("CORRUPT", `metadata record of unknown kind ${body[1]}`);
   }
+}
+
+type Deletion = Extract<MetadataChange, { kind: "deleteTopic" }>;
+
+function encodeDeletion(change: Deletion): Uint8Array {
+  const queues = change.queues.map(({ queueId, nextOffset }) => [queueId, nextOffset]);
+  return Buffer.from(JSON.stringify({ name: change.name, queues: queues.flat() }));
+}
+
+function decodeDeletion(content: Uint8Array): Deletion {
+  const fields = JsonFields.parse(content, "deletion of a topic");
+  const numbers = fields.numbers("queues");
+  const queues: QueueEnd[] = [];
+  for (let index = 0; index < numbers.length; index += 2) {
+    const [queueId, nextOffset] = numbers.slice(index, index + 2);
+    if (queueId === undefined || nextOffset === undefined) throw fields.wrong("queues");
+    queues.push({ queueId, nextOffset });
+  }
+  return { kind: "deleteTopic", name: fields.string("name"), queues };
 }
 
 /** The stored form of a topic, without a version byte; owned by the caller. */

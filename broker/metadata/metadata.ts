@@ -2,7 +2,7 @@
 // the tables follow the log, so every replica has the same ones.
 import { type Clock, limits, MqError } from "../../base/index.ts";
 import { type GroupConfig, type GroupDraft, makeGroup } from "./group-config.ts";
-import type { MetadataChange } from "./metadata-codec.ts";
+import type { MetadataChange, QueueEnd } from "./metadata-codec.ts";
 import { deadLetterTopic } from "./names.ts";
 import { makeTopic, permission, type TopicConfig, type TopicDraft } from "./topic-config.ts";
 
@@ -17,6 +17,8 @@ export type MetadataListener = (event: MetadataEvent) => void;
 /** What the tables stand on. */
 export interface MetadataOptions {
   readonly clock: Clock;
+  /** Where each queue of a topic ends now. */
+  readonly queueEnds: (topic: string) => readonly QueueEnd[];
   /** Writes the change to the log; resolves when it is durable and `apply` has been called with it. */
   readonly append: (change: MetadataChange) => Promise<void>;
 }
@@ -25,8 +27,10 @@ export interface MetadataOptions {
 export class Metadata {
   readonly #clock: Clock;
   readonly #append: (change: MetadataChange) => Promise<void>;
+  readonly #queueEnds: (topic: string) => readonly QueueEnd[];
   readonly #topics = new Map<string, TopicConfig>();
   readonly #groups = new Map<string, GroupConfig>();
+  readonly #firstOffsets = new Map<string, number>();
   readonly #listeners = new Set<MetadataListener>();
   readonly #creating = new Map<string, Promise<unknown>>();
   #macKey: Buffer | undefined;
@@ -35,6 +39,7 @@ export class Metadata {
   constructor(options: MetadataOptions) {
     this.#clock = options.clock;
     this.#append = options.append;
+    this.#queueEnds = options.queueEnds;
   }
 
   /** The topic, or undefined when there is none. */
@@ -47,14 +52,22 @@ export class Metadata {
     return this.#groups.get(name);
   }
 
-  /** All topics, oldest first. Do not change topics while reading on. */
+  /** All topics, in no order. Do not change topics while reading on. */
   topics(): Iterable<TopicConfig> {
     return this.#topics.values();
   }
 
-  /** All groups, oldest first. Do not change groups while reading on. */
+  /** All groups, in no order. Do not change groups while reading on. */
   groups(): Iterable<GroupConfig> {
     return this.#groups.values();
+  }
+
+  /**
+   * Offset of the first message that the queue ever had since its topic was made: 0, or where it
+   * ended when a topic of that name was deleted. A queue whose minimum offset is this has lost nothing by age.
+   */
+  firstOffset(topic: string, queueId: number): number {
+    return this.#firstOffsets.get(`${topic}/${queueId}`) ?? 0;
   }
 
   get topicCount(): number {
@@ -110,7 +123,8 @@ export class Metadata {
     if (!this.#topics.has(name)) {
       throw new MqError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(name)} does not exist`);
     }
-    await this.#append({ kind: "deleteTopic", name });
+    // Read and appended in one turn: what the record says about the ends is exact.
+    await this.#append({ kind: "deleteTopic", name, queues: this.#queueEnds(name) });
   }
 
   /**
@@ -167,43 +181,40 @@ export class Metadata {
   }
 
   /**
-   * Takes a change that is confirmed in the log at `recordPosition`. Only for who follows the log, in log order.
-   * Applying one twice leaves the tables as they were.
+   * Takes a change that is confirmed in the log; `version` is the place behind its record, or what the
+   * state kept at start. Only for who follows the log, in log order. Twice is the same as once.
    */
-  apply(change: MetadataChange, recordPosition: number): void {
+  apply(change: MetadataChange, version: number): void {
+    this.#version = Math.max(this.#version, version);
     switch (change.kind) {
       case "putTopic":
         this.#topics.set(change.config.name, change.config);
-        return this.#changed(
-          { kind: "topic", name: change.config.name, config: change.config },
-          recordPosition,
-        );
+        return this.#tell({ kind: "topic", name: change.config.name, config: change.config });
       case "deleteTopic":
         this.#topics.delete(change.name);
-        return this.#changed(
-          { kind: "topic", name: change.name, config: undefined },
-          recordPosition,
-        );
+        for (const { queueId, nextOffset } of change.queues) {
+          this.loadFirstOffset(change.name, queueId, nextOffset);
+        }
+        return this.#tell({ kind: "topic", name: change.name, config: undefined });
       case "putGroup":
         this.#groups.set(change.config.name, change.config);
-        return this.#changed(
-          { kind: "group", name: change.config.name, config: change.config },
-          recordPosition,
-        );
+        return this.#tell({ kind: "group", name: change.config.name, config: change.config });
       case "deleteGroup":
         this.#groups.delete(change.name);
-        return this.#changed(
-          { kind: "group", name: change.name, config: undefined },
-          recordPosition,
-        );
+        return this.#tell({ kind: "group", name: change.name, config: undefined });
       case "macKey":
         this.#macKey = Buffer.from(change.key);
+        return;
     }
   }
 
-  #changed(event: MetadataEvent, recordPosition: number): void {
-    // 0 means "never changed", so that a record at position 0 has to count as 1.
-    this.#version = Math.max(this.#version, recordPosition + 1);
+  /** Takes at start what the state kept of a queue's `firstOffset`. */
+  loadFirstOffset(topic: string, queueId: number, offset: number): void {
+    const key = `${topic}/${queueId}`;
+    this.#firstOffsets.set(key, Math.max(offset, this.#firstOffsets.get(key) ?? 0));
+  }
+
+  #tell(event: MetadataEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
 

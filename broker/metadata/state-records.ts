@@ -1,0 +1,53 @@
+// The records the state itself appends to the log: metadata changes and snapshots.
+import { limits, type Position, position } from "../../base/index.ts";
+import { type RecordDraft, RecordType } from "../store/index.ts";
+import type { AppliedWaiters } from "./applied-waiters.ts";
+import { encodeMetadataChange, type MetadataChange } from "./metadata-codec.ts";
+import { type SnapshotHead, SnapshotPart } from "./snapshot-codec.ts";
+import { appliedKey } from "./state-keys.ts";
+import type { StateLog } from "./state-log.ts";
+
+const noBytes = new Uint8Array(0);
+
+/** Appends a change; resolves when it is durable as configured and applied here. Throws what the store throws. */
+export async function appendChange(
+  log: StateLog,
+  waiters: AppliedWaiters,
+  change: MetadataChange,
+): Promise<void> {
+  const [appended] = await log.append([draft(RecordType.metadata, encodeMetadataChange(change))]);
+  if (appended !== undefined) await waiters.reached(appended.position);
+}
+
+/**
+ * Appends all keys and values of a database as the parts of one snapshot, waiting for each, and gives
+ * the position behind the last. The values are copied.
+ */
+export async function appendSnapshot(
+  log: StateLog,
+  entries: AsyncIterable<readonly [key: string, value: Uint8Array]>,
+  head: Pick<SnapshotHead, "id" | "asOf">,
+): Promise<Position> {
+  let part = new SnapshotPart();
+  let partCount = 0;
+  let end = position(0);
+  const flush = async (isLast: boolean): Promise<void> => {
+    const body = part.encode({ ...head, part: partCount, isLast });
+    const [appended] = await log.append([draft(RecordType.snapshot, body)]);
+    if (appended !== undefined) end = position(appended.position + appended.size);
+    part = new SnapshotPart();
+    partCount += 1;
+  };
+  for await (const [key, value] of entries) {
+    // What the snapshot reflects is in its head.
+    if (key === appliedKey) continue;
+    part.add(key, value);
+    if (part.size >= limits.snapshotPartSize) await flush(false);
+  }
+  await flush(true);
+  return end;
+}
+
+function draft(type: number, body: Uint8Array): RecordDraft {
+  return { type, topic: "", queueId: -1, systemProperties: noBytes, userProperties: noBytes, body };
+}

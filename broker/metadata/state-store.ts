@@ -1,0 +1,288 @@
+// The state of a broker: topics, groups, progress and queue bounds, derived from the log and kept in
+// a level database together with the position it reflects. docs/format/state.md.
+import {
+  background,
+  type CancelTimer,
+  type Clock,
+  type Logger,
+  limits,
+  MqError,
+  type Position,
+  position,
+  type Random,
+} from "../../base/index.ts";
+import { AppliedWaiters } from "./applied-waiters.ts";
+import { Metadata } from "./metadata.ts";
+import type { QueueEnd } from "./metadata-codec.ts";
+import type { PendingEntry, QueueProgress } from "./progress-change.ts";
+import type { LevelSource, StateLevel } from "./state-database.ts";
+import { allProgress, parseKey } from "./state-keys.ts";
+import type { LoggedRecord, StateLog } from "./state-log.ts";
+import { appendChange, appendSnapshot } from "./state-records.ts";
+import { loadDatabase, loadSnapshot, replay } from "./state-recovery.ts";
+import { StateTables } from "./state-tables.ts";
+import {
+  type Applied,
+  decodeCursor,
+  decodePending,
+  type QueueRange,
+  unseal,
+} from "./state-values.ts";
+import { StateWriter } from "./state-writer.ts";
+
+/** What a state stands on. */
+export interface StateOptions {
+  readonly database: LevelSource;
+  /** Open, not begun. */
+  readonly store: StateLog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+interface Parts {
+  readonly metadata: Metadata;
+  readonly tables: StateTables;
+  readonly waiters: AppliedWaiters;
+  readonly level: StateLevel;
+  readonly writer: StateWriter;
+}
+
+const macKeySize = 32;
+
+/** The state of one broker. */
+export class StateStore {
+  /** Topics, groups and the receipt-handle key, in memory. */
+  readonly metadata: Metadata;
+  readonly #options: StateOptions;
+  readonly #parts: Parts;
+  #cancelTimer: CancelTimer | undefined;
+  #snapshotting: Promise<Position> | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: StateOptions, parts: Parts) {
+    this.metadata = parts.metadata;
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /**
+   * Brings the state to the end of the log and follows the log from there. A database that is damaged,
+   * of another version, or not of this log is thrown away and rebuilt. Throws CORRUPT when the log
+   * itself cannot give the state, FOLDER_IN_USE, and what the database throws when it cannot be made anew.
+   */
+  static async open(options: StateOptions): Promise<StateStore> {
+    const own = { ...options, logger: options.logger.child("state") };
+    const parts = (await openKept(own)) ?? (await rebuild(own));
+    const { tables, writer, level } = parts;
+    try {
+      await replay(own.store, tables, { logger: own.logger, write: () => writer.write() });
+      await writer.write();
+    } catch (error) {
+      await level.close();
+      throw error;
+    }
+    const state = new StateStore(own, parts);
+    own.store.subscribe({
+      apply: (record) => state.#apply(record),
+      confirmed: (end) => state.#confirmed(end),
+    });
+    return state;
+  }
+
+  /** Everything in the log before it is in the state in memory. */
+  get appliedPosition(): Position {
+    return this.#parts.tables.applied.position;
+  }
+
+  /** Everything in the log before it is in the database. */
+  get writtenPosition(): Position {
+    return this.#parts.writer.writtenPosition;
+  }
+
+  /** Bounds of the queues that have lost messages or whose topic was deleted: for the store, before it begins. */
+  queueBounds(): Iterable<QueueRange> {
+    return this.#parts.tables.bounds();
+  }
+
+  /** Makes the receipt-handle key if there is none and writes changes from now on. The store has begun. */
+  async begin(): Promise<void> {
+    const { store, clock, random } = this.#options;
+    this.#cancelTimer = clock.every(limits.stateWritePeriodMs, () => this.#writeIfDue());
+    if (this.metadata.hasMacKey) return;
+    const key = random.bytes(macKeySize);
+    await appendChange(store, this.#parts.waiters, { kind: "macKey", key });
+  }
+
+  /** The progress of every group on every queue, as it is in the log when this is called: for delivery, at its start. */
+  async *loadProgress(): AsyncGenerator<QueueProgress> {
+    const { level, writer } = this.#parts;
+    const iterator = await writer.writeThen(
+      () => {},
+      () => level.iterator(allProgress),
+    );
+    let current: (QueueProgress & { readonly pending: PendingEntry[] }) | undefined;
+    for await (const [key, value] of iterator) {
+      const parsed = parseKey(key);
+      const content = unseal(key, value);
+      if (parsed?.kind === "cursor") {
+        if (current !== undefined) yield current;
+        const { group, topic, queueId } = parsed;
+        current = { group, topic, queueId, cursor: decodeCursor(content).cursor, pending: [] };
+      } else if (parsed?.kind === "pending") {
+        current?.pending.push(decodePending(parsed.offset, content));
+      }
+    }
+    if (current !== undefined) yield current;
+  }
+
+  /**
+   * Appends the whole state to the log and resolves, when that is durable, with the position from
+   * which a replay needs the log. Calls at the same time share one snapshot. Throws what the store throws.
+   */
+  snapshot(): Promise<Position> {
+    this.#snapshotting ??= this.#snapshot().finally(() => (this.#snapshotting = undefined));
+    return this.#snapshotting;
+  }
+
+  /** Writes what has changed and closes the database. The store is still open; nothing is followed any more. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelTimer?.();
+    const { waiters, writer, level } = this.#parts;
+    waiters.fail(new MqError("SHUTTING_DOWN", "the broker is stopping"));
+    try {
+      await writer.write();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.logger.warn(
+        "state not written at close, the next start takes it from the log",
+        {
+          reason,
+        },
+      );
+    }
+    await level.close();
+  }
+
+  #apply(record: LoggedRecord): void {
+    if (this.#closing !== undefined) return;
+    const change = this.#parts.tables.apply(record);
+    if (change?.kind === "deleteTopic") this.#options.store.deleteTopic(change.name);
+    this.#parts.waiters.advance(record.position);
+  }
+
+  #confirmed(end: number): void {
+    if (this.#closing !== undefined) return;
+    const { tables } = this.#parts;
+    tables.advance(position(end));
+    if (tables.changeCount > limits.stateChangesMax) this.#writeIfDue();
+  }
+
+  #writeIfDue(): void {
+    background(this.#parts.writer.writeIfDue());
+  }
+
+  async #snapshot(): Promise<Position> {
+    const { store, random } = this.#options;
+    const { tables, writer, level } = this.#parts;
+    const { iterator, asOf } = await writer.writeThen(
+      () => {
+        for (const { topic, queueId, minOffset, endOffset } of store.queues()) {
+          // What is kept of a deleted topic was settled by its deletion.
+          if (this.metadata.topic(topic) === undefined) continue;
+          tables.setBounds({ topic, queueId, minOffset, nextOffset: endOffset });
+        }
+      },
+      (written) => ({ iterator: level.iterator(), asOf: written }),
+    );
+    const id = Math.floor(random.next() * 2 ** 48);
+    const end = await appendSnapshot(store, iterator, { id, asOf });
+    await store.flushTo(end);
+    return asOf.position;
+  }
+}
+
+/** Opens what was kept; undefined, and nothing left open, when it is of no use. */
+async function openKept(options: StateOptions): Promise<Parts | undefined> {
+  const { database, store, logger } = options;
+  let level: StateLevel | undefined;
+  let reason: string;
+  try {
+    level = await database.open();
+    if (await isEmpty(level)) return await fill(options, level);
+    const tables = makeTables(options);
+    const kept = await loadDatabase(level, store, tables.tables);
+    if (kept.isUsable) return withWriter(options, { ...tables, level }, kept.applied);
+    reason = kept.reason;
+  } catch (error) {
+    if (error instanceof MqError && error.code === "FOLDER_IN_USE") throw error;
+    reason = error instanceof Error ? error.message : String(error);
+  }
+  await level?.close();
+  logger.warn("state thrown away, it is rebuilt from the log", { reason });
+  return undefined;
+}
+
+async function rebuild(options: StateOptions): Promise<Parts> {
+  await options.database.destroy();
+  const level = await options.database.open();
+  try {
+    return await fill(options, level);
+  } catch (error) {
+    await level.close();
+    throw error;
+  }
+}
+
+/** Starts with an empty database: from a snapshot in the log, or from nothing when the log is whole. */
+async function fill(options: StateOptions, level: StateLevel): Promise<Parts> {
+  const tables = makeTables(options);
+  await loadSnapshot(options.store, tables.tables, level);
+  return withWriter(options, { ...tables, level }, undefined);
+}
+
+async function isEmpty(level: StateLevel): Promise<boolean> {
+  const keys = level.keys({ limit: 1 })[Symbol.asyncIterator]();
+  const first = await keys.next();
+  await keys.return?.();
+  return first.done === true;
+}
+
+function makeTables(options: StateOptions): Pick<Parts, "metadata" | "tables" | "waiters"> {
+  const { store, clock } = options;
+  const waiters = new AppliedWaiters();
+  const metadata = new Metadata({
+    clock,
+    append: (change) => appendChange(store, waiters, change),
+    queueEnds: (topic) => queueEnds(store, topic),
+  });
+  return { metadata, tables: new StateTables(metadata), waiters };
+}
+
+function withWriter(
+  options: StateOptions,
+  parts: Omit<Parts, "writer">,
+  written: Applied | undefined,
+): Parts {
+  const { store: log, clock, logger } = options;
+  const { level, tables } = parts;
+  return { ...parts, writer: new StateWriter({ level, tables, log, clock, logger, written }) };
+}
+
+function queueEnds(store: StateLog, topic: string): readonly QueueEnd[] {
+  const ends: QueueEnd[] = [];
+  for (const queue of store.queues()) {
+    if (queue.topic !== topic) continue;
+    ends.push({ queueId: queue.queueId, nextOffset: queue.nextOffset });
+  }
+  return ends;
+}
