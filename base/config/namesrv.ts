@@ -1,4 +1,5 @@
 // The configuration table of a NameServer.
+import { MqError } from "../errors.ts";
 import type { ConfigRole, ConfigTable } from "./configuration.ts";
 import * as key from "./keys.ts";
 import { type ProcessConfig, processKeys, refuseHalfTls } from "./process.ts";
@@ -32,6 +33,12 @@ export const namesrvRole: ConfigRole<NamesrvConfig> = {
   keys: namesrvKeys,
   finish: (values) => {
     refuseHalfTls(values);
+    if (values["tls.server.mode"] === "enforcing") {
+      throw new MqError(
+        "BAD_CONFIG",
+        "tls.server.mode enforcing is not possible for a NameServer: brokers register without TLS in this version",
+      );
+    }
     return values;
   },
 };
