@@ -13,20 +13,25 @@ export type QueueOffset = Brand<number, "QueueOffset">;
 /** One reign of a master, from 1; 0 means none yet. */
 export type Epoch = Brand<number, "Epoch">;
 
+// The message is only made when it is needed: these run several times per message.
+function isPlace(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}
+
 /** Makes a position. Stops the process (assert) when it is no whole number in `[0, 2^53 - 1]`. */
 export function position(value: number): Position {
-  assert(Number.isSafeInteger(value) && value >= 0, `not a log position: ${value}`);
+  if (!isPlace(value)) assert(false, `not a log position: ${value}`);
   return value as Position;
 }
 
 /** Makes a queue offset. Stops the process (assert) when it is no whole number in `[0, 2^53 - 1]`. */
 export function queueOffset(value: number): QueueOffset {
-  assert(Number.isSafeInteger(value) && value >= 0, `not a queue offset: ${value}`);
+  if (!isPlace(value)) assert(false, `not a queue offset: ${value}`);
   return value as QueueOffset;
 }
 
 /** Makes an epoch. Stops the process (assert) when it is no whole number in `[0, 2^53 - 1]`. */
 export function epoch(value: number): Epoch {
-  assert(Number.isSafeInteger(value) && value >= 0, `not an epoch: ${value}`);
+  if (!isPlace(value)) assert(false, `not an epoch: ${value}`);
   return value as Epoch;
 }

@@ -225,7 +225,8 @@ export class ConsumeQueue implements QueueName {
     this.#endOffset = this.#nextOffset;
     this.#savedOffset = this.#nextOffset;
     this.#minOffset = this.#nextOffset;
-    for (const chunk of [...this.#chunks]) this.forget(chunk);
+    for (const chunk of this.#chunks) this.#shared.memory(-chunk.sizeBytes);
+    this.#chunks.length = 0;
     if (this.#cold !== undefined) this.forget(this.#cold);
   }
 

@@ -140,7 +140,7 @@ export class ConsumeQueues {
   save(options: { readonly everything: boolean }): Promise<void> {
     return this.#inTurn(async () => {
       const nowMs = this.#parts.clock.monotonicMs();
-      for (const [queue, sinceMs] of [...this.#dirty]) {
+      for (const [queue, sinceMs] of Array.from(this.#dirty)) {
         const isDue =
           options.everything ||
           nowMs - sinceMs >= saveAgeMs ||
@@ -160,7 +160,7 @@ export class ConsumeQueues {
   /** Drops what lies below log position `below` from every queue, and the files that held only that. */
   expire(below: number): Promise<void> {
     return this.#inTurn(async () => {
-      for (const queue of [...this.all()]) {
+      for (const queue of Array.from(this.all())) {
         const before = queue.minOffset;
         queue.expire(await queue.offsetByPosition(below));
         if (queue.minOffset > before) {

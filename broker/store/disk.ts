@@ -53,6 +53,11 @@ export interface Disk {
   list(folder: string): Promise<readonly string[]>;
   /** Makes created, renamed and removed names of a folder survive a power cut. */
   syncFolder(folder: string): Promise<void>;
+  /**
+   * Makes everything on the file system of `folder` durable in one step, which is far cheaper than
+   * many files one by one. False when the machine cannot do it; nothing is promised then.
+   */
+  syncAll(folder: string): Promise<boolean>;
   /** Space of the file system that holds `folder`. */
   space(folder: string): Promise<DiskSpace>;
   /** Takes a folder for this process alone. Throws FOLDER_IN_USE naming the process that has it. */

@@ -140,7 +140,7 @@ magicBytes.writeUInt32BE(recordMagic);
 
 /** Position of the first valid record at or behind `from` (any byte place), searched through all later files; undefined when there is none. */
 export async function findRecord(segments: Segments, from: number): Promise<number | undefined> {
-  for (const segment of [...segments.all]) {
+  for (const segment of segments.all) {
     if (segment.end <= from) continue;
     const found = await findInSegment(segments, Math.max(from, segment.start), segment.end);
     if (found !== undefined) return found;

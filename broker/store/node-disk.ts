@@ -1,4 +1,5 @@
 // The machine's disk through Node's asynchronous file calls: the event loop never waits for it.
+import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as fsp from "node:fs/promises";
 import type { Disk, DiskFile } from "./disk.ts";
@@ -36,6 +37,14 @@ export const nodeDisk: Disk = {
     } finally {
       await handle.close();
     }
+  },
+  syncAll(folder) {
+    // Node has no syncfs(2); the coreutils program is it.
+    return new Promise((resolve) => {
+      const child = spawn("sync", ["-f", folder], { stdio: "ignore" });
+      child.once("error", () => resolve(false));
+      child.once("exit", (code) => resolve(code === 0));
+    });
   },
   async space(folder) {
     const found = await fsp.statfs(folder);

@@ -69,7 +69,13 @@ export class QueueFiles {
 
   /** Makes all that was written durable. */
   async sync(): Promise<void> {
-    for (const path of this.#dirty) {
+    const dirty = [...this.#dirty];
+    if (dirty.length > limits.filesSyncedAloneMax && (await this.#disk.syncAll(this.#folder))) {
+      for (const path of dirty) this.#dirty.delete(path);
+      this.#newNames.clear();
+      return;
+    }
+    for (const path of dirty) {
       await this.#files.use(path, { create: false }, (file) => file.datasync());
       this.#dirty.delete(path);
     }

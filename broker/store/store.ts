@@ -85,6 +85,8 @@ export class Store {
   #flushWaiters: FlushWaiter[] = [];
   #state: State = "open";
   #failure: MqError | undefined;
+  /** Deadline of an append made now, monotonic time. */
+  #deadlineMs = 0;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: OpenParts) {
@@ -238,10 +240,11 @@ export class Store {
     this.#state = "begun";
     const { clock, flushIntervalCommitLogMs } = this.#options;
     this.#timers.push(
-      clock.every(timeoutCheckMs, () => this.#acks.expire(clock.monotonicMs())),
+      clock.every(timeoutCheckMs, () => this.#expireAcks()),
       clock.every(flushIntervalCommitLogMs, () => this.#writer.wantFlush(this.#writer.written)),
     );
     this.#upkeep.start();
+    this.#expireAcks();
     const start = { epoch: toEpoch(this.epoch + 1), position: this.end };
     this.#epochs.push(start);
     await this.append([{ ...noContent, type: RecordType.epochStart, topic: "", queueId: -1 }]);
@@ -262,8 +265,7 @@ export class Store {
     this.#guard.appended(end - before);
     if (this.#guard.isStale) this.#upkeep.measureSoon();
     this.#writer.appended(end);
-    const { clock, syncFlushTimeoutMs } = this.#options;
-    return this.#acks.wait(end, clock.monotonicMs() + syncFlushTimeoutMs, appended);
+    return this.#acks.wait(end, this.#deadlineMs, appended);
   }
 
   /** The consume queue of a topic, when it exists. */
@@ -412,6 +414,13 @@ export class Store {
         failed: (error) => this.#fail(error),
       },
     };
+  }
+
+  // Deadlines are as coarse as this check: no clock is read for each append.
+  #expireAcks(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#deadlineMs = nowMs + timeoutCheckMs + this.#options.syncFlushTimeoutMs;
+    this.#acks.expire(nowMs);
   }
 
   #advance(): void {

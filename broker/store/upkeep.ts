@@ -231,8 +231,8 @@ export class Upkeep {
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
     const run = this.#turn.then(task);
     this.#turn = run.then(
-      () => {},
-      () => {},
+      () => undefined,
+      () => undefined,
     );
     return run;
   }
