@@ -1,5 +1,4 @@
 // What a broker counts, under RocketMQ's names where it has one. Everything is read at scrape from plain counters.
-import type { Clock } from "../base/index.ts";
 import type { Metrics, SetSample } from "../ops/index.ts";
 import type { Registrar } from "../registrar/index.ts";
 import type { CutReason, TransportObserver } from "../transport/index.ts";
@@ -16,7 +15,6 @@ export interface MeasuredParts {
   readonly delivery: Delivery;
   readonly clients: ClientTable;
   readonly traffic: Traffic;
-  readonly clock: Clock;
   readonly registrar: Registrar | undefined;
   readonly calls: CallCounts;
 }
@@ -238,7 +236,7 @@ function deliveryMetrics(metrics: Metrics, { delivery }: MeasuredParts): void {
   );
 }
 
-function storeMetrics(metrics: Metrics, { store, clock }: MeasuredParts): void {
+function storeMetrics(metrics: Metrics, { store }: MeasuredParts): void {
   const gauge = gaugeOf(metrics);
   gauge("rocketmq_storage_size", "Bytes of the commit log.", (set) => {
     set({}, store.stats.sizeBytes);

@@ -55,6 +55,11 @@ export class ClientTable {
     this.#clients.clear();
   }
 
+  /** The ids of all clients. */
+  ids(): Iterable<string> {
+    return this.#clients.keys();
+  }
+
   /** How many clients are known. */
   get count(): number {
     return this.#clients.size;

@@ -21,4 +21,6 @@ export interface RemotingContext {
   readonly logger: Logger;
   /** The port that clients dial; known once the server listens. */
   listenPort(): number;
+  /** The broker is closing: nothing is handed out any more. */
+  isStopping(): boolean;
 }

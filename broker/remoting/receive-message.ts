@@ -50,8 +50,10 @@ class Receiver {
     const identity = identify((name) => stream.header(name));
     const { connection } = stream;
     const isClientGone = (): boolean =>
-      connection.closed.aborted || clients.isTerminated(identity.id, connection);
-    if (isClientGone()) {
+      connection.closed.aborted ||
+      this.#context.isStopping() ||
+      clients.isTerminated(identity.id, connection);
+    if (clients.isTerminated(identity.id, connection)) {
       // Its last poll ended when it said goodbye, and its loop has asked once more.
       await this.#calmDown(stream, this.#context.clock.monotonicMs());
       return await this.#answerEmpty(stream, noMessage);

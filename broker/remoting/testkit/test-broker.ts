@@ -39,6 +39,7 @@ export interface TestBroker {
   appendFailure: MqError | undefined;
   /** What the next receives get. */
   toDeliver: readonly Delivered[];
+  isStopping: boolean;
   /** Handles that delivery knows. */
   readonly handles: Set<string>;
   unary(path: string, request: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
@@ -101,6 +102,7 @@ export function testBroker(options: TestBrokerOptions = {}): TestBroker {
       clock,
       logger: silentLogger,
       listenPort: () => 8081,
+      isStopping: () => broker.isStopping,
     },
     metadata,
     clients,
@@ -111,6 +113,7 @@ export function testBroker(options: TestBrokerOptions = {}): TestBroker {
     calls,
     appendFailure: undefined,
     toDeliver: [],
+    isStopping: false,
     handles: new Set(),
     unary: async (path, request, callOptions) => {
       const method = broker.methods.get(path);
