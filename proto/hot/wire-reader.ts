@@ -163,7 +163,7 @@ export class WireReader {
         this.#skipBytes(8);
         return;
       case 2:
-        this.pos += this.size();
+        this.#span();
         return;
       case 3:
         this.#skipGroup(tag, depth);
