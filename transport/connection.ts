@@ -250,7 +250,7 @@ export class Http2Connection implements StreamHost {
       );
       return;
     }
-    stream.data(frame.view, { start, end }, size);
+    stream.data(frame, start, end);
     if (endStream) stream.end();
   }
 

@@ -68,64 +68,68 @@ class PartialMessage {
   }
 }
 
-/** Reads the messages of one call. */
+/** Reads the messages of one call. Nothing is allocated while they lie in one payload each. */
 export class RequestReader {
-  readonly #sink: MessageSink;
   #partial: PartialMessage | undefined;
-
-  constructor(sink: MessageSink) {
-    this.#sink = sink;
-  }
 
   /** True in the middle of a message. */
   get incomplete(): boolean {
     return this.#partial !== undefined;
   }
 
-  /** Takes the payload `[start, end)` of `view`. */
-  push(view: DataView, start: number, end: number): void {
-    let at = start;
-    while (at < end) {
-      const next =
-        this.#partial === undefined ? this.#whole(view, at, end) : this.#rest(view, at, end);
-      if (next < 0) return;
-      at = next;
-    }
+  /** Takes a payload `[start, end)` of `view`. */
+  push(
+    sink: MessageSink,
+    view: DataView,
+    payload: { readonly start: number; readonly end: number },
+  ): void {
+    const { end } = payload;
+    let at = payload.start;
+    if (this.#partial !== undefined) at = this.#rest(this.#partial, sink, { view, at, end });
+    if (at >= 0) at = readWhole(sink, view, at, end);
+    if (at < 0 || at === end) return;
+    this.#partial = new PartialMessage();
+    this.#rest(this.#partial, sink, { view, at, end });
   }
 
-  /** Gives a message that lies wholly in the payload, or begins to collect one. The next place, or -1 to stop. */
-  #whole(view: DataView, at: number, end: number): number {
-    if (end - at < messagePrefixSize) {
-      this.#partial = new PartialMessage();
-      return this.#rest(view, at, end);
-    }
-    const flags = view.getUint8(at);
-    const size = view.getUint32(at + 1);
-    const bodyEnd = at + messagePrefixSize + size;
-    if (bodyEnd > end) {
-      this.#partial = new PartialMessage();
-      return this.#rest(view, at, end);
-    }
-    if (!this.#sink.accepts(flags, size)) return -1;
-    const body = bytesOf(view, at + messagePrefixSize, bodyEnd);
-    return this.#sink.message(body, flags === 1) ? bodyEnd : -1;
-  }
-
-  #rest(view: DataView, at: number, end: number): number {
-    const partial = this.#partial ?? new PartialMessage();
-    let next = at;
+  /** Goes on with a split message; the place after it, or -1 when the sink ended reading. */
+  #rest(
+    partial: PartialMessage,
+    sink: MessageSink,
+    from: { readonly view: DataView; readonly at: number; readonly end: number },
+  ): number {
+    const { view, end } = from;
+    let next = from.at;
     if (!partial.hasPrefix) {
       next += partial.addPrefix(bytesOf(view, next, end));
       if (!partial.hasPrefix) return next;
-      if (!this.#sink.accepts(partial.flags, partial.size)) return -1;
+      if (!sink.accepts(partial.flags, partial.size)) return -1;
     }
     next += partial.addBody(bytesOf(view, next, end));
     if (!partial.complete) return next;
     this.#partial = undefined;
-    return this.#sink.message(partial.bytes, partial.flags === 1) ? next : -1;
+    return sink.message(partial.bytes, partial.flags === 1) ? next : -1;
   }
 }
 
-function bytesOf(view: DataView, start: number, end: number): Buffer {
-  return Buffer.from(view.buffer, view.byteOffset + start, end - start);
+/**
+ * Gives the messages that lie wholly in `[at, end)` of `view` to `sink`.
+ * The place of the first that does not, `end` when there is none, -1 when the sink ended reading.
+ */
+export function readWhole(sink: MessageSink, view: DataView, at: number, end: number): number {
+  let next = at;
+  while (end - next >= messagePrefixSize) {
+    const flags = view.getUint8(next);
+    const size = view.getUint32(next + 1);
+    const start = next + messagePrefixSize;
+    if (start + size > end) return next;
+    if (!sink.accepts(flags, size)) return -1;
+    if (!sink.message(bytesOf(view, start, start + size), flags === 1)) return -1;
+    next = start + size;
+  }
+  return next;
+}
+
+function bytesOf(view: DataView, start: number, end: number): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset + start, end - start);
 }

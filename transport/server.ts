@@ -46,6 +46,8 @@ export interface GrpcServerOptions {
 }
 
 const housekeepingMs = 1000;
+/** A peer that vanished without a word is noticed by the system's keep-alive. */
+const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 } as const;
 /** How long a cut connection may take to read why, milliseconds. */
 const farewellMs = 1000;
 
@@ -99,7 +101,7 @@ export class GrpcServer {
       ]),
       onClosed: (connection) => this.#onClosed(connection),
     };
-    this.#listener = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+    this.#listener = createServer(socketOptions, (socket) => this.#accept(socket));
   }
 
   /** Starts listening. Rejects BAD_CONFIG when the address cannot be had or the certificate is unusable. */

@@ -12,11 +12,12 @@ import {
 } from "./answer-frames.ts";
 import type { DeadlineEntry, DeadlineWheel } from "./deadline-wheel.ts";
 import { failureOf } from "./failure.ts";
+import type { Frame } from "./frame-splitter.ts";
 import { ErrorCode, Flag, FrameType, frameSizeMax } from "./http2.ts";
 import { Inbox } from "./inbox.ts";
 import { inflate } from "./inflate.ts";
 import { type RequestHead, trailersOnly } from "./request-head.ts";
-import { type MessageSink, messagePrefixSize, RequestReader } from "./request-reader.ts";
+import { type MessageSink, messagePrefixSize, RequestReader, readWhole } from "./request-reader.ts";
 import type { Sender } from "./sender.ts";
 import { GrpcStatus, RpcError } from "./status.ts";
 import type { BidiStream, Connection, MethodHandler, TransportObserver } from "./types.ts";
@@ -145,20 +146,13 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
     }
   }
 
-  /** DATA payload `[start, end)` of `view`; the frame took `frameSize` bytes of window, padding included. */
-  data(
-    view: DataView,
-    payload: { readonly start: number; readonly end: number },
-    frameSize: number,
-  ): void {
-    this.receivedSize += payload.end - payload.start;
+  /** A DATA frame with the payload `[start, end)`; all of it, padding included, took window. */
+  data(frame: Frame, start: number, end: number): void {
+    this.receivedSize += end - start;
     if (this.head.contentLength >= 0 && this.receivedSize > this.head.contentLength) {
       this.break(ErrorCode.protocolError, "more data than content-length says");
-    } else if (!this.ended && this.head.target.kind === "call") {
-      this.reader ??= new RequestReader(this);
-      this.reader.push(view, payload.start, payload.end);
-    }
-    this.refill(frameSize);
+    } else if (!this.ended && this.head.target.kind === "call") this.read(frame.view, start, end);
+    this.refill(frame.end - frame.start);
   }
 
   /** END_STREAM has come. */
@@ -174,7 +168,8 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
 
   /** The server closes: a handler that waits for messages hears that none come. */
   drain(): void {
-    this.inbox?.end();
+    const { target } = this.head;
+    if (target.kind === "call" && target.method.kind === "bidi") this.openInbox().end();
   }
 
   /** The peer changed the stream's window by `size` bytes. */
@@ -268,6 +263,13 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
       sender.frame({ type: FrameType.data, flags: Flag.endStream, streamId: this.id }, noBytes);
     } else sender.headers(this.id, ending.frame);
     this.closeLocal(ending.status);
+  }
+
+  private read(view: DataView, start: number, end: number): void {
+    const at = this.reader === undefined ? readWhole(this, view, start, end) : start;
+    if (at < 0 || at === end) return;
+    this.reader ??= new RequestReader();
+    this.reader.push(this, view, { start: at, end });
   }
 
   private requestComplete(method: MethodHandler): void {

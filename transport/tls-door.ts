@@ -114,7 +114,8 @@ export class TlsDoor {
     const { handshakeMs, onSecure } = this.#options;
     const server = createServer({
       ...pair,
-      ALPNProtocols: ["h2"],
+      // HTTP/1.1 only to answer it in words.
+      ALPNProtocols: ["h2", "http/1.1"],
       minVersion: "TLSv1.2",
       handshakeTimeout: handshakeMs,
       noDelay: true,
