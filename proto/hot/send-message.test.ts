@@ -1,6 +1,6 @@
 // The byte-level codec of SendMessage against protobufjs, both ways, over random and broken bytes.
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { durationOfMs, msOfDuration, msOfTimestamp, ProtoError, rocketmq } from "../index.ts";
 import {
   anySystemProperties,
@@ -126,7 +126,7 @@ describe("reading SendMessageRequest", () => {
       assert.throws(() => readSendMessageRequest(bytes.subarray(0, size)), ProtoError);
   });
 
-  it("survives a million pieces", () => {
+  it("takes properties that came in many pieces", () => {
     const entry = Buffer.from([18, 0, 160, 6, 1]);
     const pieces = Buffer.concat(Array.from({ length: 200_000 }, () => entry));
     const request = Buffer.concat([Buffer.from([10, ...lengthBytes(pieces.length)]), pieces]);
@@ -146,12 +146,6 @@ describe("reading SendMessageRequest", () => {
     const [view] = readSendMessageRequest(bytes);
     for (const part of [view?.body, view?.userProperties, view?.systemProperties])
       assert.equal(part?.buffer, bytes.buffer);
-  });
-
-  it("gives the same string for the same topic", () => {
-    const bytes = v2.SendMessageRequest.encode({ messages: [{ topic: { name: "a-topic" } }] });
-    const [first] = readSendMessageRequest(bytes.finish());
-    assert.equal(first?.topic, "a-topic");
   });
 
   it("says where the bytes are broken", () => {

@@ -1,5 +1,5 @@
 // Random messages for the property tests, and unusual but correct ways to write them down.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { rocketmq } from "../index.ts";
 
 const { v2 } = rocketmq;
