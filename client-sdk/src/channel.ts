@@ -1,0 +1,275 @@
+// The edge to grpc-js: one connection to one server, bytes in and bytes out. Knows paths and deadlines,
+// no topic. Every call settles by its deadline, with an answer or a ClientError.
+import {
+  ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  status as grpcStatus,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { ClientError, type ClientErrorCode, toError } from "./client-error.ts";
+import { type Endpoints, grpcTarget } from "./endpoints.ts";
+import type { RequestMetadata } from "./request-metadata.ts";
+import { abortReason } from "./timing.ts";
+
+/** How connections are secured. */
+export interface TlsOptions {
+  /** Certificates to trust, PEM; the system's when left out. */
+  readonly ca?: Buffer | string | undefined;
+  /** False accepts any certificate, a self-signed one too: the line is encrypted, the server not proven. */
+  readonly rejectUnauthorized: boolean;
+}
+
+/** How one call is made. */
+export interface CallOptions {
+  /** Milliseconds until the call ends with TIMEOUT. */
+  readonly timeoutMs: number;
+  /** Waits for a connection instead of failing at once without one. */
+  readonly waitForReady?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  /** For error messages. */
+  readonly topic?: string | undefined;
+}
+
+/** A stream in both directions. */
+export interface DuplexCall {
+  write(bytes: Uint8Array): void;
+  /** Ends it without waiting. */
+  cancel(): void;
+}
+
+const messageSizeMaxBytes = 64 * 1024 * 1024;
+const windowSizeBytes = 4 * 1024 * 1024;
+
+const channelOptions = {
+  // One connection a client and server: clients of one process do not share their fate.
+  "grpc.use_local_subchannel_pool": 1,
+  "grpc.max_receive_message_length": messageSizeMaxBytes,
+  "grpc.max_send_message_length": messageSizeMaxBytes,
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 2_000,
+  // Brokers are not reached through web proxies, and a proxy variable must not break localhost.
+  "grpc.enable_http_proxy": 0,
+  "grpc.service_config_disable_resolution": 1,
+  // Retries are decided by who knows the message; grpc-js would only add its buffer.
+  "grpc.enable_retries": 0,
+  "grpc-node.flow_control_window": windowSizeBytes,
+};
+
+const passBytes = (bytes: Buffer): Buffer => bytes;
+
+/** A view of the same bytes as a Buffer. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A connection to one server, made at the first call and again whenever it breaks. */
+export class Channel {
+  readonly endpoints: Endpoints;
+  readonly #credentials: ChannelCredentials;
+  readonly #metadata: RequestMetadata;
+  #client: Client | undefined;
+  #closed = false;
+
+  constructor(options: {
+    readonly endpoints: Endpoints;
+    readonly tls: TlsOptions | undefined;
+    readonly metadata: RequestMetadata;
+  }) {
+    this.endpoints = options.endpoints;
+    this.#credentials = credentialsOf(options.tls);
+    this.#metadata = options.metadata;
+  }
+
+  get address(): string {
+    return this.endpoints.facade;
+  }
+
+  #open(): Client {
+    if (this.#closed) throw new ClientError("CLOSED", "the client was shut down");
+    this.#client ??= new Client(grpcTarget(this.endpoints), this.#credentials, channelOptions);
+    return this.#client;
+  }
+
+  /** One request, one answer. */
+  unary(path: string, request: Uint8Array, options: CallOptions): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const { signal } = options;
+      if (signal?.aborted === true) return reject(abortReason(signal));
+      const call = this.#open().makeUnaryRequest(
+        path,
+        passBytes,
+        passBytes,
+        asBuffer(request),
+        this.#metadata.current({ waitForReady: options.waitForReady === true }),
+        { deadline: Date.now() + options.timeoutMs },
+        (error, answer) => {
+          signal?.removeEventListener("abort", onAbort);
+          if (error !== null) reject(this.#failure(error, path, options));
+          else if (answer === undefined) reject(this.#noAnswer(path, options));
+          else resolve(answer);
+        },
+      );
+      const onAbort = (): void => call.cancel();
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  /** One request, a stream of answers: each is handed to `onMessage`; resolves at its end. */
+  serverStream(
+    path: string,
+    request: Uint8Array,
+    options: CallOptions & { readonly onMessage: (bytes: Buffer) => void },
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { signal } = options;
+      if (signal?.aborted === true) return reject(abortReason(signal));
+      const call = this.#open().makeServerStreamRequest(
+        path,
+        passBytes,
+        passBytes,
+        asBuffer(request),
+        this.#metadata.current({ waitForReady: options.waitForReady === true }),
+        { deadline: Date.now() + options.timeoutMs },
+      );
+      const onAbort = (): void => call.cancel();
+      signal?.addEventListener("abort", onAbort, { once: true });
+      call.on("data", options.onMessage);
+      call.on("error", (error: ServiceError) => {
+        signal?.removeEventListener("abort", onAbort);
+        reject(this.#failure(error, path, options));
+      });
+      call.on("end", () => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      });
+    });
+  }
+
+  /** A stream in both directions. `onEnd` is called once, however it ends; never after `cancel`. */
+  duplex(
+    path: string,
+    handlers: {
+      readonly onMessage: (bytes: Buffer) => void;
+      readonly onEnd: (error: Error | undefined) => void;
+    },
+  ): DuplexCall {
+    const call: ClientDuplexStream<Buffer, Buffer> = this.#open().makeBidiStreamRequest(
+      path,
+      passBytes,
+      passBytes,
+      this.#metadata.current({ waitForReady: true }),
+      {},
+    );
+    let ended = false;
+    const end = (error: Error | undefined): void => {
+      if (ended) return;
+      ended = true;
+      handlers.onEnd(error);
+    };
+    call.on("data", handlers.onMessage);
+    call.on("error", (error: ServiceError) => end(this.#failure(error, path, { timeoutMs: 0 })));
+    call.on("end", () => {
+      // The server closed its side; closing ours lets the call finish.
+      call.end();
+      end(undefined);
+    });
+    return {
+      write: (bytes) => void (ended || call.write(asBuffer(bytes))),
+      cancel: () => {
+        ended = true;
+        call.cancel();
+      },
+    };
+  }
+
+  /** Resolves when connected; rejects with UNREACHABLE after `timeoutMs`. */
+  connected(timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#open().waitForReady(Date.now() + timeoutMs, (error) => {
+        if (error === undefined) resolve();
+        else reject(this.#unreachable(`no connection within ${timeoutMs} ms`, error, undefined));
+      });
+    });
+  }
+
+  /** Drops the connection: the next call makes a new one. Calls under way run to their deadline. */
+  reconnect(): void {
+    this.#client?.close();
+    this.#client = undefined;
+  }
+
+  /** Ends the connection; later calls fail with CLOSED. */
+  close(): void {
+    this.#closed = true;
+    this.reconnect();
+  }
+
+  #noAnswer(path: string, options: CallOptions): ClientError {
+    return new ClientError("PROTOCOL", `${methodOf(path)} was answered without a message`, {
+      address: this.address,
+      topic: options.topic,
+    });
+  }
+
+  #unreachable(reason: string, cause: unknown, topic: string | undefined): ClientError {
+    const message = `cannot reach the server: ${reason}. Check the address, that the server runs, and sslEnabled`;
+    return new ClientError("UNREACHABLE", message, { address: this.address, topic, cause });
+  }
+
+  #failure(error: ServiceError, path: string, options: CallOptions): Error {
+    if (options.signal?.aborted === true) return abortReason(options.signal);
+    const said = error.details === "" ? toError(error).message : error.details;
+    const place = { address: this.address, topic: options.topic, cause: error };
+    const method = methodOf(path);
+    switch (error.code) {
+      case grpcStatus.UNAVAILABLE:
+      case grpcStatus.CANCELLED:
+        return this.#unreachable(said, error, options.topic);
+      case grpcStatus.DEADLINE_EXCEEDED:
+        return new ClientError(
+          "TIMEOUT",
+          `${method}: no answer within ${Math.round(options.timeoutMs)} ms; it may or may not have been done`,
+          place,
+        );
+      case grpcStatus.UNIMPLEMENTED:
+        return new ClientError(
+          "UNSUPPORTED",
+          `the server does not offer ${method}: ${said}. Is this a RocketMQ 5 broker or proxy?`,
+          place,
+        );
+      default:
+        return new ClientError(codeOf(error.code), `${method}: ${said}`, place);
+    }
+  }
+}
+
+function codeOf(code: grpcStatus): ClientErrorCode {
+  switch (code) {
+    case grpcStatus.UNAUTHENTICATED:
+      return "UNAUTHORIZED";
+    case grpcStatus.PERMISSION_DENIED:
+      return "FORBIDDEN";
+    case grpcStatus.RESOURCE_EXHAUSTED:
+      return "TOO_MANY_REQUESTS";
+    case grpcStatus.INVALID_ARGUMENT:
+      return "BAD_REQUEST";
+    default:
+      return "PROTOCOL";
+  }
+}
+
+function methodOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function credentialsOf(tls: TlsOptions | undefined): ChannelCredentials {
+  if (tls === undefined) return ChannelCredentials.createInsecure();
+  const ca = tls.ca === undefined ? null : Buffer.from(tls.ca);
+  return ChannelCredentials.createSsl(ca, null, null, {
+    rejectUnauthorized: tls.rejectUnauthorized,
+    ...(tls.rejectUnauthorized ? {} : { checkServerIdentity: () => undefined }),
+  });
+}

@@ -1,0 +1,170 @@
+// Runs a listener over received messages: bounded concurrency, order within a message group when the
+// group is served in order, and what becomes of each message afterwards.
+import type { ClientCore } from "./client-core.ts";
+import { toError } from "./client-error.ts";
+import { ConsumeResult, ConsumeResultSuspend } from "./consume-result.ts";
+import type { MessageView } from "./message-view.ts";
+import { delayAfter } from "./retry-policy.ts";
+import type { Settler } from "./settler.ts";
+import { Bell, sleep } from "./timing.ts";
+
+/** What an application does with a message. */
+export interface MessageListener {
+  /** SUCCESS acknowledges; FAILURE, an exception or a rejection lets the message come again later. */
+  consume(messageView: MessageView): ConsumeResult | Promise<ConsumeResult>;
+}
+
+interface Cached {
+  readonly message: MessageView;
+  readonly size: number;
+}
+
+/** Holds received messages until they are settled. */
+export class ConsumeService {
+  /** Rings when a message was settled. */
+  readonly settled: Bell = new Bell();
+  readonly #core: ClientCore;
+  readonly #settler: Settler;
+  readonly #listener: MessageListener;
+  readonly #concurrencyMax: number;
+  readonly #queue: Cached[] = [];
+  /** Messages that wait behind one of their message group, by group. */
+  readonly #behind = new Map<string, Cached[]>();
+  #active = 0;
+  #count = 0;
+  #size = 0;
+
+  constructor(options: {
+    readonly core: ClientCore;
+    readonly settler: Settler;
+    readonly listener: MessageListener;
+    readonly concurrencyMax: number;
+  }) {
+    this.#core = options.core;
+    this.#settler = options.settler;
+    this.#listener = options.listener;
+    this.#concurrencyMax = options.concurrencyMax;
+  }
+
+  /** Messages received and not settled. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Their bytes. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes a message over. */
+  add(message: MessageView): void {
+    const cached = { message, size: message.bodySize };
+    this.#count++;
+    this.#size += cached.size;
+    const group = this.#orderKey(message);
+    const behind = group === undefined ? undefined : this.#behind.get(group);
+    if (behind !== undefined) {
+      behind.push(cached);
+      return;
+    }
+    if (group !== undefined) this.#behind.set(group, []);
+    this.#queue.push(cached);
+    this.#runNext();
+  }
+
+  #orderKey(message: MessageView): string | undefined {
+    if (!this.#core.settings.fifo) return undefined;
+    return `${message.topic} ${message.messageGroup ?? ""}`;
+  }
+
+  #runNext(): void {
+    while (this.#active < this.#concurrencyMax) {
+      const cached = this.#queue.shift();
+      if (cached === undefined) return;
+      this.#active++;
+      void this.#run(cached);
+    }
+  }
+
+  async #run(cached: Cached): Promise<void> {
+    const { message } = cached;
+    const group = this.#orderKey(message);
+    try {
+      if (group === undefined) {
+        const result = await this.#listen(message);
+        // The next message need not wait until this one's acknowledgement is through.
+        this.#free();
+        await this.#settle(message, result);
+      } else {
+        await this.#runInOrder(message);
+        this.#free();
+      }
+    } catch (error) {
+      if (group !== undefined) this.#free();
+      this.#core.options.logger.warn(
+        "a message was not settled and comes again",
+        message.messageId,
+        toError(error).message,
+      );
+    }
+    this.#count--;
+    this.#size -= cached.size;
+    this.#releaseGroup(group);
+    this.settled.ring();
+  }
+
+  #free(): void {
+    this.#active--;
+    this.#runNext();
+  }
+
+  #releaseGroup(group: string | undefined): void {
+    if (group === undefined) return;
+    const next = this.#behind.get(group)?.shift();
+    if (next === undefined) {
+      this.#behind.delete(group);
+      return;
+    }
+    this.#queue.push(next);
+    this.#runNext();
+  }
+
+  /** What the listener says; never rejects. A corrupted message is not shown to it. */
+  async #listen(message: MessageView): Promise<ConsumeResult> {
+    if (message.corrupted) {
+      this.#core.options.logger.error("corrupted message", message.topic, message.messageId);
+      return ConsumeResult.FAILURE;
+    }
+    try {
+      return await this.#listener.consume(message);
+    } catch (error) {
+      this.#core.options.logger.warn("the listener failed", message.messageId, toError(error));
+      return ConsumeResult.FAILURE;
+    }
+  }
+
+  async #settle(message: MessageView, result: ConsumeResult): Promise<void> {
+    if (result === ConsumeResult.SUCCESS) return this.#settler.ack(message);
+    const delayMs =
+      result instanceof ConsumeResultSuspend
+        ? result.suspendTimeMs
+        : delayAfter(this.#core.settings.consumePolicy, message.deliveryAttempt ?? 1);
+    await this.#settler.changeInvisible(message, delayMs);
+  }
+
+  /** In order, a failed message is tried again here before any later one of its group; then it goes to the dead letters. */
+  async #runInOrder(message: MessageView): Promise<void> {
+    const { consumePolicy } = this.#core.settings;
+    for (;;) {
+      const result = await this.#listen(message);
+      if (result === ConsumeResult.SUCCESS) return this.#settler.ack(message);
+      if (result instanceof ConsumeResultSuspend) return this.#settle(message, result);
+      const attempt = message.deliveryAttempt ?? 1;
+      if (message.corrupted || attempt >= consumePolicy.maxAttempts) {
+        return this.#settler.deadLetter(message, consumePolicy.maxAttempts);
+      }
+      message.deliveryAttempt = attempt + 1;
+      await sleep(delayAfter(consumePolicy, attempt), this.#core.closing);
+    }
+  }
+}

@@ -1,0 +1,23 @@
+// @cometmq/client: producers and consumers for CometMQ and RocketMQ 5, with the names of the official Node.js client.
+export {
+  ClientError,
+  type ClientErrorCode,
+  type ClientSideCode,
+  type StatusName,
+} from "./client-error.ts";
+export { ConsumeResult, ConsumeResultSuspend } from "./consume-result.ts";
+export type { MessageListener } from "./consume-service.ts";
+export type { Address, Endpoints } from "./endpoints.ts";
+export { FilterExpression, FilterType } from "./filter-expression.ts";
+export { type MessageOptions, MessageType } from "./message.ts";
+export { MessageView } from "./message-view.ts";
+export type { Abortable, ClientLogger, ClientOptions, ConsumerOptions } from "./options.ts";
+export { Producer, type ProducerOptions } from "./producer.ts";
+export { PushConsumer, type PushConsumerOptions } from "./push-consumer.ts";
+export type { SessionCredentials } from "./request-metadata.ts";
+export { type MessageQueue, SendReceipt } from "./send-receipt.ts";
+export {
+  type IterateOptions,
+  SimpleConsumer,
+  type SimpleConsumerOptions,
+} from "./simple-consumer.ts";

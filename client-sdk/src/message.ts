@@ -1,0 +1,152 @@
+// A message on its way out: what the application gives, checked, and what is needed to write it.
+import { ClientError } from "./client-error.ts";
+import { createMessageId } from "./message-id.ts";
+import {
+  type OutgoingMessage,
+  ownPropertiesSize,
+  userPropertiesSize,
+} from "./wire/send-request.ts";
+
+/** A message to send. */
+export interface MessageOptions {
+  readonly topic: string;
+  /** At least one byte. It is copied when the request is written: do not change it before `send` has settled. */
+  readonly body: Uint8Array;
+  readonly tag?: string | undefined;
+  /** Keys to find the message by. */
+  readonly keys?: readonly string[] | undefined;
+  readonly properties?: ReadonlyMap<string, string> | undefined;
+  /** Messages of one group are stored and delivered in the order of `send`. */
+  readonly messageGroup?: string | undefined;
+  /** Milliseconds from now until it is delivered. */
+  readonly delay?: number | undefined;
+  /** When it is delivered; wins over `delay`. */
+  readonly deliveryTimestamp?: Date | undefined;
+  readonly priority?: number | undefined;
+  readonly liteTopic?: string | undefined;
+}
+
+/** Values of `apache.rocketmq.v2.MessageType`. */
+export const MessageType = {
+  NORMAL: 1,
+  FIFO: 2,
+  DELAY: 3,
+  TRANSACTION: 4,
+  LITE: 5,
+  PRIORITY: 6,
+} as const;
+
+const noKeys: readonly string[] = [];
+const propertyCountMax = 128;
+const propertySizeMaxBytes = 16_384;
+
+/** Checks `options` and gives the message its id. Throws ClientError with the code a server would answer. */
+export function prepareMessage(
+  options: MessageOptions,
+  limits: { readonly bodySizeMaxBytes: number; readonly nowMs: number },
+): OutgoingMessage {
+  const { topic, body } = options;
+  if (typeof topic !== "string" || topic === "") {
+    throw new ClientError("ILLEGAL_TOPIC", "the message has no topic");
+  }
+  checkBody(options, limits.bodySizeMaxBytes);
+  const keys = options.keys ?? noKeys;
+  if (keys.some((key) => key.trim() === "")) {
+    throw new ClientError("ILLEGAL_MESSAGE_KEY", "a message key is blank", { topic });
+  }
+  if (options.tag !== undefined && (options.tag.trim() === "" || options.tag.includes("|"))) {
+    throw new ClientError("ILLEGAL_MESSAGE_TAG", `the tag "${options.tag}" is blank or holds |`, {
+      topic,
+    });
+  }
+  const own = {
+    messageId: createMessageId(limits.nowMs),
+    tag: options.tag,
+    keys,
+    properties: options.properties?.size === 0 ? undefined : options.properties,
+    messageGroup: options.messageGroup,
+    deliveryTimestampMs: deliveryTimestampOf(options, limits.nowMs),
+    liteTopic: options.liteTopic,
+    priority: options.priority,
+  };
+  const messageType = typeOf(own, topic);
+  const userSize = userPropertiesSize(own.properties);
+  checkProperties(topic, own.properties, userSize);
+  return { topic, body, messageType, ...own, ownSize: ownPropertiesSize(own), userSize };
+}
+
+function checkBody(options: MessageOptions, sizeMaxBytes: number): void {
+  const { topic, body } = options;
+  if (!(body instanceof Uint8Array)) {
+    throw new ClientError("BAD_REQUEST", "the body must be a Buffer or Uint8Array", { topic });
+  }
+  if (body.length === 0) {
+    throw new ClientError("MESSAGE_BODY_EMPTY", "the body is empty: send at least one byte", {
+      topic,
+    });
+  }
+  if (body.length > sizeMaxBytes) {
+    throw new ClientError(
+      "MESSAGE_BODY_TOO_LARGE",
+      `the body has ${body.length} bytes, the server takes at most ${sizeMaxBytes}`,
+      { topic },
+    );
+  }
+}
+
+function checkProperties(
+  topic: string,
+  properties: ReadonlyMap<string, string> | undefined,
+  size: number,
+): void {
+  if (properties === undefined) return;
+  if (properties.size > propertyCountMax || size > propertySizeMaxBytes + 8 * propertyCountMax) {
+    throw new ClientError(
+      "MESSAGE_PROPERTIES_TOO_LARGE",
+      `the message has ${properties.size} properties of ${size} bytes, at most ${propertyCountMax} of ${propertySizeMaxBytes} are allowed`,
+      { topic },
+    );
+  }
+}
+
+function deliveryTimestampOf(options: MessageOptions, nowMs: number): number | undefined {
+  if (options.deliveryTimestamp !== undefined) {
+    const ms = options.deliveryTimestamp.getTime();
+    if (ms >= 0) return ms;
+    throw new ClientError("ILLEGAL_DELIVERY_TIME", "deliveryTimestamp is not a valid date", {
+      topic: options.topic,
+    });
+  }
+  if (options.delay === undefined || options.delay <= 0) return undefined;
+  return nowMs + Math.round(options.delay);
+}
+
+type Kinds = Pick<
+  OutgoingMessage,
+  "messageGroup" | "deliveryTimestampMs" | "liteTopic" | "priority"
+>;
+
+function typeOf(kinds: Kinds, topic: string): number {
+  const { messageGroup, deliveryTimestampMs, liteTopic, priority } = kinds;
+  const given = [messageGroup, deliveryTimestampMs, liteTopic, priority];
+  if (given.filter((kind) => kind !== undefined).length > 1) {
+    throw new ClientError(
+      "MESSAGE_PROPERTY_CONFLICT_WITH_TYPE",
+      "messageGroup, delay or deliveryTimestamp, liteTopic and priority exclude each other: set one",
+      { topic },
+    );
+  }
+  if (messageGroup !== undefined) return checkedGroup(messageGroup, topic);
+  if (deliveryTimestampMs !== undefined) return MessageType.DELAY;
+  if (liteTopic !== undefined) return MessageType.LITE;
+  if (priority === undefined) return MessageType.NORMAL;
+  if (Number.isInteger(priority) && priority >= 0) return MessageType.PRIORITY;
+  throw new ClientError("BAD_REQUEST", `priority must be a whole number from 0, got ${priority}`, {
+    topic,
+  });
+}
+
+function checkedGroup(messageGroup: string, topic: string): number {
+  if (messageGroup.trim() !== "") return MessageType.FIFO;
+  throw new ClientError("ILLEGAL_MESSAGE_GROUP", "the message group is blank", { topic });
+}

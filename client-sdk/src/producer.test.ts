@@ -1,0 +1,324 @@
+import assert from "node:assert/strict";
+import { ClientError } from "./client-error.ts";
+import { Producer } from "./producer.ts";
+import { FakeBroker, ok, until } from "./testkit/fake-broker.ts";
+
+const topic = "orders";
+const body = Buffer.from("hello");
+
+describe("Producer", () => {
+  it("sends what is queued together, and gives each message its receipt in order", async () => {
+    using broker = await FakeBroker.start();
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await producer.startup();
+    const receipts = await Promise.all(
+      Array.from({ length: 300 }, (_, index) =>
+        producer.send({ topic, body: Buffer.from(`m${index}`), tag: "t", keys: [`k${index}`] }),
+      ),
+    );
+    assert.equal(new Set(receipts.map((receipt) => receipt.messageId)).size, 300);
+    assert.equal(broker.stored.length, 300);
+    const sent = new Map(
+      broker.stored.map(({ message }) => [message.systemProperties?.messageId, message]),
+    );
+    receipts.forEach((receipt, index) => {
+      assert.match(receipt.messageId, /^01[0-9A-F]{32}$/);
+      assert.equal(Buffer.from(sent.get(receipt.messageId)?.body ?? []).toString(), `m${index}`);
+      assert.equal(receipt.endpoints.facade, broker.endpoints);
+    });
+    assert.ok(broker.batches.length <= 6, `batches: ${broker.batches.join()}`);
+    assert.ok(broker.batches.every((count) => count <= 128));
+  });
+
+  it("sends one message a call when batching is off", async () => {
+    using broker = await FakeBroker.start();
+    await using producer = new Producer({
+      endpoints: broker.endpoints,
+      topics: [topic],
+      batching: false,
+    });
+    await producer.startup();
+    await Promise.all(Array.from({ length: 50 }, () => producer.send({ topic, body })));
+    assert.deepEqual(
+      broker.batches,
+      Array.from({ length: 50 }, () => 1),
+    );
+  });
+
+  it("settles each message of a request by its own result", async () => {
+    using broker = await FakeBroker.start({
+      send: (_request, usual) => ({
+        status: { code: 30_000, message: "mixed" },
+        entries: (usual.entries ?? []).map((entry, index) =>
+          index === 1 ? { status: { code: 40_004, message: "bad tag" } } : entry,
+        ),
+      }),
+    });
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await producer.startup();
+    const results = await Promise.allSettled([1, 2, 3].map(() => producer.send({ topic, body })));
+    assert.deepEqual(
+      results.map((result) => result.status),
+      ["fulfilled", "rejected", "fulfilled"],
+    );
+    const reason = (results[1] as PromiseRejectedResult).reason as ClientError;
+    assert.equal(reason.code, "ILLEGAL_MESSAGE_TAG");
+    assert.match(reason.message, /bad tag.*topic orders/);
+  });
+
+  it("sends the good neighbours of a message for which a whole request was refused", async () => {
+    using broker = await FakeBroker.start({
+      send: (request, usual) =>
+        (request.messages ?? []).some((message) => message.systemProperties?.tag === "bad")
+          ? { status: { code: 40_004, message: "bad tag" }, entries: [] }
+          : usual,
+    });
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await producer.startup();
+    const results = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, index) =>
+        producer.send({ topic, body, tag: index === 7 ? "bad" : "good" }),
+      ),
+    );
+    assert.deepEqual(
+      results.flatMap((result, index) => (result.status === "rejected" ? [index] : [])),
+      [7],
+    );
+    assert.equal(broker.stored.length, 19);
+  });
+
+  it("takes the single answer that RocketMQ gives for a batch", async () => {
+    using broker = await FakeBroker.start({ answerBatchAsUnit: true });
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await producer.startup();
+    const receipts = await Promise.all([1, 2, 3].map(() => producer.send({ topic, body })));
+    assert.deepEqual(
+      receipts.map((receipt) => receipt.offset),
+      [0, 1, 2],
+    );
+    assert.equal(new Set(receipts.map((receipt) => receipt.messageId)).size, 3);
+  });
+
+  it("tries another broker with the same message id", async () => {
+    const ids: (string | undefined)[] = [];
+    using bad = await FakeBroker.start(
+      {
+        send: (request) => {
+          ids.push(request.messages?.[0]?.systemProperties?.messageId ?? undefined);
+          return { status: { code: 50_001, message: "disk full" }, entries: [] };
+        },
+      },
+      { name: "fake-b" },
+    );
+    using good = await FakeBroker.start();
+    good.routeTo = [
+      { name: "fake-a", port: good.port },
+      { name: "fake-b", port: bad.port },
+    ];
+    await using producer = new Producer({ endpoints: good.endpoints, topics: [topic] });
+    await producer.startup();
+    for (let count = 0; count < 4; count++) {
+      const receipt = await producer.send({ topic, body });
+      assert.equal(receipt.endpoints.facade, good.endpoints);
+    }
+    assert.equal(good.stored.length, 4);
+    const stored = new Set(good.stored.map(({ message }) => message.systemProperties?.messageId));
+    assert.ok(ids.length > 0);
+    for (const id of ids) assert.ok(stored.has(id));
+  });
+
+  it("backs off when told that there are too many requests, and gives up after maxAttempts", async () => {
+    const times: number[] = [];
+    using broker = await FakeBroker.start({
+      settings: {
+        publishing: { maxBodySize: 100, validateMessageType: true },
+        backoffPolicy: {
+          maxAttempts: 3,
+          exponentialBackoff: {
+            initial: { seconds: 0, nanos: 40_000_000 },
+            max: { seconds: 1, nanos: 0 },
+            multiplier: 2,
+          },
+        },
+      },
+      send: () => {
+        times.push(performance.now());
+        return { status: { code: 42_900, message: "slow down" }, entries: [] };
+      },
+    });
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await producer.startup();
+    await assert.rejects(producer.send({ topic, body }), { code: "TOO_MANY_REQUESTS" });
+    assert.equal(times.length, 3);
+    assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 38);
+    assert.ok((times[2] ?? 0) - (times[1] ?? 0) >= 78);
+    await assert.rejects(producer.send({ topic, body: Buffer.alloc(101) }), {
+      code: "MESSAGE_BODY_TOO_LARGE",
+    });
+  });
+
+  it("keeps the order of a message group, one call at a time", async () => {
+    let inFlight = 0;
+    using broker = await FakeBroker.start({
+      send: async (_request, usual) => {
+        assert.equal(++inFlight, 1);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        inFlight--;
+        return usual;
+      },
+    });
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await producer.startup();
+    const sends: Promise<unknown>[] = [];
+    for (let round = 0; round < 5; round++) {
+      for (let index = 0; index < 60; index++) {
+        const text = `${round * 60 + index}`;
+        sends.push(producer.send({ topic, messageGroup: "g", body: Buffer.from(text) }));
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(sends);
+    const order = broker.stored.map(({ message }) =>
+      Number(Buffer.from(message.body ?? []).toString()),
+    );
+    assert.deepEqual(
+      order,
+      Array.from({ length: 300 }, (_, index) => index),
+    );
+  });
+
+  it("refuses what no server would take, before it is sent", async () => {
+    using broker = await FakeBroker.start();
+    broker.messageTypes = [1];
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await producer.startup();
+    const refused: [object, string][] = [
+      [{ topic: "", body }, "ILLEGAL_TOPIC"],
+      [{ topic, body: Buffer.alloc(0) }, "MESSAGE_BODY_EMPTY"],
+      [{ topic, body: "text" }, "BAD_REQUEST"],
+      [{ topic, body, keys: [" "] }, "ILLEGAL_MESSAGE_KEY"],
+      [{ topic, body, tag: "a|b" }, "ILLEGAL_MESSAGE_TAG"],
+      [{ topic, body, messageGroup: "g" }, "MESSAGE_PROPERTY_CONFLICT_WITH_TYPE"],
+      [{ topic, body, messageGroup: "g", delay: 5 }, "MESSAGE_PROPERTY_CONFLICT_WITH_TYPE"],
+      [{ topic, body, messageGroup: " " }, "ILLEGAL_MESSAGE_GROUP"],
+      [{ topic, body, priority: -1 }, "BAD_REQUEST"],
+      [{ topic, body, deliveryTimestamp: new Date(Number.NaN) }, "ILLEGAL_DELIVERY_TIME"],
+    ];
+    for (const [message, code] of refused) {
+      await assert.rejects(producer.send(message as never), { code });
+    }
+    assert.equal(broker.stored.length, 0);
+  });
+
+  it("waits for room in the buffer, or rejects when told to", async () => {
+    const gate = new AbortController();
+    const opened = new Promise<void>((resolve) => {
+      gate.signal.addEventListener("abort", () => resolve());
+    });
+    using broker = await FakeBroker.start({
+      send: async (_request, usual) => {
+        await opened;
+        return usual;
+      },
+    });
+    const options = { endpoints: broker.endpoints, topics: [topic], maxBufferCount: 2 };
+    await using waiting = new Producer({ ...options, bufferTimeout: 50 });
+    await using rejecting = new Producer({ ...options, whenBufferFull: "reject" });
+    await Promise.all([waiting.startup(), rejecting.startup()]);
+    const first = [1, 2].map(() => rejecting.send({ topic, body }));
+    await assert.rejects(rejecting.send({ topic, body }), { code: "BUFFER_FULL" });
+    const second = [1, 2].map(() => waiting.send({ topic, body }));
+    await assert.rejects(waiting.send({ topic, body }), { code: "TIMEOUT" });
+    const third = waiting.send({ topic, body });
+    gate.abort();
+    await Promise.all([...first, ...second, third]);
+    assert.equal(broker.stored.length, 5);
+  });
+
+  it("rejects at once when the signal is aborted, before and while it is sent", async () => {
+    using broker = await FakeBroker.start({ send: () => new Promise(() => {}) });
+    await using producer = new Producer({
+      endpoints: broker.endpoints,
+      topics: [topic],
+      requestTimeout: 200,
+      maxAttempts: 1,
+    });
+    await producer.startup();
+    const reason = new Error("changed my mind");
+    await assert.rejects(
+      producer.send({ topic, body }, { signal: AbortSignal.abort(reason) }),
+      reason,
+    );
+    const controller = new AbortController();
+    const sending = producer.send({ topic, body }, { signal: controller.signal });
+    await until(() => broker.batches.length === 1);
+    controller.abort(reason);
+    await assert.rejects(sending, reason);
+  });
+
+  it("sends what it holds before it shuts down, says good-bye, and refuses later sends", async () => {
+    using broker = await FakeBroker.start();
+    const producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await assert.rejects(producer.send({ topic, body }), { code: "CLOSED", message: /startup/ });
+    await producer.startup();
+    assert.ok(producer.isRunning());
+    const sends = Promise.all(Array.from({ length: 1000 }, () => producer.send({ topic, body })));
+    await Promise.all([producer.shutdown(), producer.shutdown()]);
+    await sends;
+    assert.equal(broker.stored.length, 1000);
+    assert.deepEqual(broker.terminated, [producer.clientId]);
+    await assert.rejects(producer.send({ topic, body }), { code: "CLOSED" });
+    await assert.rejects(producer.startup(), { code: "CLOSED" });
+  });
+
+  it("starts without topics, and tells brokers of the topics it comes to send to", async () => {
+    using broker = await FakeBroker.start();
+    await using producer = new Producer({ endpoints: broker.endpoints });
+    await producer.startup();
+    await producer.send({ topic, body });
+    await until(() =>
+      broker.settingsReceived.some((settings) => settings.publishing?.topics?.[0]?.name === topic),
+    );
+  });
+
+  it("goes on when its broker was away for a moment: nothing but ids may come twice", async () => {
+    using broker = await FakeBroker.start();
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await producer.startup();
+    await producer.send({ topic, body });
+    broker.stop();
+    const during = Promise.all(Array.from({ length: 100 }, () => producer.send({ topic, body })));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await broker.listen();
+    await during;
+    await producer.send({ topic, body });
+    const ids = new Set(broker.stored.map(({ message }) => message.systemProperties?.messageId));
+    assert.equal(ids.size, 102);
+  });
+
+  it("carries properties, delay and namespace", async () => {
+    using broker = await FakeBroker.start();
+    await using producer = new Producer({
+      endpoints: broker.endpoints,
+      topics: [topic],
+      namespace: "ns",
+    });
+    await producer.startup();
+    const properties = new Map([
+      ["a", "1"],
+      ["ключ", "значение"],
+    ]);
+    await producer.send({ topic, body, properties, delay: 60_000, keys: ["k1", "k2"], tag: "t" });
+    const message = broker.stored[0]?.message;
+    assert.deepEqual({ ...message?.topic }, { resourceNamespace: "ns", name: topic });
+    assert.deepEqual({ ...message?.userProperties }, Object.fromEntries(properties));
+    const system = message?.systemProperties;
+    assert.deepEqual(system?.keys, ["k1", "k2"]);
+    assert.equal(system?.tag, "t");
+    assert.equal(system?.messageType, 3);
+    const due = Number(system?.deliveryTimestamp?.seconds) * 1000;
+    assert.ok(Math.abs(due - Date.now() - 60_000) < 2_000);
+    assert.equal(broker.headers.at(-1)?.get("x-mq-namespace")[0], "ns");
+    assert.ok(ok.code === 20_000);
+  });
+});

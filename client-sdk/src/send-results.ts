@@ -1,0 +1,72 @@
+// What an answer to a send means for each message of the request. Pure.
+import { ClientError, statusError } from "./client-error.ts";
+import type { SendResponse, SendResult } from "./wire/send-response.ts";
+
+/** What became of one message. */
+export type SendOutcome = SendResult | ClientError;
+
+interface Place {
+  readonly address: string;
+  readonly topic: string;
+}
+
+const doing = "SendMessage";
+
+/**
+ * One outcome a message, in order. An answer that fits no request gives PROTOCOL for all. RocketMQ's
+ * own brokers store a batch as one unit and answer with a single entry under an id of their own.
+ */
+export function sendOutcomes(
+  answer: SendResponse,
+  messageIds: readonly string[],
+  place: Place,
+): readonly SendOutcome[] {
+  const count = messageIds.length;
+  const { entries } = answer;
+  if (entries.length === count) {
+    return entries.map((entry) => statusError(entry.status, doing, place) ?? entry);
+  }
+  const [unit] = entries;
+  const refused = statusError(answer.status, doing, place);
+  if (entries.length === 0 && refused !== undefined) return messageIds.map(() => refused);
+  if (unit !== undefined && entries.length === 1 && !messageIds.includes(unit.messageId)) {
+    const error = statusError(unit.status, doing, place);
+    return messageIds.map(
+      (messageId, index) => error ?? { ...unit, messageId, offset: unit.offset + index },
+    );
+  }
+  const wrong = new ClientError(
+    "PROTOCOL",
+    `${doing}: ${entries.length} results for ${count} messages; some may be stored`,
+    place,
+  );
+  return messageIds.map(() => wrong);
+}
+
+/** Refusals that may be the fault of one message: its neighbours in the request deserve a try without it. */
+const messageFaults: ReadonlySet<string> = new Set([
+  "BAD_REQUEST",
+  "ILLEGAL_MESSAGE_TAG",
+  "ILLEGAL_MESSAGE_KEY",
+  "ILLEGAL_MESSAGE_GROUP",
+  "ILLEGAL_MESSAGE_PROPERTY_KEY",
+  "ILLEGAL_MESSAGE_ID",
+  "ILLEGAL_DELIVERY_TIME",
+  "ILLEGAL_LITE_TOPIC",
+  "MESSAGE_CORRUPTED",
+  "PAYLOAD_TOO_LARGE",
+  "MESSAGE_BODY_TOO_LARGE",
+  "MESSAGE_BODY_EMPTY",
+  "MESSAGE_PROPERTIES_TOO_LARGE",
+]);
+
+/** Whether a whole request was refused in a way that may concern only one of its messages. */
+export function refusedForOne(outcomes: readonly SendOutcome[]): boolean {
+  const [first] = outcomes;
+  return (
+    outcomes.length > 1 &&
+    first instanceof ClientError &&
+    messageFaults.has(first.code) &&
+    outcomes.every((outcome) => outcome === first)
+  );
+}
