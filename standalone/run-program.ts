@@ -32,6 +32,8 @@ export interface Running {
 
 /** A server program. */
 export interface Program<C extends ProcessConfig> extends CommandLine<C> {
+  /** Replaces values before anything starts. Throws BAD_CONFIG on conflicts. */
+  adjust?(configuration: Configuration<C>): Configuration<C>;
   /** Starts the server. */
   start(configuration: Configuration<C>, logger: RootLogger): Promise<Running>;
   /** Last words when the process ends in whatever way short of SIGKILL; must be synchronous. */
@@ -92,6 +94,9 @@ function configure<C extends ProcessConfig>(
       environment: process.env,
       ...(configFile === undefined ? {} : { file: readFile(configFile) }),
     });
+    if (program.adjust !== undefined && request.kind === "run") {
+      configuration = program.adjust(configuration);
+    }
   } catch (error) {
     if (!(error instanceof MqError)) throw error;
     process.stderr.write(`${program.name}: ${error.message}\n`);

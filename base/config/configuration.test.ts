@@ -145,6 +145,15 @@ describe("configuration", () => {
     assert.equal(changes, 1);
   });
 
+  it("can be overridden by a program before it starts", () => {
+    const before = load("storePathRootDir = /d");
+    const after = before.override({ storePathRootDir: "/e", storePathCommitLog: "" });
+    assert.equal(before.values.storePathRootDir, "/d");
+    assert.equal(after.values.storePathCommitLog, "/e/commitlog");
+    assert.equal(before.source("storePathRootDir"), "file");
+    assert.equal(after.source("storePathRootDir"), "flag");
+  });
+
   it("is frozen", () => {
     const { values } = load("namesrvAddr = a:1");
     assert.ok(Object.isFrozen(values) && Object.isFrozen(values.namesrvAddr));

@@ -104,6 +104,19 @@ export class Configuration<C extends object> {
     return new Configuration(role, role.finish(complete(role, values)), { sources, warnings });
   }
 
+  /** The same with some values replaced, as if given by flags. Throws BAD_CONFIG on conflicts. */
+  override(values: Partial<C>): Configuration<C> {
+    const sources = new Map(this.#sources);
+    for (const key of keysOf(this.role)) if (Object.hasOwn(values, key)) sources.set(key, "flag");
+    const changed = this.role.finish({ ...this.#values, ...values });
+    return new Configuration(this.role, changed, { sources, warnings: this.warnings });
+  }
+
+  /** Where the value of `key` came from. */
+  source(key: keyof C): ConfigSource {
+    return this.#sources.get(key) ?? "default";
+  }
+
   /** The values now. Hold the Configuration, not this, where a key is live. */
   get values(): Readonly<C> {
     return this.#values;
@@ -114,7 +127,7 @@ export class Configuration<C extends object> {
     return keysOf(this.role).map((key) => ({
       key: String(key),
       value: this.role.keys[key].format(this.#values[key]),
-      source: this.#sources.get(key) ?? "default",
+      source: this.source(key),
       change: this.role.keys[key].change,
     }));
   }

@@ -1,0 +1,1 @@
+export { type StartBrokerOptions, startBroker, type TestBroker } from "./start-broker.ts";
