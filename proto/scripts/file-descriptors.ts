@@ -114,8 +114,18 @@ function importsOf(name: string): string[] {
   return [...(protobuf.parse(text, { keepCase: true }).imports ?? [])];
 }
 
+/** Describes a message, enum or service. */
+export function describeObject(
+  object: protobuf.ReflectionObject,
+): MessageDescriptor | EnumDescriptor | ServiceDescriptor {
+  if (object instanceof protobuf.Type) return describeMessage(object);
+  if (object instanceof protobuf.Enum) return describeEnum(object);
+  if (object instanceof protobuf.Service) return describeService(object);
+  throw new Error(`${object.fullName} cannot be described`);
+}
+
 /** Describes a message with all that is inside. */
-export function describeMessage(type: protobuf.Type): MessageDescriptor {
+function describeMessage(type: protobuf.Type): MessageDescriptor {
   // Oneofs that stand for one optional field come last, as protoc has it.
   const oneofs = [
     ...type.oneofsArray.filter((oneof) => !isSynthetic(oneof)),
@@ -194,13 +204,13 @@ function valueType(field: protobuf.FieldBase): { type: number; typeName?: string
 }
 
 /** Describes an enum. */
-export function describeEnum(object: protobuf.Enum): EnumDescriptor {
+function describeEnum(object: protobuf.Enum): EnumDescriptor {
   const value = Object.entries(object.values).map(([name, number]) => ({ name, number }));
   return { name: object.name, value };
 }
 
 /** Describes a service. */
-export function describeService(service: protobuf.Service): ServiceDescriptor {
+function describeService(service: protobuf.Service): ServiceDescriptor {
   return {
     name: service.name,
     method: service.methodsArray.map((method) => ({
