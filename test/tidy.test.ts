@@ -60,7 +60,7 @@ const edges: Readonly<Record<string, readonly RegExp[]>> = {
   setInterval: [/^base\/clock\.ts$/, /^client-sdk\//, /^demo\//],
   "node:fs": [
     /^base\/config\//,
-    /^broker\/store\/node-disk\.ts$/,
+    /^broker\/store\/(node-disk|folder-lock)\.ts$/,
     /^transport\/tls\//,
     /^transport\/certificate/,
     /^standalone\//,

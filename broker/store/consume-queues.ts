@@ -20,7 +20,8 @@ export interface ConsumeQueuesParts {
 }
 
 const saveCountMin = 1_024;
-const saveAgeMs = 5_000;
+/** Saves at once: file systems make new files slowly, one after the other. */
+const savesAtOnce = 2;
 
 /** The consume queues of a store. */
 export class ConsumeQueues {
@@ -30,7 +31,7 @@ export class ConsumeQueues {
   /** Where the queues of deleted topics would go on. */
   readonly #deleted = new Map<string, Map<number, number>>();
   /** With entries to be saved; the longest waiting first. */
-  readonly #dirty = new Map<ConsumeQueue, number>();
+  readonly #dirty = new Set<ConsumeQueue>();
   readonly #chunks = new ChunkLine();
   #memorySize = 0;
   #count = 0;
@@ -95,7 +96,7 @@ export class ConsumeQueues {
     for (const queues of this.#topics.values()) yield* queues.values();
   }
 
-  /** The bounds of every queue, those of deleted topics too, as they are now. `savedOnly`: what is confirmed. */
+  /** The bounds of every queue, those of deleted topics too, with what is confirmed now. */
   *bounds(): Generator<QueueBounds> {
     for (const { topic, queueId, minOffset, endOffset } of this.all()) {
       yield { topic, queueId, minOffset, nextOffset: endOffset };
@@ -133,23 +134,32 @@ export class ConsumeQueues {
   markDirty(queue: ConsumeQueue): void {
     if (queue.isDirty) return;
     queue.isDirty = true;
-    this.#dirty.set(queue, this.#parts.clock.monotonicMs());
+    this.#dirty.add(queue);
   }
 
-  /** Saves queues that have waited long or hold much; all when `everything`. */
-  save(options: { readonly everything: boolean }): Promise<void> {
-    return this.#inTurn(async () => {
-      const nowMs = this.#parts.clock.monotonicMs();
-      for (const [queue, sinceMs] of Array.from(this.#dirty)) {
-        const isDue =
-          options.everything ||
-          nowMs - sinceMs >= saveAgeMs ||
-          queue.unsavedCount >= saveCountMin ||
-          this.isPressed;
-        if (isDue && this.#dirty.has(queue)) await this.#saveOne(queue);
-      }
-      this.#evict();
+  /**
+   * Saves queues that hold much, and as many as the memory needs, the longest waiting first; all
+   * when `everything`. Gives false when it stopped at `deadlineMs` (monotonic) with some left.
+   */
+  async save(options: {
+    readonly everything: boolean;
+    readonly deadlineMs?: number;
+  }): Promise<boolean> {
+    let isDone = true;
+    await this.#inTurn(async () => {
+      const line = Array.from(this.#dirty).values();
+      const worker = async (): Promise<void> => {
+        for (const queue of line) {
+          isDone =
+            this.#parts.clock.monotonicMs() < (options.deadlineMs ?? Number.POSITIVE_INFINITY);
+          if (!isDone) return;
+          const isDue = options.everything || queue.unsavedCount >= saveCountMin || this.isPressed;
+          if (isDue && this.#dirty.has(queue)) await this.#saveOne(queue);
+        }
+      };
+      await Promise.all(Array.from({ length: savesAtOnce }, worker));
     });
+    return isDone;
   }
 
   /** Makes everything saved durable. */
@@ -175,6 +185,7 @@ export class ConsumeQueues {
     queue.isDirty = false;
     try {
       await queue.save();
+      this.#evict();
     } catch (error) {
       this.markDirty(queue);
       throw error;

@@ -1,5 +1,5 @@
-// The files of consume queues: `<topic>/<queueId>/<20-digit first entry>`, a fixed number of entries
-// each. Which entries are valid is known elsewhere: bytes outside mean nothing.
+// The files of consume queues: `<topic>/<queueId>.<20-digit first entry>`, a fixed number of
+// entries each (one folder a topic: making folders is dear). Which entries are valid is known elsewhere: bytes outside mean nothing.
 import { limits } from "../../base/index.ts";
 import type { Disk } from "./disk.ts";
 import { FileCache } from "./file-cache.ts";
@@ -38,14 +38,14 @@ export class QueueFiles {
 
   /** Writes whole entries that start at queue offset `from`. */
   async write(queue: QueueName, from: number, bytes: Uint8Array): Promise<void> {
-    const folder = this.#folderOf(queue);
+    const folder = this.#folderOf(queue.topic);
     if (!this.#made.has(folder)) {
       await this.#disk.makeFolder(folder);
       this.#made.add(folder);
       this.#newNames.add(folder);
     }
     for (const part of this.#parts(from, bytes.length / queueEntrySize)) {
-      const path = `${folder}/${startName(part.fileStart)}`;
+      const path = this.#pathOf(queue, part.fileStart);
       const slice = bytes.subarray(part.index * queueEntrySize, part.indexEnd * queueEntrySize);
       const at = (from + part.index - part.fileStart) * queueEntrySize;
       if (at === 0) this.#newNames.add(folder);
@@ -58,7 +58,7 @@ export class QueueFiles {
   async read(queue: QueueName, from: number, count: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafeSlow(count * queueEntrySize);
     for (const part of this.#parts(from, count)) {
-      const path = `${this.#folderOf(queue)}/${startName(part.fileStart)}`;
+      const path = this.#pathOf(queue, part.fileStart);
       const slice = bytes.subarray(part.index * queueEntrySize, part.indexEnd * queueEntrySize);
       const at = (from + part.index - part.fileStart) * queueEntrySize;
       const size = await this.#files.use(path, { create: false }, (file) => file.read(slice, at));
@@ -80,11 +80,8 @@ export class QueueFiles {
       this.#dirty.delete(path);
     }
     if (this.#newNames.size === 0) return;
-    const folders = new Set<string>([this.#folder]);
-    for (const folder of this.#newNames) {
-      folders.add(folder).add(folder.slice(0, folder.lastIndexOf("/")));
-    }
-    for (const folder of folders) await this.#disk.syncFolder(folder);
+    await this.#disk.syncFolder(this.#folder);
+    for (const folder of this.#newNames) await this.#disk.syncFolder(folder);
     this.#newNames.clear();
   }
 
@@ -92,17 +89,16 @@ export class QueueFiles {
   async removeBelow(queue: QueueName, from: number, below: number): Promise<void> {
     const fileEnd = this.#fileStart(below);
     for (let start = this.#fileStart(from); start < fileEnd; start += this.#entriesPerFile) {
-      await this.#remove(`${this.#folderOf(queue)}/${startName(start)}`);
+      await this.#remove(this.#pathOf(queue, start));
     }
   }
 
   /** Removes all files of a queue. */
   async removeQueue(queue: QueueName): Promise<void> {
-    const folder = this.#folderOf(queue);
-    for (const name of await this.#disk.list(folder)) await this.#remove(`${folder}/${name}`);
-    this.#made.delete(folder);
-    this.#newNames.delete(folder);
-    await this.#disk.removeFolder(folder);
+    const folder = this.#folderOf(queue.topic);
+    for (const name of await this.#disk.list(folder)) {
+      if (name.startsWith(`${queue.queueId}.`)) await this.#remove(`${folder}/${name}`);
+    }
   }
 
   /** Removes the files of all queues. */
@@ -130,8 +126,12 @@ export class QueueFiles {
     return offset - (offset % this.#entriesPerFile);
   }
 
-  #folderOf(queue: QueueName): string {
-    return `${this.#folder}/${folderName(queue.topic)}/${queue.queueId}`;
+  #folderOf(topic: string): string {
+    return `${this.#folder}/${folderName(topic)}`;
+  }
+
+  #pathOf(queue: QueueName, fileStart: number): string {
+    return `${this.#folderOf(queue.topic)}/${queue.queueId}.${startName(fileStart)}`;
   }
 
   /** Splits `count` entries from `from` at file borders; indexes count from `from`. */

@@ -54,6 +54,8 @@ export interface StoreStats {
 type State = "open" | "begun" | "closing" | "closed";
 
 const timeoutCheckMs = 250;
+/** Time for saving the queues when closing; what is not saved is rebuilt from the log. */
+const closeSaveMs = 2_000;
 
 /** A data folder in use. */
 export class Store {
@@ -368,7 +370,7 @@ export class Store {
     for (const cancel of this.#timers) cancel();
     await this.#upkeep.stop();
     try {
-      if (this.#failure === undefined) await this.#upkeep.checkpoint();
+      if (this.#failure === undefined) await this.#upkeep.checkpoint(closeSaveMs);
     } catch (error) {
       this.#options.logger.warn("the last checkpoint failed: the next start rebuilds more", {
         reason: error instanceof Error ? error.message : String(error),

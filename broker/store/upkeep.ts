@@ -83,9 +83,13 @@ export class Upkeep {
     await this.#turn;
   }
 
-  /** Saves everything and makes it durable, so that a start has nothing to rebuild before the current position. */
-  checkpoint(): Promise<void> {
-    return this.#inTurn(() => this.#writeCheckpoint());
+  /**
+   * Saves everything and makes it durable, so that a start has nothing to rebuild before the current
+   * position. Gives up without harm after `limitMs`.
+   */
+  checkpoint(limitMs: number = Number.POSITIVE_INFINITY): Promise<void> {
+    const deadlineMs = this.#parts.options.clock.monotonicMs() + limitMs;
+    return this.#inTurn(() => this.#writeCheckpoint(deadlineMs));
   }
 
   /** Measures the disk and lets expired segments go. Failures are logged or end the writing. */
@@ -125,7 +129,7 @@ export class Upkeep {
     return aheadBytes >= checkpointSizeBytes || ageMs >= checkpointIntervalMs;
   }
 
-  async #writeCheckpoint(): Promise<void> {
+  async #writeCheckpoint(deadlineMs: number): Promise<void> {
     const { queues, mark, options, state, flushTo } = this.#parts;
     const { dispatched, epochs } = state();
     // Bounds and position are taken in one moment; entries of later records do no harm.
@@ -136,7 +140,7 @@ export class Upkeep {
     };
     await flushTo(dispatched);
     await mark.save(state().flushed);
-    await queues.save({ everything: true });
+    if (!(await queues.save({ everything: true, deadlineMs }))) return;
     await queues.sync();
     await writeCheckpoint(options.disk, options.folder, checkpoint);
     this.#checkpointPosition = dispatched;
