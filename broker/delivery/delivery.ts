@@ -123,10 +123,6 @@ export class Delivery {
     const isWorthWaiting =
       request.pollingMs > 0 || subscription.isLoading || subscription.readyCount > 0;
     if (!isWorthWaiting || request.signal.aborted) return [];
-    if (this.#polls.count >= limits.heldPollsMax) {
-      const held = `${this.#polls.count} polls are held already`;
-      throw new MqError("TOO_MANY_REQUESTS", `${held}: ask again later`);
-    }
     const pollingMs = request.pollingMs > 0 ? request.pollingMs : limits.coldReceiveWaitMs;
     const polled = this.#polls.hold(subscription.polls, request, pollingMs);
     this.#wake(subscription);

@@ -1,4 +1,5 @@
 // Held long polls: receives that found nothing and wait. Each ends exactly once.
+import { limits, MqError } from "../../base/index.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import type { Alarm, Timeline } from "./timeline.ts";
 
@@ -47,22 +48,28 @@ export class PollQueue {
 export class PollTable {
   readonly #timeline: Timeline;
   readonly #byClient = new Map<string, Set<Poll>>();
+  readonly #countMax: number;
   #count = 0;
 
-  constructor(timeline: Timeline) {
+  constructor(timeline: Timeline, countMax: number = limits.heldPollsMax) {
     this.#timeline = timeline;
+    this.#countMax = countMax;
   }
 
   get count(): number {
     return this.#count;
   }
 
-  /** Holds a receive in `queue` until it is ended by somebody, or empty by its deadline or abort. */
+  /** Holds a receive in `queue` until it is ended by somebody, or empty by its deadline or abort. Throws TOO_MANY_REQUESTS. */
   hold(
     queue: PollQueue,
     request: ReceiveRequest,
     pollingMs: number,
   ): Promise<readonly Delivered[]> {
+    if (this.#count >= this.#countMax) {
+      const held = `${this.#count} polls are held already`;
+      throw new MqError("TOO_MANY_REQUESTS", `${held}: ask again later`);
+    }
     return new Promise((resolve, reject) => {
       const { signal } = request;
       const leave = (): boolean => {

@@ -84,9 +84,7 @@ export class ColdReader {
       return;
     }
     this.#waiting.push(() => this.#start(ahead, request));
-    if (this.#sweep.heapIndex < 0) {
-      this.#timeline.set(this.#sweep, this.#timeline.nowMs() + limits.readAheadIdleMs);
-    }
+    this.#sweepLater();
   }
 
   /** The chunk that holds `offset`, if any; chunks before it are let go. */
@@ -139,6 +137,7 @@ export class ColdReader {
     ahead.chunks.push(chunk);
     this.#usedBytes += chunk.sizeBytes;
     this.#holders.add(ahead);
+    this.#sweepLater();
     this.#counters.coldReads++;
   }
 
@@ -200,15 +199,18 @@ export class ColdReader {
     }
   }
 
-  /** Consumers that went away must not keep others waiting for memory. */
+  #sweepLater(): void {
+    if (this.#sweep.heapIndex >= 0) return;
+    this.#timeline.set(this.#sweep, this.#timeline.nowMs() + limits.readAheadIdleMs);
+  }
+
+  /** Consumers that went away keep neither memory nor others waiting for it. */
   #dropIdle(): void {
     const idleSinceMs = this.#timeline.nowMs() - limits.readAheadIdleMs;
     for (const ahead of this.#holders) {
       if (ahead.usedAtMs <= idleSinceMs && !ahead.filling) this.clear(ahead);
     }
-    if (this.#waiting.length > 0) {
-      this.#timeline.set(this.#sweep, this.#timeline.nowMs() + limits.readAheadIdleMs);
-    }
+    if (this.#waiting.length > 0 || this.#holders.size > 0) this.#sweepLater();
   }
 }
 

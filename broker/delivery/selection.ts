@@ -201,6 +201,8 @@ export class Selection {
       }
     }
     this.#readAhead(turn, lane, chunk);
+    // Lets the chunk go when all of it is taken: the lane may not come back for long.
+    this.#parts.cold.chunkAt(lane.ahead, lane.cursor);
     return true;
   }
 

@@ -85,3 +85,15 @@ export class FakeClock implements Clock {
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
 }
+
+/** Something that others wait for until a test opens it. */
+export class Gate {
+  #open: () => void = () => {};
+  readonly opened: Promise<void> = new Promise((resolve) => {
+    this.#open = resolve;
+  });
+
+  open(): void {
+    this.#open();
+  }
+}

@@ -34,6 +34,7 @@ export class Scene {
   readonly dead: Set<string> = new Set();
   logger: Logger = silentLogger;
   #delivery: Delivery | undefined;
+  #process = new AbortController();
 
   constructor(random: Random = systemRandom) {
     this.store = new FakeStore(() => this.clock.now());
@@ -56,9 +57,10 @@ export class Scene {
   }
 
   async start(): Promise<void> {
+    this.#process = new AbortController();
     this.#delivery = await openDelivery({
       clock: this.clock,
-      store: this.store,
+      store: asSeenBy(this.#process.signal, this.store),
       metadata: this.metadata,
       logger: this.logger,
       stored: replay(this.store),
@@ -68,6 +70,7 @@ export class Scene {
 
   /** A new process over the same log: what was not written is lost. */
   async crash(): Promise<void> {
+    this.#process.abort();
     this.store.forgetFollowers();
     this.store.epoch++;
     await this.start();
@@ -101,6 +104,20 @@ export class Scene {
     const { receiptHandle } = delivered;
     return this.delivery.changeInvisible({ group: "g", topic: "t", receiptHandle, invisibleMs });
   }
+}
+
+/** The store for one process: once that is dead, nothing of it reaches the log. */
+function asSeenBy(process: AbortSignal, store: FakeStore): DeliveryStore {
+  return {
+    get epoch() {
+      return store.epoch;
+    },
+    append: (group) => (process.aborted ? new Promise(() => {}) : store.append(group)),
+    queue: (topic, queueId) => store.queue(topic, queueId),
+    read: (position, size) => store.read(position, size),
+    readCold: (places) => store.readCold(places),
+    subscribe: (follower) => store.subscribe(follower),
+  };
 }
 
 /** Opens delivery with what tests do not care about filled in. */
