@@ -5,7 +5,7 @@
 // file options do not count. Not part of CI, because it needs the checkout.
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import type protobuf from "protobufjs";
+import protobuf from "protobufjs";
 import { loadDefinitions, packageFolder, topLevelObjects } from "./definitions.ts";
 import { describeObject } from "./file-descriptors.ts";
 
@@ -19,8 +19,17 @@ function factsOf(folder: string): Map<string, string> {
     if (!object.fullName.startsWith(".apache.rocketmq.v2.")) continue;
     facts.set(object.fullName, `a ${object.constructor.name} in ${shortFile(object)}`);
     collect(object.fullName, describeObject(object), facts);
+    if (object instanceof protobuf.Type) collectOneofs(object, facts);
   }
   return facts;
+}
+
+/** Oneofs by the names of their members: an index would depend on the order. */
+function collectOneofs(type: protobuf.Type, facts: Map<string, string>): void {
+  for (const oneof of type.oneofsArray)
+    facts.set(`${type.fullName} oneof/${oneof.name}`, [...oneof.oneof].sort().join(", "));
+  for (const inner of type.nestedArray)
+    if (inner instanceof protobuf.Type) collectOneofs(inner, facts);
 }
 
 function shortFile(object: protobuf.ReflectionObject): string {
@@ -35,7 +44,8 @@ function collect(place: string, value: unknown, facts: Map<string, string>): voi
       collect(`${place}/${typeof name === "string" ? name : index}`, item, facts);
     });
   } else if (typeof value === "object" && value !== null) {
-    for (const [name, inner] of Object.entries(value)) collect(`${place} ${name}`, inner, facts);
+    for (const [name, inner] of Object.entries(value))
+      if (name !== "oneofIndex") collect(`${place} ${name}`, inner, facts);
   } else {
     facts.set(place, String(value));
   }
