@@ -99,6 +99,7 @@ function copyFor(subscription: Subscription, record: RecordView): RecordDraft {
   const { messageId } = readMessageProperties(record.systemProperties);
   return {
     type: RecordType.message,
+    flags: record.flags,
     topic: deadLetterTopic(subscription.group),
     queueId: 0,
     systemProperties: Buffer.concat([
