@@ -48,7 +48,9 @@ export const nodeDisk: Disk = {
   },
   async space(folder) {
     const found = await fsp.statfs(folder);
-    return { freeBytes: found.bavail * found.bsize, totalBytes: found.blocks * found.bsize };
+    // As df counts: what is used and what may still be used. Reserved blocks are neither.
+    const countable = found.blocks - found.bfree + found.bavail;
+    return { freeBytes: found.bavail * found.bsize, totalBytes: countable * found.bsize };
   },
   lock: (folder) => lockFolder(folder),
   async bootId() {
