@@ -9,10 +9,11 @@ export interface StateLevel {
   open(): Promise<void>;
   close(): Promise<void>;
   get(key: string): Promise<Uint8Array | undefined>;
+  /** The value of each key, undefined where there is none. */
+  getMany(keys: string[]): Promise<(Uint8Array | undefined)[]>;
   /** Gives the keys and values of the moment of the call, in the order of the keys. */
   iterator(range?: KeyRange): AsyncIterable<[key: string, value: Uint8Array]>;
   keys(options: { readonly limit: number }): AsyncIterable<string>;
-  clear(range: KeyRange): Promise<void>;
   batch(): StateBatch;
 }
 

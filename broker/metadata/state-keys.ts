@@ -10,6 +10,8 @@ export interface KeyRange {
 export const appliedKey = "applied";
 /** Holds the key of receipt handles. */
 export const macKeyKey = "mac-key";
+/** Holds the digest of all other keys. */
+export const digestKey = "digest";
 
 const offsetDigits = 16;
 /** The character behind "/": every key with a prefix and "/" lies before the prefix and this one. */
@@ -57,6 +59,7 @@ export const allProgress: KeyRange = below("progress");
 export type StateKey =
   | { readonly kind: "applied" }
   | { readonly kind: "macKey" }
+  | { readonly kind: "digest" }
   | { readonly kind: "topic"; readonly name: string }
   | { readonly kind: "group"; readonly name: string }
   | { readonly kind: "queue"; readonly topic: string; readonly queueId: number }
@@ -72,6 +75,7 @@ export type StateKey =
 export function parseKey(key: string): StateKey | undefined {
   if (key === appliedKey) return { kind: "applied" };
   if (key === macKeyKey) return { kind: "macKey" };
+  if (key === digestKey) return { kind: "digest" };
   const [space, first, second, third, fourth, ...more] = key.split("/");
   if (more.length > 0 || first === undefined) return undefined;
   if (second === undefined) {

@@ -4,14 +4,16 @@ import { type Logger, limits, MqError, type Position, position } from "../../bas
 import { RecordType } from "../store/index.ts";
 import { decodeSnapshotHead, type SnapshotHead, snapshotEntries } from "./snapshot-codec.ts";
 import type { StateLevel } from "./state-database.ts";
-import { appliedKey } from "./state-keys.ts";
+import { digestWith, emptyDigest, isSameDigest, type StateDigest } from "./state-digest.ts";
+import { appliedKey, digestKey } from "./state-keys.ts";
 import type { LoggedRecord, StateLog } from "./state-log.ts";
 import type { StateTables } from "./state-tables.ts";
 import { type Applied, decodeApplied, unseal } from "./state-values.ts";
+import { readDigest, type StateWriter } from "./state-writer.ts";
 
 /** Whether a database can be used: then the tables have it, otherwise they are not to be used. */
 export type LoadedDatabase =
-  | { readonly isUsable: true; readonly applied: Applied }
+  | { readonly isUsable: true; readonly applied: Applied; readonly digest: StateDigest }
   | { readonly isUsable: false; readonly reason: string };
 
 /** Takes a database that is not empty into the tables. Throws CORRUPT, and what the database throws. */
@@ -28,8 +30,15 @@ export async function loadDatabase(
   const reason = findMismatch(applied, log);
   if (reason !== undefined) return { isUsable: false, reason };
   tables.startAt(applied);
-  for await (const [key, sealed] of level.iterator()) tables.load(key, sealed);
-  return { isUsable: true, applied };
+  let digest = emptyDigest;
+  for await (const [key, sealed] of level.iterator()) {
+    tables.load(key, sealed);
+    if (key !== digestKey) digest = digestWith(digest, sealed);
+  }
+  if (!isSameDigest(digest, await readDigest(level))) {
+    return { isUsable: false, reason: "keys are missing or old" };
+  }
+  return { isUsable: true, applied, digest };
 }
 
 /** Compares what the database reflects with what the log holds. */
@@ -59,7 +68,7 @@ interface FoundSnapshot {
 export async function loadSnapshot(
   log: StateLog,
   tables: StateTables,
-  level: StateLevel,
+  writer: StateWriter,
 ): Promise<void> {
   if (log.start === 0) return;
   const found = await findSnapshot(log);
@@ -74,7 +83,7 @@ export async function loadSnapshot(
   for await (const records of log.scan(found.firstPart)) {
     for (const record of records) {
       if (record.position >= found.end) return;
-      await loadPart(record, found.head.id, { tables, level });
+      await loadPart(record, found.head.id, { tables, writer });
     }
   }
 }
@@ -82,15 +91,11 @@ export async function loadSnapshot(
 async function loadPart(
   record: LoggedRecord,
   id: number,
-  into: { readonly tables: StateTables; readonly level: StateLevel },
+  into: { readonly tables: StateTables; readonly writer: StateWriter },
 ): Promise<void> {
   if (record.type !== RecordType.snapshot || decodeSnapshotHead(record.body).id !== id) return;
-  const batch = into.level.batch();
-  for (const [key, value] of snapshotEntries(record.body)) {
-    into.tables.load(key, value);
-    batch.put(key, value);
-  }
-  await batch.write();
+  for (const [key, value] of snapshotEntries(record.body)) into.tables.load(key, value);
+  await into.writer.load(snapshotEntries(record.body));
 }
 
 async function findSnapshot(log: StateLog): Promise<FoundSnapshot | undefined> {

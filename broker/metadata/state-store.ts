@@ -16,6 +16,7 @@ import { Metadata } from "./metadata.ts";
 import type { QueueEnd } from "./metadata-codec.ts";
 import type { PendingEntry, QueueProgress } from "./progress-change.ts";
 import type { LevelSource, StateLevel } from "./state-database.ts";
+import { emptyDigest, type StateDigest } from "./state-digest.ts";
 import { allProgress, parseKey } from "./state-keys.ts";
 import type { LoggedRecord, StateLog } from "./state-log.ts";
 import { appendChange, appendSnapshot } from "./state-records.ts";
@@ -194,7 +195,7 @@ export class StateStore {
   async #snapshot(): Promise<Position> {
     const { store, random } = this.#options;
     const { tables, writer, level } = this.#parts;
-    const { iterator, asOf } = await writer.writeThen(
+    const { iterator, asOf, digest } = await writer.writeThen(
       () => {
         for (const { topic, queueId, minOffset, endOffset } of store.queues()) {
           // What is kept of a deleted topic was settled by its deletion.
@@ -202,10 +203,10 @@ export class StateStore {
           tables.setBounds({ topic, queueId, minOffset, nextOffset: endOffset });
         }
       },
-      (written) => ({ iterator: level.iterator(), asOf: written }),
+      (asOf) => ({ iterator: level.iterator(), asOf, digest: writer.digest }),
     );
     const id = Math.floor(random.next() * 2 ** 48);
-    const end = await appendSnapshot(store, iterator, { id, asOf });
+    const end = await appendSnapshot(store, iterator, { id, asOf, digest });
     await store.flushTo(end);
     return asOf.position;
   }
@@ -221,7 +222,7 @@ async function openKept(options: StateOptions): Promise<Parts | undefined> {
     if (await isEmpty(level)) return await fill(options, level);
     const tables = makeTables(options);
     const kept = await loadDatabase(level, store, tables.tables);
-    if (kept.isUsable) return withWriter(options, { ...tables, level }, kept.applied);
+    if (kept.isUsable) return withWriter(options, { ...tables, level }, kept);
     reason = kept.reason;
   } catch (error) {
     if (error instanceof MqError && error.code === "FOLDER_IN_USE") throw error;
@@ -245,9 +246,9 @@ async function rebuild(options: StateOptions): Promise<Parts> {
 
 /** Starts with an empty database: from a snapshot in the log, or from nothing when the log is whole. */
 async function fill(options: StateOptions, level: StateLevel): Promise<Parts> {
-  const tables = makeTables(options);
-  await loadSnapshot(options.store, tables.tables, level);
-  return withWriter(options, { ...tables, level }, undefined);
+  const parts = withWriter(options, { ...makeTables(options), level }, undefined);
+  await loadSnapshot(options.store, parts.tables, parts.writer);
+  return parts;
 }
 
 async function isEmpty(level: StateLevel): Promise<boolean> {
@@ -271,11 +272,14 @@ function makeTables(options: StateOptions): Pick<Parts, "metadata" | "tables" | 
 function withWriter(
   options: StateOptions,
   parts: Omit<Parts, "writer">,
-  written: Applied | undefined,
+  kept: { readonly applied: Applied; readonly digest: StateDigest } | undefined,
 ): Parts {
   const { store: log, clock, logger } = options;
   const { level, tables } = parts;
-  return { ...parts, writer: new StateWriter({ level, tables, log, clock, logger, written }) };
+  const written = kept?.applied;
+  const digest = kept?.digest ?? emptyDigest;
+  const writer = new StateWriter({ level, tables, log, clock, logger, written, digest });
+  return { ...parts, writer };
 }
 
 function queueEnds(store: StateLog, topic: string): readonly QueueEnd[] {

@@ -93,6 +93,7 @@ export class StateTables {
         return this.#progress.load(parsed, decodeCursor(content));
       case "pending":
       case "applied":
+      case "digest":
         return;
     }
   }

@@ -4,6 +4,7 @@ import { crc32 } from "node:zlib";
 import { type Epoch, epoch, MqError, type Position, position } from "../../base/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { PendingEntry } from "./progress-change.ts";
+import type { StateDigest } from "./state-digest.ts";
 
 /** Version of keys and values. The state is thrown away and rebuilt when another one is found. */
 export const stateVersion = 1;
@@ -89,6 +90,22 @@ export function decodeApplied(content: Uint8Array): Applied {
   };
   reader.end();
   return applied;
+}
+
+/** Content of the `digest` key. */
+export function encodeDigest(digest: StateDigest): Uint8Array {
+  const writer = new ByteWriter();
+  writer.unsigned(digest.count);
+  writer.unsigned(digest.sum);
+  return writer.take();
+}
+
+/** Reads the content of the `digest` key. Throws CORRUPT. */
+export function decodeDigest(content: Uint8Array): StateDigest {
+  const reader = new ByteReader(content, "digest of the state");
+  const digest = { count: reader.unsigned(), sum: reader.unsigned() };
+  reader.end();
+  return digest;
 }
 
 /** Content of a queue's bounds. */

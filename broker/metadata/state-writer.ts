@@ -3,10 +3,12 @@
 import { setImmediate } from "node:timers/promises";
 import { type Clock, type Logger, limits, type Position, position } from "../../base/index.ts";
 import { mergeWrites, type StateWrite } from "./state-changes.ts";
-import type { StateLevel } from "./state-database.ts";
+import type { StateBatch, StateLevel } from "./state-database.ts";
+import { digestWith, digestWithout, emptyDigest, type StateDigest } from "./state-digest.ts";
+import { digestKey } from "./state-keys.ts";
 import type { StateLog } from "./state-log.ts";
 import type { StateTables } from "./state-tables.ts";
-import type { Applied } from "./state-values.ts";
+import { type Applied, decodeDigest, encodeDigest, seal, unseal } from "./state-values.ts";
 
 /** What a writer works on. */
 export interface StateWriterOptions {
@@ -17,11 +19,14 @@ export interface StateWriterOptions {
   readonly logger: Logger;
   /** What the database reflects already; undefined when it does not say so yet. */
   readonly written: Applied | undefined;
+  /** What is in the database. */
+  readonly digest: StateDigest;
 }
 
 /** The only one who writes to the database of a state. */
 export class StateWriter {
   readonly #options: StateWriterOptions;
+  #digest: StateDigest;
   #turn: Promise<unknown> = Promise.resolve();
   #isWriting = false;
   #failed: StateWrite | undefined;
@@ -33,6 +38,7 @@ export class StateWriter {
 
   constructor(options: StateWriterOptions) {
     this.#options = options;
+    this.#digest = options.digest;
     this.#written = options.written;
     this.#writtenAtMs = options.clock.monotonicMs();
   }
@@ -40,6 +46,11 @@ export class StateWriter {
   /** Everything in the log before it is in the database. */
   get writtenPosition(): Position {
     return this.#written?.position ?? position(0);
+  }
+
+  /** The digest of what is in the database. */
+  get digest(): StateDigest {
+    return this.#digest;
   }
 
   /** Writes in the background when there is reason to and nobody writes. Failures are told once and tried again. */
@@ -59,6 +70,11 @@ export class StateWriter {
   /** Writes all changes. Rejects when log or database fail; the changes are kept for the next write. */
   write(): Promise<Applied> {
     return this.alone(() => this.#writeNow());
+  }
+
+  /** Puts keys and sealed values as they are, for a database that does not say yet what it reflects. */
+  load(entries: Iterable<readonly [key: string, value: Uint8Array]>): Promise<void> {
+    return this.alone(() => this.#put({ cleared: [], entries: new Map(entries) }));
   }
 
   /**
@@ -116,23 +132,75 @@ export class StateWriter {
 
   async #put(write: StateWrite): Promise<void> {
     const { level } = this.#options;
-    // LevelDB takes no write after one has failed, until it is opened again.
-    if (this.#levelIsBroken) {
-      await level.close();
-      await level.open();
-    }
+    if (this.#levelIsBroken) await this.#reopen();
     this.#levelIsBroken = true;
-    // Not atomic with what follows, and need not be: a replay from the old position clears again.
-    for (const range of write.cleared) await level.clear(range);
-    const batch = level.batch();
-    let count = 0;
-    for (const [key, value] of write.entries) {
-      if (value === undefined) batch.del(key);
-      else batch.put(key, value);
-      count += 1;
-      if (count % limits.stateEntriesPerTurn === 0) await setImmediate();
+    const batch = new DigestedBatch(level.batch(), this.#digest);
+    for (const range of write.cleared) {
+      for await (const [key, old] of level.iterator(range)) await batch.set(key, undefined, old);
     }
-    await batch.write();
+    // What the ranges took away is not there any more for what follows: keys come once in a write.
+    const keys = [...write.entries.keys()].filter((key) => !batch.has(key));
+    const values = await level.getMany(keys);
+    const old = new Map(keys.map((key, index) => [key, values[index]]));
+    for (const [key, value] of write.entries) await batch.set(key, value, old.get(key));
+    this.#digest = await batch.write();
     this.#levelIsBroken = false;
+  }
+
+  /** LevelDB takes no write after one has failed, until it is opened again; that one may be there after all. */
+  async #reopen(): Promise<void> {
+    const { level } = this.#options;
+    await level.close();
+    await level.open();
+    this.#digest = await readDigest(level);
+  }
+}
+
+/** The digest that a database says it has; that of an empty one when it says none. Throws CORRUPT. */
+export async function readDigest(level: StateLevel): Promise<StateDigest> {
+  const value = await level.get(digestKey);
+  return value === undefined ? emptyDigest : decodeDigest(unseal(digestKey, value));
+}
+
+/** A batch that keeps the digest, and lets other work have its turn while it grows. */
+class DigestedBatch {
+  readonly #batch: StateBatch;
+  readonly #removed = new Set<string>();
+  #digest: StateDigest;
+  #count = 0;
+
+  constructor(batch: StateBatch, digest: StateDigest) {
+    this.#batch = batch;
+    this.#digest = digest;
+  }
+
+  /** Whether the key has been removed by this batch. */
+  has(key: string): boolean {
+    return this.#removed.has(key);
+  }
+
+  /** Sets a key that has the value `old` now, or removes it. */
+  async set(
+    key: string,
+    value: Uint8Array | undefined,
+    old: Uint8Array | undefined,
+  ): Promise<void> {
+    if (old !== undefined) this.#digest = digestWithout(this.#digest, old);
+    if (value === undefined) {
+      this.#batch.del(key);
+      this.#removed.add(key);
+    } else {
+      this.#batch.put(key, value);
+      this.#digest = digestWith(this.#digest, value);
+    }
+    this.#count += 1;
+    if (this.#count % limits.stateEntriesPerTurn === 0) await setImmediate();
+  }
+
+  /** Writes all at once, and gives the digest of the database from then on. */
+  async write(): Promise<StateDigest> {
+    this.#batch.put(digestKey, seal(digestKey, encodeDigest(this.#digest)));
+    await this.#batch.write();
+    return this.#digest;
   }
 }

@@ -12,6 +12,8 @@ const batchCount = 16;
 export class SimulatedLog implements StateLog {
   readonly #records: LoggedRecord[] = [];
   readonly #queues = new Map<string, LoggedQueue>();
+  /** Where queues go on, those of deleted topics too. */
+  readonly #next = new Map<string, number>();
   #followers: LogFollower[] = [];
   #end = 0;
   #epoch = 0;
@@ -129,9 +131,11 @@ export class SimulatedLog implements StateLog {
 
   #nextOffset({ topic, queueId }: RecordDraft): number {
     const key = `${topic}/${queueId}`;
-    const offset = this.#queues.get(key)?.nextOffset ?? 0;
+    const offset = this.#next.get(key) ?? 0;
     const next = offset + 1;
-    this.#queues.set(key, { topic, queueId, minOffset: 0, endOffset: next, nextOffset: next });
+    const minOffset = this.#queues.get(key)?.minOffset ?? offset;
+    this.#next.set(key, next);
+    this.#queues.set(key, { topic, queueId, minOffset, endOffset: next, nextOffset: next });
     return offset;
   }
 }
