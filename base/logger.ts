@@ -1,6 +1,6 @@
 // The process log: winston, one line an event, human or JSON, level changeable while running.
 // Never a secret, never a line per message.
-import winston from "winston";
+import type * as Winston from "winston";
 
 /** Levels from quiet to loud. */
 export const logLevels = ["error", "warn", "info", "debug"] as const;
@@ -40,29 +40,31 @@ function printable(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-const humanLine = winston.format.printf((entry) => {
+function humanLine(entry: Winston.Logform.TransformableInfo): string {
   let line = `${printable(entry["timestamp"])} ${entry.level.toUpperCase().padEnd(5)} `;
   if (entry["component"] !== undefined) line += `[${printable(entry["component"])}] `;
-  line += printable(entry.message);
+  line += printable(entry.message).replace(/\r?\n/g, "\\n");
   for (const [key, value] of Object.entries(entry)) {
     if (ownKeys.has(key) || value === undefined) continue;
     const text = printable(value);
     line += ` ${key}=${/[\s"=]/.test(text) ? JSON.stringify(text) : text}`;
   }
   return line;
-});
+}
 
-/** Opens the process log on standard error. `json` gives one JSON object a line. */
-export function openLogger(options: {
+/**
+ * Opens the process log on standard error. `json` gives one JSON object a line. Winston is loaded here, so that what
+ * logs nothing (tests, --help, mqadmin) does not wait for it.
+ */
+export async function openLogger(options: {
   readonly level: LogLevel;
   readonly json: boolean;
-}): RootLogger {
+}): Promise<RootLogger> {
+  const { default: winston } = await import("winston");
+  const { combine, json, printf, timestamp } = winston.format;
   const root = winston.createLogger({
     level: options.level,
-    format: winston.format.combine(
-      winston.format.timestamp(),
-      options.json ? winston.format.json() : humanLine,
-    ),
+    format: combine(timestamp(), options.json ? json() : printf(humanLine)),
     transports: [new winston.transports.Console({ stderrLevels: [...logLevels] })],
   });
   return Object.assign(wrap(root), {
@@ -72,7 +74,7 @@ export function openLogger(options: {
   });
 }
 
-function wrap(target: winston.Logger): Logger {
+function wrap(target: Winston.Logger): Logger {
   return {
     error: (message, fields) => void target.error(message, fields),
     warn: (message, fields) => void target.warn(message, fields),

@@ -58,7 +58,7 @@ export async function runProgram<C extends ProcessConfig>(
     const lines = configuration.entries().map((row) => `${row.key} = ${row.value}\n`);
     return end(lines.join(""));
   }
-  const logger = openLogger({
+  const logger = await openLogger({
     level: configuration.values.logLevel,
     json: configuration.values.logFormat === "json",
   });

@@ -49,7 +49,7 @@ export async function startBroker(options: StartBrokerOptions = {}): Promise<Tes
       },
     });
     const logger: Logger =
-      options.log === true ? openLogger({ level: "debug", json: false }) : silentLogger;
+      options.log === true ? await openLogger({ level: "debug", json: false }) : silentLogger;
     const clock = systemClock;
     const standalone = await Standalone.open({
       configuration,
