@@ -42,9 +42,6 @@ export const ChangeLogLevelRequest: MessageClass<ChangeLogLevelRequest, IChangeL
       throw $Error("max depth exceeded");
     if (message.level != null && $Object.hasOwnProperty.call(message, "level") && message.level !== 0)
       writer.uint32(8).int32(message.level);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ChangeLogLevelRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -85,10 +82,6 @@ export const ChangeLogLevelRequest: MessageClass<ChangeLogLevelRequest, IChangeL
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -135,9 +128,6 @@ export const ChangeLogLevelResponse: MessageClass<ChangeLogLevelResponse, IChang
       throw $Error("max depth exceeded");
     if (message.remark != null && $Object.hasOwnProperty.call(message, "remark") && message.remark !== "")
       writer.uint32(10).string(message.remark);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ChangeLogLevelResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -178,10 +168,6 @@ export const ChangeLogLevelResponse: MessageClass<ChangeLogLevelResponse, IChang
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -214,9 +200,6 @@ export const GetProxyRuntimeStatsRequest: MessageClass<GetProxyRuntimeStatsReque
       _depth = 0;
     if (_depth > $util.recursionLimit)
       throw $Error("max depth exceeded");
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetProxyRuntimeStatsRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -245,10 +228,6 @@ export const GetProxyRuntimeStatsRequest: MessageClass<GetProxyRuntimeStatsReque
         break;
       }
       reader.skipType(tag & 7, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -323,9 +302,6 @@ export const GetProxyRuntimeStatsResponse: MessageClass<GetProxyRuntimeStatsResp
       writer.uint32(56).int64(message.producers);
     if (message.consumers != null && $Object.hasOwnProperty.call(message, "consumers") && (typeof message.consumers === "object" ? message.consumers.low || message.consumers.high : message.consumers !== 0))
       writer.uint32(64).int64(message.consumers);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetProxyRuntimeStatsResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -426,10 +402,6 @@ export const GetProxyRuntimeStatsResponse: MessageClass<GetProxyRuntimeStatsResp
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -478,9 +450,6 @@ export const DescribeTopicStatusRequest: MessageClass<DescribeTopicStatusRequest
       writer.uint32(10).string(message.deploymentName);
     if (message.topic != null && $Object.hasOwnProperty.call(message, "topic"))
       Resource.encode(message.topic, writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DescribeTopicStatusRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -525,10 +494,6 @@ export const DescribeTopicStatusRequest: MessageClass<DescribeTopicStatusRequest
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -600,9 +565,6 @@ export const DescribeTopicStatusResponse: MessageClass<DescribeTopicStatusRespon
     if (message.tags != null && $Object.hasOwnProperty.call(message, "tags"))
       for (let keys = $Object.keys(message.tags), i = 0; i < keys.length; ++i)
         writer.uint32(42).fork().uint32(10).string(keys[i]).uint32(18).string(message.tags[keys[i]]).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DescribeTopicStatusResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -699,10 +661,6 @@ export const DescribeTopicStatusResponse: MessageClass<DescribeTopicStatusRespon
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -776,9 +734,6 @@ export const GetTopicRouteRequest: MessageClass<GetTopicRouteRequest, IGetTopicR
       writer.uint32(40).bool(message.streamRequestType);
     if (message.clientAddress != null && $Object.hasOwnProperty.call(message, "clientAddress") && message.clientAddress !== "")
       writer.uint32(50).string(message.clientAddress);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetTopicRouteRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -859,10 +814,6 @@ export const GetTopicRouteRequest: MessageClass<GetTopicRouteRequest, IGetTopicR
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -913,9 +864,6 @@ export const GetTopicRouteResponse: MessageClass<GetTopicRouteResponse, IGetTopi
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.topicRouteData != null && $Object.hasOwnProperty.call(message, "topicRouteData") && message.topicRouteData !== "")
       writer.uint32(18).string(message.topicRouteData);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetTopicRouteResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -962,10 +910,6 @@ export const GetTopicRouteResponse: MessageClass<GetTopicRouteResponse, IGetTopi
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1046,9 +990,6 @@ export const SubscriptionInfo: MessageClass<SubscriptionInfo, ISubscriptionInfo>
       writer.uint32(48).int32(message.messageModel);
     if (message.subscriptionConsistency != null && $Object.hasOwnProperty.call(message, "subscriptionConsistency") && message.subscriptionConsistency !== false)
       writer.uint32(56).bool(message.subscriptionConsistency);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   SubscriptionInfo.decode = function (reader, length, _end, _depth, _target) {
@@ -1131,10 +1072,6 @@ export const SubscriptionInfo: MessageClass<SubscriptionInfo, ISubscriptionInfo>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1198,9 +1135,6 @@ export const ListSubscriptionRequest: MessageClass<ListSubscriptionRequest, ILis
       Resource.encode(message.topic, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.group != null && $Object.hasOwnProperty.call(message, "group"))
       Resource.encode(message.group, writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListSubscriptionRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -1253,10 +1187,6 @@ export const ListSubscriptionRequest: MessageClass<ListSubscriptionRequest, ILis
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1301,9 +1231,6 @@ export const ListSubscriptionResponse: MessageClass<ListSubscriptionResponse, IL
     if (message.subscriptionInfo != null && message.subscriptionInfo.length)
       for (let i = 0; i < message.subscriptionInfo.length; ++i)
         SubscriptionInfo.encode(message.subscriptionInfo[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListSubscriptionResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -1349,10 +1276,6 @@ export const ListSubscriptionResponse: MessageClass<ListSubscriptionResponse, IL
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1416,9 +1339,6 @@ export const DescribeSubscriptionRequest: MessageClass<DescribeSubscriptionReque
       Resource.encode(message.topic, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.group != null && $Object.hasOwnProperty.call(message, "group"))
       Resource.encode(message.group, writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DescribeSubscriptionRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -1471,10 +1391,6 @@ export const DescribeSubscriptionRequest: MessageClass<DescribeSubscriptionReque
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1530,9 +1446,6 @@ export const DescribeSubscriptionResponse: MessageClass<DescribeSubscriptionResp
     if (message.clientSubscriptionInfo != null && message.clientSubscriptionInfo.length)
       for (let i = 0; i < message.clientSubscriptionInfo.length; ++i)
         DescribeSubscriptionResponse.ClientSubscriptionInfo.encode(message.clientSubscriptionInfo[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DescribeSubscriptionResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -1578,10 +1491,6 @@ export const DescribeSubscriptionResponse: MessageClass<DescribeSubscriptionResp
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1612,9 +1521,6 @@ export const DescribeSubscriptionResponse: MessageClass<DescribeSubscriptionResp
         ClientInfo.encode(message.clientInfo, writer.uint32(10).fork(), _depth + 1).ldelim();
       if (message.subscriptionInfo != null && $Object.hasOwnProperty.call(message, "subscriptionInfo"))
         SubscriptionInfo.encode(message.subscriptionInfo, writer.uint32(18).fork(), _depth + 1).ldelim();
-      if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-        for (let i = 0; i < message.$unknowns.length; ++i)
-          writer.raw(message.$unknowns[i]);
       return writer;
     };
     ClientSubscriptionInfo.decode = function (reader, length, _end, _depth, _target) {
@@ -1658,10 +1564,6 @@ export const DescribeSubscriptionResponse: MessageClass<DescribeSubscriptionResp
           }
         }
         reader.skipType(wireType, _depth, tag);
-        if (!reader.discardUnknown) {
-          $util.makeProp(message, "$unknowns", false);
-          (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-        }
       }
       if (length !== $undefined) {
         if (reader.pos !== end)
@@ -1722,9 +1624,6 @@ export const DeleteSubscriptionRequest: MessageClass<DeleteSubscriptionRequest, 
       Resource.encode(message.group, writer.uint32(26).fork(), _depth + 1).ldelim();
     if (message.expression != null && $Object.hasOwnProperty.call(message, "expression"))
       FilterExpression.encode(message.expression, writer.uint32(34).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DeleteSubscriptionRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -1781,10 +1680,6 @@ export const DeleteSubscriptionRequest: MessageClass<DeleteSubscriptionRequest, 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1822,9 +1717,6 @@ export const DeleteSubscriptionResponse: MessageClass<DeleteSubscriptionResponse
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DeleteSubscriptionResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -1862,10 +1754,6 @@ export const DeleteSubscriptionResponse: MessageClass<DeleteSubscriptionResponse
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1932,9 +1820,6 @@ export const DescribeGroupAccumulationRequest: MessageClass<DescribeGroupAccumul
         Resource.encode(message.topics[i], writer.uint32(26).fork(), _depth + 1).ldelim();
     if (message.liteTopic != null && $Object.hasOwnProperty.call(message, "liteTopic"))
       writer.uint32(34).string(message.liteTopic);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DescribeGroupAccumulationRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -1994,10 +1879,6 @@ export const DescribeGroupAccumulationRequest: MessageClass<DescribeGroupAccumul
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2081,9 +1962,6 @@ export const DescribeGroupAccumulationResponse: MessageClass<DescribeGroupAccumu
         writer.uint32(34).fork().uint32(10).string(keys[i]);
         DescribeGroupAccumulationResponse.GroupAccumulation.encode(message.liteTopicAccumulation[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
       }
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DescribeGroupAccumulationResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -2199,10 +2077,6 @@ export const DescribeGroupAccumulationResponse: MessageClass<DescribeGroupAccumu
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2242,9 +2116,6 @@ export const DescribeGroupAccumulationResponse: MessageClass<DescribeGroupAccumu
         Duration.encode(message.deliverDelayTime, writer.uint32(34).fork(), _depth + 1).ldelim();
       if (message.lastConsumeTimestamp != null && $Object.hasOwnProperty.call(message, "lastConsumeTimestamp") && (typeof message.lastConsumeTimestamp === "object" ? message.lastConsumeTimestamp.low || message.lastConsumeTimestamp.high : message.lastConsumeTimestamp !== 0))
         writer.uint32(40).int64(message.lastConsumeTimestamp);
-      if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-        for (let i = 0; i < message.$unknowns.length; ++i)
-          writer.raw(message.$unknowns[i]);
       return writer;
     };
     GroupAccumulation.decode = function (reader, length, _end, _depth, _target) {
@@ -2318,10 +2189,6 @@ export const DescribeGroupAccumulationResponse: MessageClass<DescribeGroupAccumu
           }
         }
         reader.skipType(wireType, _depth, tag);
-        if (!reader.discardUnknown) {
-          $util.makeProp(message, "$unknowns", false);
-          (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-        }
       }
       if (length !== $undefined) {
         if (reader.pos !== end)
@@ -2383,9 +2250,6 @@ export const ResetGroupOffsetRequest: MessageClass<ResetGroupOffsetRequest, IRes
       Resource.encode(message.topic, writer.uint32(26).fork(), _depth + 1).ldelim();
     if (message.resetTimestamp != null && $Object.hasOwnProperty.call(message, "resetTimestamp"))
       Timestamp.encode(message.resetTimestamp, writer.uint32(34).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ResetGroupOffsetRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -2442,10 +2306,6 @@ export const ResetGroupOffsetRequest: MessageClass<ResetGroupOffsetRequest, IRes
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2483,9 +2343,6 @@ export const ResetGroupOffsetResponse: MessageClass<ResetGroupOffsetResponse, IR
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ResetGroupOffsetResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -2523,10 +2380,6 @@ export const ResetGroupOffsetResponse: MessageClass<ResetGroupOffsetResponse, IR
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2582,9 +2435,6 @@ export const QueryTimeSpanRequest: MessageClass<QueryTimeSpanRequest, IQueryTime
     if (message.topics != null && message.topics.length)
       for (let i = 0; i < message.topics.length; ++i)
         Resource.encode(message.topics[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryTimeSpanRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -2637,10 +2487,6 @@ export const QueryTimeSpanRequest: MessageClass<QueryTimeSpanRequest, IQueryTime
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2705,9 +2551,6 @@ export const QueryTimeSpanResponse: MessageClass<QueryTimeSpanResponse, IQueryTi
     if (message.queueTimeSpanList != null && message.queueTimeSpanList.length)
       for (let i = 0; i < message.queueTimeSpanList.length; ++i)
         QueryTimeSpanResponse.QueueTimeSpan.encode(message.queueTimeSpanList[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryTimeSpanResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -2753,10 +2596,6 @@ export const QueryTimeSpanResponse: MessageClass<QueryTimeSpanResponse, IQueryTi
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2796,9 +2635,6 @@ export const QueryTimeSpanResponse: MessageClass<QueryTimeSpanResponse, IQueryTi
         writer.uint32(32).int64(message.consumeTimestamp);
       if (message.delayTimeMs != null && $Object.hasOwnProperty.call(message, "delayTimeMs") && (typeof message.delayTimeMs === "object" ? message.delayTimeMs.low || message.delayTimeMs.high : message.delayTimeMs !== 0))
         writer.uint32(40).int64(message.delayTimeMs);
-      if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-        for (let i = 0; i < message.$unknowns.length; ++i)
-          writer.raw(message.$unknowns[i]);
       return writer;
     };
     QueueTimeSpan.decode = function (reader, length, _end, _depth, _target) {
@@ -2872,10 +2708,6 @@ export const QueryTimeSpanResponse: MessageClass<QueryTimeSpanResponse, IQueryTi
           }
         }
         reader.skipType(wireType, _depth, tag);
-        if (!reader.discardUnknown) {
-          $util.makeProp(message, "$unknowns", false);
-          (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-        }
       }
       if (length !== $undefined) {
         if (reader.pos !== end)
@@ -2942,9 +2774,6 @@ export const ClientInfo: MessageClass<ClientInfo, IClientInfo> = (function() {
       writer.uint32(42).string(message.egressIp);
     if (message.messageModel != null && $Object.hasOwnProperty.call(message, "messageModel") && message.messageModel !== 0)
       writer.uint32(48).int32(message.messageModel);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ClientInfo.decode = function (reader, length, _end, _depth, _target) {
@@ -3030,10 +2859,6 @@ export const ClientInfo: MessageClass<ClientInfo, IClientInfo> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3102,9 +2927,6 @@ export const ListConsumerConnectionRequest: MessageClass<ListConsumerConnectionR
       Resource.encode(message.topic, writer.uint32(26).fork(), _depth + 1).ldelim();
     if (message.liteTopic != null && $Object.hasOwnProperty.call(message, "liteTopic"))
       writer.uint32(34).string(message.liteTopic);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListConsumerConnectionRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -3163,10 +2985,6 @@ export const ListConsumerConnectionRequest: MessageClass<ListConsumerConnectionR
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3211,9 +3029,6 @@ export const ListConsumerConnectionResponse: MessageClass<ListConsumerConnection
     if (message.clientInfo != null && message.clientInfo.length)
       for (let i = 0; i < message.clientInfo.length; ++i)
         ClientInfo.encode(message.clientInfo[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListConsumerConnectionResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -3259,10 +3074,6 @@ export const ListConsumerConnectionResponse: MessageClass<ListConsumerConnection
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3366,9 +3177,6 @@ export const ProcessQueueInfo: MessageClass<ProcessQueueInfo, IProcessQueueInfo>
       writer.uint32(104).int64(message.lastPullTimestamp);
     if (message.lastConsumeTimestamp != null && $Object.hasOwnProperty.call(message, "lastConsumeTimestamp") && (typeof message.lastConsumeTimestamp === "object" ? message.lastConsumeTimestamp.low || message.lastConsumeTimestamp.high : message.lastConsumeTimestamp !== 0))
       writer.uint32(112).int64(message.lastConsumeTimestamp);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ProcessQueueInfo.decode = function (reader, length, _end, _depth, _target) {
@@ -3526,10 +3334,6 @@ export const ProcessQueueInfo: MessageClass<ProcessQueueInfo, IProcessQueueInfo>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3572,9 +3376,6 @@ export const MessageQueueItem: MessageClass<MessageQueueItem, IMessageQueueItem>
       MessageQueue.encode(message.messageQueue, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.processQueueInfo != null && $Object.hasOwnProperty.call(message, "processQueueInfo"))
       ProcessQueueInfo.encode(message.processQueueInfo, writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   MessageQueueItem.decode = function (reader, length, _end, _depth, _target) {
@@ -3618,10 +3419,6 @@ export const MessageQueueItem: MessageClass<MessageQueueItem, IMessageQueueItem>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3685,9 +3482,6 @@ export const ConsumeStatus: MessageClass<ConsumeStatus, IConsumeStatus> = (funct
       writer.uint32(41).double(message.consumeFailedTps);
     if (message.consumeFailedMsgs != null && $Object.hasOwnProperty.call(message, "consumeFailedMsgs") && (typeof message.consumeFailedMsgs === "object" ? message.consumeFailedMsgs.low || message.consumeFailedMsgs.high : message.consumeFailedMsgs !== 0))
       writer.uint32(48).int64(message.consumeFailedMsgs);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ConsumeStatus.decode = function (reader, length, _end, _depth, _target) {
@@ -3773,10 +3567,6 @@ export const ConsumeStatus: MessageClass<ConsumeStatus, IConsumeStatus> = (funct
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3842,9 +3632,6 @@ export const ConsumerRunningInfo: MessageClass<ConsumerRunningInfo, IConsumerRun
         writer.uint32(34).fork().uint32(10).string(keys[i]);
         ConsumeStatus.encode(message.consumeStatusTable[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
       }
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ConsumerRunningInfo.decode = function (reader, length, _end, _depth, _target) {
@@ -3992,10 +3779,6 @@ export const ConsumerRunningInfo: MessageClass<ConsumerRunningInfo, IConsumerRun
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4049,9 +3832,6 @@ export const GetConsumerRunningInfoRequest: MessageClass<GetConsumerRunningInfoR
       Resource.encode(message.group, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.clientId != null && $Object.hasOwnProperty.call(message, "clientId") && message.clientId !== "")
       writer.uint32(26).string(message.clientId);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetConsumerRunningInfoRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -4105,10 +3885,6 @@ export const GetConsumerRunningInfoRequest: MessageClass<GetConsumerRunningInfoR
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4151,9 +3927,6 @@ export const GetConsumerRunningInfoResponse: MessageClass<GetConsumerRunningInfo
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.consumerRunningInfo != null && $Object.hasOwnProperty.call(message, "consumerRunningInfo"))
       ConsumerRunningInfo.encode(message.consumerRunningInfo, writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetConsumerRunningInfoResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -4197,10 +3970,6 @@ export const GetConsumerRunningInfoResponse: MessageClass<GetConsumerRunningInfo
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4254,9 +4023,6 @@ export const PrintThreadStackTraceRequest: MessageClass<PrintThreadStackTraceReq
       writer.uint32(18).string(message.clientId);
     if (message.group != null && $Object.hasOwnProperty.call(message, "group"))
       Resource.encode(message.group, writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   PrintThreadStackTraceRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -4310,10 +4076,6 @@ export const PrintThreadStackTraceRequest: MessageClass<PrintThreadStackTraceReq
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4362,9 +4124,6 @@ export const PrintThreadStackTraceResponse: MessageClass<PrintThreadStackTraceRe
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.threadStackTrace != null && $Object.hasOwnProperty.call(message, "threadStackTrace"))
       writer.uint32(18).string(message.threadStackTrace);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   PrintThreadStackTraceResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -4409,10 +4168,6 @@ export const PrintThreadStackTraceResponse: MessageClass<PrintThreadStackTraceRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4555,9 +4310,6 @@ export const ListMessageRequest: MessageClass<ListMessageRequest, IListMessageRe
       writer.uint32(104).int32(message.queueId);
     if (message.liteTopic != null && $Object.hasOwnProperty.call(message, "liteTopic"))
       writer.uint32(114).string(message.liteTopic);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListMessageRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -4686,10 +4438,6 @@ export const ListMessageRequest: MessageClass<ListMessageRequest, IListMessageRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4739,9 +4487,6 @@ export const ListMessageResponse: MessageClass<ListMessageResponse, IListMessage
         Message.encode(message.messages[i], writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.scrollId != null && $Object.hasOwnProperty.call(message, "scrollId") && message.scrollId !== "")
       writer.uint32(26).string(message.scrollId);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListMessageResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -4796,10 +4541,6 @@ export const ListMessageResponse: MessageClass<ListMessageResponse, IListMessage
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4864,9 +4605,6 @@ export const VerifyMessageRequest: MessageClass<VerifyMessageRequest, IVerifyMes
       Resource.encode(message.topic, writer.uint32(34).fork(), _depth + 1).ldelim();
     if (message.messageId != null && $Object.hasOwnProperty.call(message, "messageId") && message.messageId !== "")
       writer.uint32(42).string(message.messageId);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   VerifyMessageRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -4935,10 +4673,6 @@ export const VerifyMessageRequest: MessageClass<VerifyMessageRequest, IVerifyMes
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4976,9 +4710,6 @@ export const VerifyMessageResponse: MessageClass<VerifyMessageResponse, IVerifyM
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   VerifyMessageResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -5016,10 +4747,6 @@ export const VerifyMessageResponse: MessageClass<VerifyMessageResponse, IVerifyM
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5118,9 +4845,6 @@ export const AdminSendMessageRequest: MessageClass<AdminSendMessageRequest, IAdm
     if (message.extInfo != null && $Object.hasOwnProperty.call(message, "extInfo"))
       for (let keys = $Object.keys(message.extInfo), i = 0; i < keys.length; ++i)
         writer.uint32(66).fork().uint32(10).string(keys[i]).uint32(18).string(message.extInfo[keys[i]]).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   AdminSendMessageRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -5267,10 +4991,6 @@ export const AdminSendMessageRequest: MessageClass<AdminSendMessageRequest, IAdm
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5313,9 +5033,6 @@ export const AdminSendMessageResponse: MessageClass<AdminSendMessageResponse, IA
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.messageId != null && $Object.hasOwnProperty.call(message, "messageId") && message.messageId !== "")
       writer.uint32(18).string(message.messageId);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   AdminSendMessageResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -5362,10 +5079,6 @@ export const AdminSendMessageResponse: MessageClass<AdminSendMessageResponse, IA
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)

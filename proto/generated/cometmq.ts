@@ -80,9 +80,6 @@ export const TopicConfig: MessageClass<TopicConfig, ITopicConfig> = (function() 
         writer.uint32(58).fork().uint32(10).string(keys[i]).uint32(18).string(message.attributes[keys[i]]).ldelim();
     if (message.createdAtMs != null && $Object.hasOwnProperty.call(message, "createdAtMs") && (typeof message.createdAtMs === "object" ? message.createdAtMs.low || message.createdAtMs.high : message.createdAtMs !== 0))
       writer.uint32(64).int64(message.createdAtMs);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   TopicConfig.decode = function (reader, length, _end, _depth, _target) {
@@ -213,10 +210,6 @@ export const TopicConfig: MessageClass<TopicConfig, ITopicConfig> = (function() 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -268,9 +261,6 @@ export const TableVersion: MessageClass<TableVersion, ITableVersion> = (function
       writer.uint32(16).int64(message.timestampMs);
     if (message.counter != null && $Object.hasOwnProperty.call(message, "counter") && (typeof message.counter === "object" ? message.counter.low || message.counter.high : message.counter !== 0))
       writer.uint32(24).int64(message.counter);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   TableVersion.decode = function (reader, length, _end, _depth, _target) {
@@ -329,10 +319,6 @@ export const TableVersion: MessageClass<TableVersion, ITableVersion> = (function
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -383,9 +369,6 @@ export const BrokerAddress: MessageClass<BrokerAddress, IBrokerAddress> = (funct
       writer.uint32(16).int32(message.port);
     if (message.scheme != null && $Object.hasOwnProperty.call(message, "scheme") && message.scheme !== 0)
       writer.uint32(24).int32(message.scheme);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   BrokerAddress.decode = function (reader, length, _end, _depth, _target) {
@@ -444,10 +427,6 @@ export const BrokerAddress: MessageClass<BrokerAddress, IBrokerAddress> = (funct
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -532,9 +511,6 @@ export const BrokerRegistration: MessageClass<BrokerRegistration, IBrokerRegistr
       writer.uint32(66).string(message.instanceId);
     if (message.softwareVersion != null && $Object.hasOwnProperty.call(message, "softwareVersion") && message.softwareVersion !== "")
       writer.uint32(74).string(message.softwareVersion);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   BrokerRegistration.decode = function (reader, length, _end, _depth, _target) {
@@ -640,10 +616,6 @@ export const BrokerRegistration: MessageClass<BrokerRegistration, IBrokerRegistr
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -703,9 +675,6 @@ export const TopicChanges: MessageClass<TopicChanges, ITopicChanges> = (function
     if (message.removals != null && message.removals.length)
       for (let i = 0; i < message.removals.length; ++i)
         writer.uint32(34).string(message.removals[i]);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   TopicChanges.decode = function (reader, length, _end, _depth, _target) {
@@ -765,10 +734,6 @@ export const TopicChanges: MessageClass<TopicChanges, ITopicChanges> = (function
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -807,9 +772,6 @@ export const BrokerHeartbeat: MessageClass<BrokerHeartbeat, IBrokerHeartbeat> = 
       throw $Error("max depth exceeded");
     if (message.version != null && $Object.hasOwnProperty.call(message, "version"))
       TableVersion.encode(message.version, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   BrokerHeartbeat.decode = function (reader, length, _end, _depth, _target) {
@@ -847,10 +809,6 @@ export const BrokerHeartbeat: MessageClass<BrokerHeartbeat, IBrokerHeartbeat> = 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -884,9 +842,6 @@ export const BrokerUnregistration: MessageClass<BrokerUnregistration, IBrokerUnr
       _depth = 0;
     if (_depth > $util.recursionLimit)
       throw $Error("max depth exceeded");
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   BrokerUnregistration.decode = function (reader, length, _end, _depth, _target) {
@@ -915,10 +870,6 @@ export const BrokerUnregistration: MessageClass<BrokerUnregistration, IBrokerUnr
         break;
       }
       reader.skipType(tag & 7, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -978,9 +929,6 @@ export const BrokerEvent: MessageClass<BrokerEvent, IBrokerEvent> = (function() 
       BrokerHeartbeat.encode(message.heartbeat, writer.uint32(26).fork(), _depth + 1).ldelim();
     if (message.unregistration != null && $Object.hasOwnProperty.call(message, "unregistration"))
       BrokerUnregistration.encode(message.unregistration, writer.uint32(34).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   BrokerEvent.decode = function (reader, length, _end, _depth, _target) {
@@ -1040,10 +988,6 @@ export const BrokerEvent: MessageClass<BrokerEvent, IBrokerEvent> = (function() 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1092,9 +1036,6 @@ export const Replica: MessageClass<Replica, IReplica> = (function() {
       BrokerAddress.encode(message.address, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.haAddress != null && $Object.hasOwnProperty.call(message, "haAddress") && message.haAddress !== "")
       writer.uint32(26).string(message.haAddress);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Replica.decode = function (reader, length, _end, _depth, _target) {
@@ -1150,10 +1091,6 @@ export const Replica: MessageClass<Replica, IReplica> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1213,9 +1150,6 @@ export const RegisterReply: MessageClass<RegisterReply, IRegisterReply> = (funct
     if (message.replicas != null && message.replicas.length)
       for (let i = 0; i < message.replicas.length; ++i)
         Replica.encode(message.replicas[i], writer.uint32(34).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   RegisterReply.decode = function (reader, length, _end, _depth, _target) {
@@ -1276,10 +1210,6 @@ export const RegisterReply: MessageClass<RegisterReply, IRegisterReply> = (funct
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1324,9 +1254,6 @@ export const ClusterListRequest: MessageClass<ClusterListRequest, IClusterListRe
       throw $Error("max depth exceeded");
     if (message.cluster != null && $Object.hasOwnProperty.call(message, "cluster"))
       writer.uint32(10).string(message.cluster);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ClusterListRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -1365,10 +1292,6 @@ export const ClusterListRequest: MessageClass<ClusterListRequest, IClusterListRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1461,9 +1384,6 @@ export const RegisteredBroker: MessageClass<RegisteredBroker, IRegisteredBroker>
       writer.uint32(82).string(message.softwareVersion);
     if (message.observedAddress != null && $Object.hasOwnProperty.call(message, "observedAddress") && message.observedAddress !== "")
       writer.uint32(90).string(message.observedAddress);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   RegisteredBroker.decode = function (reader, length, _end, _depth, _target) {
@@ -1588,10 +1508,6 @@ export const RegisteredBroker: MessageClass<RegisteredBroker, IRegisteredBroker>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1636,9 +1552,6 @@ export const ClusterListResponse: MessageClass<ClusterListResponse, IClusterList
     if (message.brokers != null && message.brokers.length)
       for (let i = 0; i < message.brokers.length; ++i)
         RegisteredBroker.encode(message.brokers[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ClusterListResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -1684,10 +1597,6 @@ export const ClusterListResponse: MessageClass<ClusterListResponse, IClusterList
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1731,9 +1640,6 @@ export const ListRoutedTopicsRequest: MessageClass<ListRoutedTopicsRequest, ILis
       throw $Error("max depth exceeded");
     if (message.cluster != null && $Object.hasOwnProperty.call(message, "cluster"))
       writer.uint32(10).string(message.cluster);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListRoutedTopicsRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -1772,10 +1678,6 @@ export const ListRoutedTopicsRequest: MessageClass<ListRoutedTopicsRequest, ILis
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1826,9 +1728,6 @@ export const RoutedTopic: MessageClass<RoutedTopic, IRoutedTopic> = (function() 
         writer.uint32(18).string(message.clusters[i]);
     if (message.messageType != null && $Object.hasOwnProperty.call(message, "messageType") && message.messageType !== "")
       writer.uint32(26).string(message.messageType);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   RoutedTopic.decode = function (reader, length, _end, _depth, _target) {
@@ -1886,10 +1785,6 @@ export const RoutedTopic: MessageClass<RoutedTopic, IRoutedTopic> = (function() 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1934,9 +1829,6 @@ export const ListRoutedTopicsResponse: MessageClass<ListRoutedTopicsResponse, IL
     if (message.topics != null && message.topics.length)
       for (let i = 0; i < message.topics.length; ++i)
         RoutedTopic.encode(message.topics[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListRoutedTopicsResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -1982,10 +1874,6 @@ export const ListRoutedTopicsResponse: MessageClass<ListRoutedTopicsResponse, IL
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2023,9 +1911,6 @@ export const QueryTopicRouteRequest: MessageClass<QueryTopicRouteRequest, IQuery
       throw $Error("max depth exceeded");
     if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
       writer.uint32(10).string(message.topic);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryTopicRouteRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -2066,10 +1951,6 @@ export const QueryTopicRouteRequest: MessageClass<QueryTopicRouteRequest, IQuery
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2153,9 +2034,6 @@ export const TopicRouteEntry: MessageClass<TopicRouteEntry, ITopicRouteEntry> = 
       writer.uint32(72).bool(message.order);
     if (message.observedAddress != null && $Object.hasOwnProperty.call(message, "observedAddress") && message.observedAddress !== "")
       writer.uint32(82).string(message.observedAddress);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   TopicRouteEntry.decode = function (reader, length, _end, _depth, _target) {
@@ -2274,10 +2152,6 @@ export const TopicRouteEntry: MessageClass<TopicRouteEntry, ITopicRouteEntry> = 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2323,9 +2197,6 @@ export const QueryTopicRouteResponse: MessageClass<QueryTopicRouteResponse, IQue
     if (message.entries != null && message.entries.length)
       for (let i = 0; i < message.entries.length; ++i)
         TopicRouteEntry.encode(message.entries[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryTopicRouteResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -2371,10 +2242,6 @@ export const QueryTopicRouteResponse: MessageClass<QueryTopicRouteResponse, IQue
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2481,9 +2348,6 @@ export const UpdateTopicRequest: MessageClass<UpdateTopicRequest, IUpdateTopicRe
     if (message.removedAttributes != null && message.removedAttributes.length)
       for (let i = 0; i < message.removedAttributes.length; ++i)
         writer.uint32(66).string(message.removedAttributes[i]);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   UpdateTopicRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -2603,10 +2467,6 @@ export const UpdateTopicRequest: MessageClass<UpdateTopicRequest, IUpdateTopicRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2655,9 +2515,6 @@ export const UpdateTopicResponse: MessageClass<UpdateTopicResponse, IUpdateTopic
       TopicConfig.encode(message.topic, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.created != null && $Object.hasOwnProperty.call(message, "created") && message.created !== false)
       writer.uint32(24).bool(message.created);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   UpdateTopicResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -2710,10 +2567,6 @@ export const UpdateTopicResponse: MessageClass<UpdateTopicResponse, IUpdateTopic
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2751,9 +2604,6 @@ export const DeleteTopicRequest: MessageClass<DeleteTopicRequest, IDeleteTopicRe
       throw $Error("max depth exceeded");
     if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
       writer.uint32(10).string(message.name);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DeleteTopicRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -2794,10 +2644,6 @@ export const DeleteTopicRequest: MessageClass<DeleteTopicRequest, IDeleteTopicRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2835,9 +2681,6 @@ export const DeleteTopicResponse: MessageClass<DeleteTopicResponse, IDeleteTopic
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DeleteTopicResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -2875,10 +2718,6 @@ export const DeleteTopicResponse: MessageClass<DeleteTopicResponse, IDeleteTopic
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2911,9 +2750,6 @@ export const ListTopicsRequest: MessageClass<ListTopicsRequest, IListTopicsReque
       _depth = 0;
     if (_depth > $util.recursionLimit)
       throw $Error("max depth exceeded");
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListTopicsRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -2942,10 +2778,6 @@ export const ListTopicsRequest: MessageClass<ListTopicsRequest, IListTopicsReque
         break;
       }
       reader.skipType(tag & 7, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2990,9 +2822,6 @@ export const ListTopicsResponse: MessageClass<ListTopicsResponse, IListTopicsRes
     if (message.topics != null && message.topics.length)
       for (let i = 0; i < message.topics.length; ++i)
         TopicConfig.encode(message.topics[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListTopicsResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -3038,10 +2867,6 @@ export const ListTopicsResponse: MessageClass<ListTopicsResponse, IListTopicsRes
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3079,9 +2904,6 @@ export const GetTopicStatusRequest: MessageClass<GetTopicStatusRequest, IGetTopi
       throw $Error("max depth exceeded");
     if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
       writer.uint32(10).string(message.name);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetTopicStatusRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -3122,10 +2944,6 @@ export const GetTopicStatusRequest: MessageClass<GetTopicStatusRequest, IGetTopi
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3180,9 +2998,6 @@ export const QueueStatus: MessageClass<QueueStatus, IQueueStatus> = (function() 
       writer.uint32(24).int64(message.maxOffset);
     if (message.lastUpdateMs != null && $Object.hasOwnProperty.call(message, "lastUpdateMs") && (typeof message.lastUpdateMs === "object" ? message.lastUpdateMs.low || message.lastUpdateMs.high : message.lastUpdateMs !== 0))
       writer.uint32(32).int64(message.lastUpdateMs);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueueStatus.decode = function (reader, length, _end, _depth, _target) {
@@ -3250,10 +3065,6 @@ export const QueueStatus: MessageClass<QueueStatus, IQueueStatus> = (function() 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3303,9 +3114,6 @@ export const GetTopicStatusResponse: MessageClass<GetTopicStatusResponse, IGetTo
     if (message.queues != null && message.queues.length)
       for (let i = 0; i < message.queues.length; ++i)
         QueueStatus.encode(message.queues[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetTopicStatusResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -3357,10 +3165,6 @@ export const GetTopicStatusResponse: MessageClass<GetTopicStatusResponse, IGetTo
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3448,9 +3252,6 @@ export const GroupConfig: MessageClass<GroupConfig, IGroupConfig> = (function() 
       writer.uint32(72).bool(message.notifyConsumerIdsChangedEnable);
     if (message.createdAtMs != null && $Object.hasOwnProperty.call(message, "createdAtMs") && (typeof message.createdAtMs === "object" ? message.createdAtMs.low || message.createdAtMs.high : message.createdAtMs !== 0))
       writer.uint32(80).int64(message.createdAtMs);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GroupConfig.decode = function (reader, length, _end, _depth, _target) {
@@ -3596,10 +3397,6 @@ export const GroupConfig: MessageClass<GroupConfig, IGroupConfig> = (function() 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3724,9 +3521,6 @@ export const UpdateGroupRequest: MessageClass<UpdateGroupRequest, IUpdateGroupRe
         writer.uint32(74).string(message.removedAttributes[i]);
     if (message.notifyConsumerIdsChangedEnable != null && $Object.hasOwnProperty.call(message, "notifyConsumerIdsChangedEnable"))
       writer.uint32(80).bool(message.notifyConsumerIdsChangedEnable);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   UpdateGroupRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -3860,10 +3654,6 @@ export const UpdateGroupRequest: MessageClass<UpdateGroupRequest, IUpdateGroupRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3912,9 +3702,6 @@ export const UpdateGroupResponse: MessageClass<UpdateGroupResponse, IUpdateGroup
       GroupConfig.encode(message.group, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.created != null && $Object.hasOwnProperty.call(message, "created") && message.created !== false)
       writer.uint32(24).bool(message.created);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   UpdateGroupResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -3967,10 +3754,6 @@ export const UpdateGroupResponse: MessageClass<UpdateGroupResponse, IUpdateGroup
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4014,9 +3797,6 @@ export const DeleteGroupRequest: MessageClass<DeleteGroupRequest, IDeleteGroupRe
       writer.uint32(10).string(message.name);
     if (message.removeOffset != null && $Object.hasOwnProperty.call(message, "removeOffset") && message.removeOffset !== false)
       writer.uint32(16).bool(message.removeOffset);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DeleteGroupRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -4066,10 +3846,6 @@ export const DeleteGroupRequest: MessageClass<DeleteGroupRequest, IDeleteGroupRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4107,9 +3883,6 @@ export const DeleteGroupResponse: MessageClass<DeleteGroupResponse, IDeleteGroup
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DeleteGroupResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -4147,10 +3920,6 @@ export const DeleteGroupResponse: MessageClass<DeleteGroupResponse, IDeleteGroup
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4183,9 +3952,6 @@ export const ListGroupsRequest: MessageClass<ListGroupsRequest, IListGroupsReque
       _depth = 0;
     if (_depth > $util.recursionLimit)
       throw $Error("max depth exceeded");
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListGroupsRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -4214,10 +3980,6 @@ export const ListGroupsRequest: MessageClass<ListGroupsRequest, IListGroupsReque
         break;
       }
       reader.skipType(tag & 7, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4262,9 +4024,6 @@ export const ListGroupsResponse: MessageClass<ListGroupsResponse, IListGroupsRes
     if (message.groups != null && message.groups.length)
       for (let i = 0; i < message.groups.length; ++i)
         GroupConfig.encode(message.groups[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ListGroupsResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -4310,10 +4069,6 @@ export const ListGroupsResponse: MessageClass<ListGroupsResponse, IListGroupsRes
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4369,9 +4124,6 @@ export const GetConsumerProgressRequest: MessageClass<GetConsumerProgressRequest
       writer.uint32(10).string(message.group);
     if (message.topic != null && $Object.hasOwnProperty.call(message, "topic"))
       writer.uint32(18).string(message.topic);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetConsumerProgressRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -4417,10 +4169,6 @@ export const GetConsumerProgressRequest: MessageClass<GetConsumerProgressRequest
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4511,9 +4259,6 @@ export const QueueProgress: MessageClass<QueueProgress, IQueueProgress> = (funct
     if (message.clientIds != null && message.clientIds.length)
       for (let i = 0; i < message.clientIds.length; ++i)
         writer.uint32(82).string(message.clientIds[i]);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueueProgress.decode = function (reader, length, _end, _depth, _target) {
@@ -4634,10 +4379,6 @@ export const QueueProgress: MessageClass<QueueProgress, IQueueProgress> = (funct
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4682,9 +4423,6 @@ export const GetConsumerProgressResponse: MessageClass<GetConsumerProgressRespon
     if (message.queues != null && message.queues.length)
       for (let i = 0; i < message.queues.length; ++i)
         QueueProgress.encode(message.queues[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetConsumerProgressResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -4730,10 +4468,6 @@ export const GetConsumerProgressResponse: MessageClass<GetConsumerProgressRespon
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4771,9 +4505,6 @@ export const GetConsumerConnectionRequest: MessageClass<GetConsumerConnectionReq
       throw $Error("max depth exceeded");
     if (message.group != null && $Object.hasOwnProperty.call(message, "group") && message.group !== "")
       writer.uint32(10).string(message.group);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetConsumerConnectionRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -4814,10 +4545,6 @@ export const GetConsumerConnectionRequest: MessageClass<GetConsumerConnectionReq
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4908,9 +4635,6 @@ export const ConnectedClient: MessageClass<ConnectedClient, IConnectedClient> = 
       writer.uint32(72).int64(message.lastHeartbeatMs);
     if (message.hostname != null && $Object.hasOwnProperty.call(message, "hostname") && message.hostname !== "")
       writer.uint32(82).string(message.hostname);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ConnectedClient.decode = function (reader, length, _end, _depth, _target) {
@@ -5030,10 +4754,6 @@ export const ConnectedClient: MessageClass<ConnectedClient, IConnectedClient> = 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5084,9 +4804,6 @@ export const GetConsumerConnectionResponse: MessageClass<GetConsumerConnectionRe
         ConnectedClient.encode(message.clients[i], writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.subscriptionsDiffer != null && $Object.hasOwnProperty.call(message, "subscriptionsDiffer") && message.subscriptionsDiffer !== false)
       writer.uint32(24).bool(message.subscriptionsDiffer);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetConsumerConnectionResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -5141,10 +4858,6 @@ export const GetConsumerConnectionResponse: MessageClass<GetConsumerConnectionRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5189,9 +4902,6 @@ export const GetProducerConnectionRequest: MessageClass<GetProducerConnectionReq
       throw $Error("max depth exceeded");
     if (message.topic != null && $Object.hasOwnProperty.call(message, "topic"))
       writer.uint32(10).string(message.topic);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetProducerConnectionRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -5230,10 +4940,6 @@ export const GetProducerConnectionRequest: MessageClass<GetProducerConnectionReq
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5278,9 +4984,6 @@ export const GetProducerConnectionResponse: MessageClass<GetProducerConnectionRe
     if (message.clients != null && message.clients.length)
       for (let i = 0; i < message.clients.length; ++i)
         ConnectedClient.encode(message.clients[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetProducerConnectionResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -5326,10 +5029,6 @@ export const GetProducerConnectionResponse: MessageClass<GetProducerConnectionRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5372,9 +5071,6 @@ export const QueryMessageByIdRequest: MessageClass<QueryMessageByIdRequest, IQue
       writer.uint32(10).string(message.topic);
     if (message.messageId != null && $Object.hasOwnProperty.call(message, "messageId") && message.messageId !== "")
       writer.uint32(18).string(message.messageId);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryMessageByIdRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -5424,10 +5120,6 @@ export const QueryMessageByIdRequest: MessageClass<QueryMessageByIdRequest, IQue
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5487,9 +5179,6 @@ export const QueryMessageByKeyRequest: MessageClass<QueryMessageByKeyRequest, IQ
       writer.uint32(32).int64(message.endMs);
     if (message.maxMessages != null && $Object.hasOwnProperty.call(message, "maxMessages") && message.maxMessages !== 0)
       writer.uint32(40).int32(message.maxMessages);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryMessageByKeyRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -5566,10 +5255,6 @@ export const QueryMessageByKeyRequest: MessageClass<QueryMessageByKeyRequest, IQ
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5617,9 +5302,6 @@ export const QueryMessageByOffsetRequest: MessageClass<QueryMessageByOffsetReque
       writer.uint32(16).int32(message.queueId);
     if (message.offset != null && $Object.hasOwnProperty.call(message, "offset") && (typeof message.offset === "object" ? message.offset.low || message.offset.high : message.offset !== 0))
       writer.uint32(24).int64(message.offset);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryMessageByOffsetRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -5678,10 +5360,6 @@ export const QueryMessageByOffsetRequest: MessageClass<QueryMessageByOffsetReque
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5757,9 +5435,6 @@ export const StoredMessage: MessageClass<StoredMessage, IStoredMessage> = (funct
       writer.uint32(58).string(message.storeHost);
     if (message.brokerName != null && $Object.hasOwnProperty.call(message, "brokerName") && message.brokerName !== "")
       writer.uint32(66).string(message.brokerName);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   StoredMessage.decode = function (reader, length, _end, _depth, _target) {
@@ -5860,10 +5535,6 @@ export const StoredMessage: MessageClass<StoredMessage, IStoredMessage> = (funct
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5915,9 +5586,6 @@ export const QueryMessagesResponse: MessageClass<QueryMessagesResponse, IQueryMe
         StoredMessage.encode(message.messages[i], writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.indexBehind != null && $Object.hasOwnProperty.call(message, "indexBehind") && message.indexBehind !== false)
       writer.uint32(24).bool(message.indexBehind);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryMessagesResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -5972,10 +5640,6 @@ export const QueryMessagesResponse: MessageClass<QueryMessagesResponse, IQueryMe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6008,9 +5672,6 @@ export const GetBrokerStatusRequest: MessageClass<GetBrokerStatusRequest, IGetBr
       _depth = 0;
     if (_depth > $util.recursionLimit)
       throw $Error("max depth exceeded");
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetBrokerStatusRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -6039,10 +5700,6 @@ export const GetBrokerStatusRequest: MessageClass<GetBrokerStatusRequest, IGetBr
         break;
       }
       reader.skipType(tag & 7, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6086,9 +5743,6 @@ export const StatusRow: MessageClass<StatusRow, IStatusRow> = (function() {
       writer.uint32(10).string(message.name);
     if (message.value != null && $Object.hasOwnProperty.call(message, "value") && message.value !== "")
       writer.uint32(18).string(message.value);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   StatusRow.decode = function (reader, length, _end, _depth, _target) {
@@ -6138,10 +5792,6 @@ export const StatusRow: MessageClass<StatusRow, IStatusRow> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6299,9 +5949,6 @@ export const GetBrokerStatusResponse: MessageClass<GetBrokerStatusResponse, IGet
     if (message.rows != null && message.rows.length)
       for (let i = 0; i < message.rows.length; ++i)
         StatusRow.encode(message.rows[i], writer.uint32(186).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetBrokerStatusResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -6563,10 +6210,6 @@ export const GetBrokerStatusResponse: MessageClass<GetBrokerStatusResponse, IGet
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6611,9 +6254,6 @@ export const GetBrokerConfigRequest: MessageClass<GetBrokerConfigRequest, IGetBr
       throw $Error("max depth exceeded");
     if (message.key != null && $Object.hasOwnProperty.call(message, "key"))
       writer.uint32(10).string(message.key);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetBrokerConfigRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -6652,10 +6292,6 @@ export const GetBrokerConfigRequest: MessageClass<GetBrokerConfigRequest, IGetBr
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6726,9 +6362,6 @@ export const ConfigRow: MessageClass<ConfigRow, IConfigRow> = (function() {
       writer.uint32(50).string(message.source);
     if (message.meaning != null && $Object.hasOwnProperty.call(message, "meaning") && message.meaning !== "")
       writer.uint32(58).string(message.meaning);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ConfigRow.decode = function (reader, length, _end, _depth, _target) {
@@ -6823,10 +6456,6 @@ export const ConfigRow: MessageClass<ConfigRow, IConfigRow> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6871,9 +6500,6 @@ export const GetBrokerConfigResponse: MessageClass<GetBrokerConfigResponse, IGet
     if (message.rows != null && message.rows.length)
       for (let i = 0; i < message.rows.length; ++i)
         ConfigRow.encode(message.rows[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetBrokerConfigResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -6919,10 +6545,6 @@ export const GetBrokerConfigResponse: MessageClass<GetBrokerConfigResponse, IGet
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6965,9 +6587,6 @@ export const UpdateBrokerConfigRequest: MessageClass<UpdateBrokerConfigRequest, 
       writer.uint32(10).string(message.key);
     if (message.value != null && $Object.hasOwnProperty.call(message, "value") && message.value !== "")
       writer.uint32(18).string(message.value);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   UpdateBrokerConfigRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -7017,10 +6636,6 @@ export const UpdateBrokerConfigRequest: MessageClass<UpdateBrokerConfigRequest, 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -7064,9 +6679,6 @@ export const UpdateBrokerConfigResponse: MessageClass<UpdateBrokerConfigResponse
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.row != null && $Object.hasOwnProperty.call(message, "row"))
       ConfigRow.encode(message.row, writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   UpdateBrokerConfigResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -7110,10 +6722,6 @@ export const UpdateBrokerConfigResponse: MessageClass<UpdateBrokerConfigResponse
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)

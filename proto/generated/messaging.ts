@@ -107,9 +107,6 @@ export const Status: MessageClass<Status, IStatus> = (function() {
       writer.uint32(8).int32(message.code);
     if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "")
       writer.uint32(18).string(message.message);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Status.decode = function (reader, length, _end, _depth, _target) {
@@ -159,10 +156,6 @@ export const Status: MessageClass<Status, IStatus> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -206,9 +199,6 @@ export const Resource: MessageClass<Resource, IResource> = (function() {
       writer.uint32(10).string(message.resourceNamespace);
     if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
       writer.uint32(18).string(message.name);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Resource.decode = function (reader, length, _end, _depth, _target) {
@@ -258,10 +248,6 @@ export const Resource: MessageClass<Resource, IResource> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -315,9 +301,6 @@ export const Address: MessageClass<Address, IAddress> = (function() {
       writer.uint32(10).string(message.host);
     if (message.port != null && $Object.hasOwnProperty.call(message, "port") && message.port !== 0)
       writer.uint32(16).int32(message.port);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Address.decode = function (reader, length, _end, _depth, _target) {
@@ -367,10 +350,6 @@ export const Address: MessageClass<Address, IAddress> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -416,9 +395,6 @@ export const Endpoints: MessageClass<Endpoints, IEndpoints> = (function() {
     if (message.addresses != null && message.addresses.length)
       for (let i = 0; i < message.addresses.length; ++i)
         Address.encode(message.addresses[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Endpoints.decode = function (reader, length, _end, _depth, _target) {
@@ -467,10 +443,6 @@ export const Endpoints: MessageClass<Endpoints, IEndpoints> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -519,9 +491,6 @@ export const Broker: MessageClass<Broker, IBroker> = (function() {
       writer.uint32(16).int32(message.id);
     if (message.endpoints != null && $Object.hasOwnProperty.call(message, "endpoints"))
       Endpoints.encode(message.endpoints, writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Broker.decode = function (reader, length, _end, _depth, _target) {
@@ -577,10 +546,6 @@ export const Broker: MessageClass<Broker, IBroker> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -653,9 +618,6 @@ export const MessageQueue: MessageClass<MessageQueue, IMessageQueue> = (function
       Broker.encode(message.broker, writer.uint32(34).fork(), _depth + 1).ldelim();
     if (message.acceptMessageTypes != null && message.acceptMessageTypes.length)
       writer.uint32(42).int32s(message.acceptMessageTypes);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   MessageQueue.decode = function (reader, length, _end, _depth, _target) {
@@ -731,10 +693,6 @@ export const MessageQueue: MessageClass<MessageQueue, IMessageQueue> = (function
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -773,9 +731,6 @@ export const Assignment: MessageClass<Assignment, IAssignment> = (function() {
       throw $Error("max depth exceeded");
     if (message.messageQueue != null && $Object.hasOwnProperty.call(message, "messageQueue"))
       MessageQueue.encode(message.messageQueue, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Assignment.decode = function (reader, length, _end, _depth, _target) {
@@ -813,10 +768,6 @@ export const Assignment: MessageClass<Assignment, IAssignment> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -895,9 +846,6 @@ export const Digest: MessageClass<Digest, IDigest> = (function() {
       writer.uint32(8).int32(message.type);
     if (message.checksum != null && $Object.hasOwnProperty.call(message, "checksum") && message.checksum !== "")
       writer.uint32(18).string(message.checksum);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Digest.decode = function (reader, length, _end, _depth, _target) {
@@ -947,10 +895,6 @@ export const Digest: MessageClass<Digest, IDigest> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -994,9 +938,6 @@ export const DeadLetterQueue: MessageClass<DeadLetterQueue, IDeadLetterQueue> = 
       writer.uint32(10).string(message.topic);
     if (message.messageId != null && $Object.hasOwnProperty.call(message, "messageId") && message.messageId !== "")
       writer.uint32(18).string(message.messageId);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   DeadLetterQueue.decode = function (reader, length, _end, _depth, _target) {
@@ -1046,10 +987,6 @@ export const DeadLetterQueue: MessageClass<DeadLetterQueue, IDeadLetterQueue> = 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1279,9 +1216,6 @@ export const SystemProperties: MessageClass<SystemProperties, ISystemProperties>
       writer.uint32(170).string(message.liteTopic);
     if (message.priority != null && $Object.hasOwnProperty.call(message, "priority"))
       writer.uint32(176).int32(message.priority);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   SystemProperties.decode = function (reader, length, _end, _depth, _target) {
@@ -1478,10 +1412,6 @@ export const SystemProperties: MessageClass<SystemProperties, ISystemProperties>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1537,9 +1467,6 @@ export const Message: MessageClass<Message, IMessage> = (function() {
       SystemProperties.encode(message.systemProperties, writer.uint32(26).fork(), _depth + 1).ldelim();
     if (message.body != null && $Object.hasOwnProperty.call(message, "body") && message.body.length)
       writer.uint32(34).bytes(message.body);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Message.decode = function (reader, length, _end, _depth, _target) {
@@ -1628,10 +1555,6 @@ export const Message: MessageClass<Message, IMessage> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1704,9 +1627,6 @@ export const FilterExpression: MessageClass<FilterExpression, IFilterExpression>
       writer.uint32(8).int32(message.type);
     if (message.expression != null && $Object.hasOwnProperty.call(message, "expression") && message.expression !== "")
       writer.uint32(18).string(message.expression);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   FilterExpression.decode = function (reader, length, _end, _depth, _target) {
@@ -1756,10 +1676,6 @@ export const FilterExpression: MessageClass<FilterExpression, IFilterExpression>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1802,9 +1718,6 @@ export const SubscriptionEntry: MessageClass<SubscriptionEntry, ISubscriptionEnt
       Resource.encode(message.topic, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.expression != null && $Object.hasOwnProperty.call(message, "expression"))
       FilterExpression.encode(message.expression, writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   SubscriptionEntry.decode = function (reader, length, _end, _depth, _target) {
@@ -1848,10 +1761,6 @@ export const SubscriptionEntry: MessageClass<SubscriptionEntry, ISubscriptionEnt
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1900,9 +1809,6 @@ export const ExponentialBackoff: MessageClass<ExponentialBackoff, IExponentialBa
       Duration.encode(message.max, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.multiplier != null && $Object.hasOwnProperty.call(message, "multiplier") && !$Object.is(message.multiplier, 0))
       writer.uint32(29).float(message.multiplier);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ExponentialBackoff.decode = function (reader, length, _end, _depth, _target) {
@@ -1955,10 +1861,6 @@ export const ExponentialBackoff: MessageClass<ExponentialBackoff, IExponentialBa
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -1999,9 +1901,6 @@ export const CustomizedBackoff: MessageClass<CustomizedBackoff, ICustomizedBacko
     if (message.next != null && message.next.length)
       for (let i = 0; i < message.next.length; ++i)
         Duration.encode(message.next[i], writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   CustomizedBackoff.decode = function (reader, length, _end, _depth, _target) {
@@ -2041,10 +1940,6 @@ export const CustomizedBackoff: MessageClass<CustomizedBackoff, ICustomizedBacko
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2099,9 +1994,6 @@ export const RetryPolicy: MessageClass<RetryPolicy, IRetryPolicy> = (function() 
       ExponentialBackoff.encode(message.exponentialBackoff, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.customizedBackoff != null && $Object.hasOwnProperty.call(message, "customizedBackoff"))
       CustomizedBackoff.encode(message.customizedBackoff, writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   RetryPolicy.decode = function (reader, length, _end, _depth, _target) {
@@ -2156,10 +2048,6 @@ export const RetryPolicy: MessageClass<RetryPolicy, IRetryPolicy> = (function() 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2247,9 +2135,6 @@ export const UA: MessageClass<UA, IUA> = (function() {
       writer.uint32(26).string(message.platform);
     if (message.hostname != null && $Object.hasOwnProperty.call(message, "hostname") && message.hostname !== "")
       writer.uint32(34).string(message.hostname);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   UA.decode = function (reader, length, _end, _depth, _target) {
@@ -2317,10 +2202,6 @@ export const UA: MessageClass<UA, IUA> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2373,9 +2254,6 @@ export const Publishing: MessageClass<Publishing, IPublishing> = (function() {
       writer.uint32(16).int32(message.maxBodySize);
     if (message.validateMessageType != null && $Object.hasOwnProperty.call(message, "validateMessageType") && message.validateMessageType !== false)
       writer.uint32(24).bool(message.validateMessageType);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Publishing.decode = function (reader, length, _end, _depth, _target) {
@@ -2433,10 +2311,6 @@ export const Publishing: MessageClass<Publishing, IPublishing> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2543,9 +2417,6 @@ export const Subscription: MessageClass<Subscription, ISubscription> = (function
       writer.uint32(48).int32(message.liteSubscriptionQuota);
     if (message.maxLiteTopicSize != null && $Object.hasOwnProperty.call(message, "maxLiteTopicSize"))
       writer.uint32(56).int32(message.maxLiteTopicSize);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Subscription.decode = function (reader, length, _end, _depth, _target) {
@@ -2627,10 +2498,6 @@ export const Subscription: MessageClass<Subscription, ISubscription> = (function
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2680,9 +2547,6 @@ export const Metric: MessageClass<Metric, IMetric> = (function() {
       writer.uint32(8).bool(message.on);
     if (message.endpoints != null && $Object.hasOwnProperty.call(message, "endpoints"))
       Endpoints.encode(message.endpoints, writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Metric.decode = function (reader, length, _end, _depth, _target) {
@@ -2730,10 +2594,6 @@ export const Metric: MessageClass<Metric, IMetric> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -2842,9 +2702,6 @@ export const Settings: MessageClass<Settings, ISettings> = (function() {
     if (message.clientProperties != null && $Object.hasOwnProperty.call(message, "clientProperties"))
       for (let keys = $Object.keys(message.clientProperties), i = 0; i < keys.length; ++i)
         writer.uint32(74).fork().uint32(10).string(keys[i]).uint32(18).string(message.clientProperties[keys[i]]).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Settings.decode = function (reader, length, _end, _depth, _target) {
@@ -2966,10 +2823,6 @@ export const Settings: MessageClass<Settings, ISettings> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3046,9 +2899,6 @@ export const OffsetOption: MessageClass<OffsetOption, IOffsetOption> & { readonl
       writer.uint32(24).int64(message.tailN);
     if (message.timestamp != null && $Object.hasOwnProperty.call(message, "timestamp"))
       writer.uint32(32).int64(message.timestamp);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   OffsetOption.decode = function (reader, length, _end, _depth, _target) {
@@ -3108,10 +2958,6 @@ export const OffsetOption: MessageClass<OffsetOption, IOffsetOption> & { readonl
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3173,9 +3019,6 @@ export const QueryRouteRequest: MessageClass<QueryRouteRequest, IQueryRouteReque
       Resource.encode(message.topic, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.endpoints != null && $Object.hasOwnProperty.call(message, "endpoints"))
       Endpoints.encode(message.endpoints, writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryRouteRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -3219,10 +3062,6 @@ export const QueryRouteRequest: MessageClass<QueryRouteRequest, IQueryRouteReque
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3267,9 +3106,6 @@ export const QueryRouteResponse: MessageClass<QueryRouteResponse, IQueryRouteRes
     if (message.messageQueues != null && message.messageQueues.length)
       for (let i = 0; i < message.messageQueues.length; ++i)
         MessageQueue.encode(message.messageQueues[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryRouteResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -3315,10 +3151,6 @@ export const QueryRouteResponse: MessageClass<QueryRouteResponse, IQueryRouteRes
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3366,9 +3198,6 @@ export const QueryAssignmentRequest: MessageClass<QueryAssignmentRequest, IQuery
       Resource.encode(message.group, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.endpoints != null && $Object.hasOwnProperty.call(message, "endpoints"))
       Endpoints.encode(message.endpoints, writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryAssignmentRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -3418,10 +3247,6 @@ export const QueryAssignmentRequest: MessageClass<QueryAssignmentRequest, IQuery
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3466,9 +3291,6 @@ export const QueryAssignmentResponse: MessageClass<QueryAssignmentResponse, IQue
     if (message.assignments != null && message.assignments.length)
       for (let i = 0; i < message.assignments.length; ++i)
         Assignment.encode(message.assignments[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryAssignmentResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -3514,10 +3336,6 @@ export const QueryAssignmentResponse: MessageClass<QueryAssignmentResponse, IQue
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3567,9 +3385,6 @@ export const HeartbeatRequest: MessageClass<HeartbeatRequest, IHeartbeatRequest>
       Resource.encode(message.group, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.clientType != null && $Object.hasOwnProperty.call(message, "clientType") && message.clientType !== 0)
       writer.uint32(16).int32(message.clientType);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   HeartbeatRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -3617,10 +3432,6 @@ export const HeartbeatRequest: MessageClass<HeartbeatRequest, IHeartbeatRequest>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3658,9 +3469,6 @@ export const HeartbeatResponse: MessageClass<HeartbeatResponse, IHeartbeatRespon
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   HeartbeatResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -3698,10 +3506,6 @@ export const HeartbeatResponse: MessageClass<HeartbeatResponse, IHeartbeatRespon
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3746,9 +3550,6 @@ export const NotifyClientTerminationRequest: MessageClass<NotifyClientTerminatio
       throw $Error("max depth exceeded");
     if (message.group != null && $Object.hasOwnProperty.call(message, "group"))
       Resource.encode(message.group, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   NotifyClientTerminationRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -3787,10 +3588,6 @@ export const NotifyClientTerminationRequest: MessageClass<NotifyClientTerminatio
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3828,9 +3625,6 @@ export const NotifyClientTerminationResponse: MessageClass<NotifyClientTerminati
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   NotifyClientTerminationResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -3868,10 +3662,6 @@ export const NotifyClientTerminationResponse: MessageClass<NotifyClientTerminati
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -3965,9 +3755,6 @@ export const TelemetryCommand: MessageClass<TelemetryCommand, ITelemetryCommand>
       ReconnectEndpointsCommand.encode(message.reconnectEndpointsCommand, writer.uint32(66).fork(), _depth + 1).ldelim();
     if (message.notifyUnsubscribeLiteCommand != null && $Object.hasOwnProperty.call(message, "notifyUnsubscribeLiteCommand"))
       NotifyUnsubscribeLiteCommand.encode(message.notifyUnsubscribeLiteCommand, writer.uint32(74).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   TelemetryCommand.decode = function (reader, length, _end, _depth, _target) {
@@ -4062,10 +3849,6 @@ export const TelemetryCommand: MessageClass<TelemetryCommand, ITelemetryCommand>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4114,9 +3897,6 @@ export const ThreadStackTrace: MessageClass<ThreadStackTrace, IThreadStackTrace>
       writer.uint32(10).string(message.nonce);
     if (message.threadStackTrace != null && $Object.hasOwnProperty.call(message, "threadStackTrace"))
       writer.uint32(18).string(message.threadStackTrace);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ThreadStackTrace.decode = function (reader, length, _end, _depth, _target) {
@@ -4164,10 +3944,6 @@ export const ThreadStackTrace: MessageClass<ThreadStackTrace, IThreadStackTrace>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4205,9 +3981,6 @@ export const VerifyMessageResult: MessageClass<VerifyMessageResult, IVerifyMessa
       throw $Error("max depth exceeded");
     if (message.nonce != null && $Object.hasOwnProperty.call(message, "nonce") && message.nonce !== "")
       writer.uint32(10).string(message.nonce);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   VerifyMessageResult.decode = function (reader, length, _end, _depth, _target) {
@@ -4248,10 +4021,6 @@ export const VerifyMessageResult: MessageClass<VerifyMessageResult, IVerifyMessa
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4295,9 +4064,6 @@ export const RecoverOrphanedTransactionCommand: MessageClass<RecoverOrphanedTran
       Message.encode(message.message, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.transactionId != null && $Object.hasOwnProperty.call(message, "transactionId") && message.transactionId !== "")
       writer.uint32(18).string(message.transactionId);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   RecoverOrphanedTransactionCommand.decode = function (reader, length, _end, _depth, _target) {
@@ -4344,10 +4110,6 @@ export const RecoverOrphanedTransactionCommand: MessageClass<RecoverOrphanedTran
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4385,9 +4147,6 @@ export const PrintThreadStackTraceCommand: MessageClass<PrintThreadStackTraceCom
       throw $Error("max depth exceeded");
     if (message.nonce != null && $Object.hasOwnProperty.call(message, "nonce") && message.nonce !== "")
       writer.uint32(10).string(message.nonce);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   PrintThreadStackTraceCommand.decode = function (reader, length, _end, _depth, _target) {
@@ -4428,10 +4187,6 @@ export const PrintThreadStackTraceCommand: MessageClass<PrintThreadStackTraceCom
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4475,9 +4230,6 @@ export const VerifyMessageCommand: MessageClass<VerifyMessageCommand, IVerifyMes
       writer.uint32(10).string(message.nonce);
     if (message.message != null && $Object.hasOwnProperty.call(message, "message"))
       Message.encode(message.message, writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   VerifyMessageCommand.decode = function (reader, length, _end, _depth, _target) {
@@ -4524,10 +4276,6 @@ export const VerifyMessageCommand: MessageClass<VerifyMessageCommand, IVerifyMes
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4565,9 +4313,6 @@ export const ReconnectEndpointsCommand: MessageClass<ReconnectEndpointsCommand, 
       throw $Error("max depth exceeded");
     if (message.nonce != null && $Object.hasOwnProperty.call(message, "nonce") && message.nonce !== "")
       writer.uint32(10).string(message.nonce);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ReconnectEndpointsCommand.decode = function (reader, length, _end, _depth, _target) {
@@ -4608,10 +4353,6 @@ export const ReconnectEndpointsCommand: MessageClass<ReconnectEndpointsCommand, 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4650,9 +4391,6 @@ export const NotifyUnsubscribeLiteCommand: MessageClass<NotifyUnsubscribeLiteCom
       throw $Error("max depth exceeded");
     if (message.liteTopic != null && $Object.hasOwnProperty.call(message, "liteTopic") && message.liteTopic !== "")
       writer.uint32(10).string(message.liteTopic);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   NotifyUnsubscribeLiteCommand.decode = function (reader, length, _end, _depth, _target) {
@@ -4693,10 +4431,6 @@ export const NotifyUnsubscribeLiteCommand: MessageClass<NotifyUnsubscribeLiteCom
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4736,9 +4470,6 @@ export const SendMessageRequest: MessageClass<SendMessageRequest, ISendMessageRe
     if (message.messages != null && message.messages.length)
       for (let i = 0; i < message.messages.length; ++i)
         Message.encode(message.messages[i], writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   SendMessageRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -4778,10 +4509,6 @@ export const SendMessageRequest: MessageClass<SendMessageRequest, ISendMessageRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4841,9 +4568,6 @@ export const SendResultEntry: MessageClass<SendResultEntry, ISendResultEntry> = 
       writer.uint32(32).int64(message.offset);
     if (message.recallHandle != null && $Object.hasOwnProperty.call(message, "recallHandle") && message.recallHandle !== "")
       writer.uint32(42).string(message.recallHandle);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   SendResultEntry.decode = function (reader, length, _end, _depth, _target) {
@@ -4917,10 +4641,6 @@ export const SendResultEntry: MessageClass<SendResultEntry, ISendResultEntry> = 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -4965,9 +4685,6 @@ export const SendMessageResponse: MessageClass<SendMessageResponse, ISendMessage
     if (message.entries != null && message.entries.length)
       for (let i = 0; i < message.entries.length; ++i)
         SendResultEntry.encode(message.entries[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   SendMessageResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -5013,10 +4730,6 @@ export const SendMessageResponse: MessageClass<SendMessageResponse, ISendMessage
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5079,9 +4792,6 @@ export const EndTransactionRequest: MessageClass<EndTransactionRequest, IEndTran
       writer.uint32(40).int32(message.source);
     if (message.traceContext != null && $Object.hasOwnProperty.call(message, "traceContext") && message.traceContext !== "")
       writer.uint32(50).string(message.traceContext);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   EndTransactionRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -5164,10 +4874,6 @@ export const EndTransactionRequest: MessageClass<EndTransactionRequest, IEndTran
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5205,9 +4911,6 @@ export const EndTransactionResponse: MessageClass<EndTransactionResponse, IEndTr
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   EndTransactionResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -5245,10 +4948,6 @@ export const EndTransactionResponse: MessageClass<EndTransactionResponse, IEndTr
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5292,9 +4991,6 @@ export const RecallMessageRequest: MessageClass<RecallMessageRequest, IRecallMes
       Resource.encode(message.topic, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.recallHandle != null && $Object.hasOwnProperty.call(message, "recallHandle") && message.recallHandle !== "")
       writer.uint32(18).string(message.recallHandle);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   RecallMessageRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -5341,10 +5037,6 @@ export const RecallMessageRequest: MessageClass<RecallMessageRequest, IRecallMes
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5387,9 +5079,6 @@ export const RecallMessageResponse: MessageClass<RecallMessageResponse, IRecallM
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.messageId != null && $Object.hasOwnProperty.call(message, "messageId") && message.messageId !== "")
       writer.uint32(18).string(message.messageId);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   RecallMessageResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -5436,10 +5125,6 @@ export const RecallMessageResponse: MessageClass<RecallMessageResponse, IRecallM
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5531,9 +5216,6 @@ export const ReceiveMessageRequest: MessageClass<ReceiveMessageRequest, IReceive
       Duration.encode(message.longPollingTimeout, writer.uint32(58).fork(), _depth + 1).ldelim();
     if (message.attemptId != null && $Object.hasOwnProperty.call(message, "attemptId"))
       writer.uint32(66).string(message.attemptId);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ReceiveMessageRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -5622,10 +5304,6 @@ export const ReceiveMessageRequest: MessageClass<ReceiveMessageRequest, IReceive
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5681,9 +5359,6 @@ export const ReceiveMessageResponse: MessageClass<ReceiveMessageResponse, IRecei
       Message.encode(message.message, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.deliveryTimestamp != null && $Object.hasOwnProperty.call(message, "deliveryTimestamp"))
       Timestamp.encode(message.deliveryTimestamp, writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ReceiveMessageResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -5736,10 +5411,6 @@ export const ReceiveMessageResponse: MessageClass<ReceiveMessageResponse, IRecei
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5793,9 +5464,6 @@ export const AckMessageEntry: MessageClass<AckMessageEntry, IAckMessageEntry> = 
       writer.uint32(18).string(message.receiptHandle);
     if (message.liteTopic != null && $Object.hasOwnProperty.call(message, "liteTopic"))
       writer.uint32(26).string(message.liteTopic);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   AckMessageEntry.decode = function (reader, length, _end, _depth, _target) {
@@ -5852,10 +5520,6 @@ export const AckMessageEntry: MessageClass<AckMessageEntry, IAckMessageEntry> = 
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -5905,9 +5569,6 @@ export const AckMessageRequest: MessageClass<AckMessageRequest, IAckMessageReque
     if (message.entries != null && message.entries.length)
       for (let i = 0; i < message.entries.length; ++i)
         AckMessageEntry.encode(message.entries[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   AckMessageRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -5959,10 +5620,6 @@ export const AckMessageRequest: MessageClass<AckMessageRequest, IAckMessageReque
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6010,9 +5667,6 @@ export const AckMessageResultEntry: MessageClass<AckMessageResultEntry, IAckMess
       writer.uint32(18).string(message.receiptHandle);
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   AckMessageResultEntry.decode = function (reader, length, _end, _depth, _target) {
@@ -6068,10 +5722,6 @@ export const AckMessageResultEntry: MessageClass<AckMessageResultEntry, IAckMess
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6116,9 +5766,6 @@ export const AckMessageResponse: MessageClass<AckMessageResponse, IAckMessageRes
     if (message.entries != null && message.entries.length)
       for (let i = 0; i < message.entries.length; ++i)
         AckMessageResultEntry.encode(message.entries[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   AckMessageResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -6164,10 +5811,6 @@ export const AckMessageResponse: MessageClass<AckMessageResponse, IAckMessageRes
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6247,9 +5890,6 @@ export const ChangeInvisibleDurationRequest: MessageClass<ChangeInvisibleDuratio
       writer.uint32(50).string(message.liteTopic);
     if (message.suspend != null && $Object.hasOwnProperty.call(message, "suspend"))
       writer.uint32(56).bool(message.suspend);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ChangeInvisibleDurationRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -6331,10 +5971,6 @@ export const ChangeInvisibleDurationRequest: MessageClass<ChangeInvisibleDuratio
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6378,9 +6014,6 @@ export const ChangeInvisibleDurationResponse: MessageClass<ChangeInvisibleDurati
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.receiptHandle != null && $Object.hasOwnProperty.call(message, "receiptHandle") && message.receiptHandle !== "")
       writer.uint32(18).string(message.receiptHandle);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ChangeInvisibleDurationResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -6427,10 +6060,6 @@ export const ChangeInvisibleDurationResponse: MessageClass<ChangeInvisibleDurati
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6504,9 +6133,6 @@ export const ForwardMessageToDeadLetterQueueRequest: MessageClass<ForwardMessage
       writer.uint32(48).int32(message.maxDeliveryAttempts);
     if (message.liteTopic != null && $Object.hasOwnProperty.call(message, "liteTopic"))
       writer.uint32(58).string(message.liteTopic);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ForwardMessageToDeadLetterQueueRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -6593,10 +6219,6 @@ export const ForwardMessageToDeadLetterQueueRequest: MessageClass<ForwardMessage
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6634,9 +6256,6 @@ export const ForwardMessageToDeadLetterQueueResponse: MessageClass<ForwardMessag
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   ForwardMessageToDeadLetterQueueResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -6674,10 +6293,6 @@ export const ForwardMessageToDeadLetterQueueResponse: MessageClass<ForwardMessag
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6756,9 +6371,6 @@ export const SyncLiteSubscriptionRequest: MessageClass<SyncLiteSubscriptionReque
       writer.uint32(40).int64(message.version);
     if (message.offsetOption != null && $Object.hasOwnProperty.call(message, "offsetOption"))
       OffsetOption.encode(message.offsetOption, writer.uint32(50).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   SyncLiteSubscriptionRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -6833,10 +6445,6 @@ export const SyncLiteSubscriptionRequest: MessageClass<SyncLiteSubscriptionReque
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6874,9 +6482,6 @@ export const SyncLiteSubscriptionResponse: MessageClass<SyncLiteSubscriptionResp
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   SyncLiteSubscriptionResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -6914,10 +6519,6 @@ export const SyncLiteSubscriptionResponse: MessageClass<SyncLiteSubscriptionResp
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -6980,9 +6581,6 @@ export const PullMessageRequest: MessageClass<PullMessageRequest, IPullMessageRe
       FilterExpression.encode(message.filterExpression, writer.uint32(42).fork(), _depth + 1).ldelim();
     if (message.longPollingTimeout != null && $Object.hasOwnProperty.call(message, "longPollingTimeout"))
       Duration.encode(message.longPollingTimeout, writer.uint32(50).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   PullMessageRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -7056,10 +6654,6 @@ export const PullMessageRequest: MessageClass<PullMessageRequest, IPullMessageRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -7114,9 +6708,6 @@ export const PullMessageResponse: MessageClass<PullMessageResponse, IPullMessage
       Message.encode(message.message, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.nextOffset != null && $Object.hasOwnProperty.call(message, "nextOffset"))
       writer.uint32(24).int64(message.nextOffset);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   PullMessageResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -7169,10 +6760,6 @@ export const PullMessageResponse: MessageClass<PullMessageResponse, IPullMessage
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -7220,9 +6807,6 @@ export const UpdateOffsetRequest: MessageClass<UpdateOffsetRequest, IUpdateOffse
       MessageQueue.encode(message.messageQueue, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.offset != null && $Object.hasOwnProperty.call(message, "offset") && (typeof message.offset === "object" ? message.offset.low || message.offset.high : message.offset !== 0))
       writer.uint32(24).int64(message.offset);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   UpdateOffsetRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -7275,10 +6859,6 @@ export const UpdateOffsetRequest: MessageClass<UpdateOffsetRequest, IUpdateOffse
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -7316,9 +6896,6 @@ export const UpdateOffsetResponse: MessageClass<UpdateOffsetResponse, IUpdateOff
       throw $Error("max depth exceeded");
     if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   UpdateOffsetResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -7356,10 +6933,6 @@ export const UpdateOffsetResponse: MessageClass<UpdateOffsetResponse, IUpdateOff
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -7402,9 +6975,6 @@ export const GetOffsetRequest: MessageClass<GetOffsetRequest, IGetOffsetRequest>
       Resource.encode(message.group, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.messageQueue != null && $Object.hasOwnProperty.call(message, "messageQueue"))
       MessageQueue.encode(message.messageQueue, writer.uint32(18).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetOffsetRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -7448,10 +7018,6 @@ export const GetOffsetRequest: MessageClass<GetOffsetRequest, IGetOffsetRequest>
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -7494,9 +7060,6 @@ export const GetOffsetResponse: MessageClass<GetOffsetResponse, IGetOffsetRespon
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.offset != null && $Object.hasOwnProperty.call(message, "offset") && (typeof message.offset === "object" ? message.offset.low || message.offset.high : message.offset !== 0))
       writer.uint32(16).int64(message.offset);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   GetOffsetResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -7543,10 +7106,6 @@ export const GetOffsetResponse: MessageClass<GetOffsetResponse, IGetOffsetRespon
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -7601,9 +7160,6 @@ export const QueryOffsetRequest: MessageClass<QueryOffsetRequest, IQueryOffsetRe
       writer.uint32(16).int32(message.queryOffsetPolicy);
     if (message.timestamp != null && $Object.hasOwnProperty.call(message, "timestamp"))
       Timestamp.encode(message.timestamp, writer.uint32(26).fork(), _depth + 1).ldelim();
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryOffsetRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -7657,10 +7213,6 @@ export const QueryOffsetRequest: MessageClass<QueryOffsetRequest, IQueryOffsetRe
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -7703,9 +7255,6 @@ export const QueryOffsetResponse: MessageClass<QueryOffsetResponse, IQueryOffset
       Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
     if (message.offset != null && $Object.hasOwnProperty.call(message, "offset") && (typeof message.offset === "object" ? message.offset.low || message.offset.high : message.offset !== 0))
       writer.uint32(16).int64(message.offset);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   QueryOffsetResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -7752,10 +7301,6 @@ export const QueryOffsetResponse: MessageClass<QueryOffsetResponse, IQueryOffset
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)

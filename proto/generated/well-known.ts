@@ -41,9 +41,6 @@ export const Duration: MessageClass<Duration, IDuration> = (function() {
       writer.uint32(8).int64(message.seconds);
     if (message.nanos != null && $Object.hasOwnProperty.call(message, "nanos") && message.nanos !== 0)
       writer.uint32(16).int32(message.nanos);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Duration.decode = function (reader, length, _end, _depth, _target) {
@@ -93,10 +90,6 @@ export const Duration: MessageClass<Duration, IDuration> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
@@ -139,9 +132,6 @@ export const Timestamp: MessageClass<Timestamp, ITimestamp> = (function() {
       writer.uint32(8).int64(message.seconds);
     if (message.nanos != null && $Object.hasOwnProperty.call(message, "nanos") && message.nanos !== 0)
       writer.uint32(16).int32(message.nanos);
-    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-      for (let i = 0; i < message.$unknowns.length; ++i)
-        writer.raw(message.$unknowns[i]);
     return writer;
   };
   Timestamp.decode = function (reader, length, _end, _depth, _target) {
@@ -191,10 +181,6 @@ export const Timestamp: MessageClass<Timestamp, ITimestamp> = (function() {
         }
       }
       reader.skipType(wireType, _depth, tag);
-      if (!reader.discardUnknown) {
-        $util.makeProp(message, "$unknowns", false);
-        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-      }
     }
     if (length !== $undefined) {
       if (reader.pos !== end)
