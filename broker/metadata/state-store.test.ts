@@ -309,7 +309,10 @@ describe("StateStore", () => {
     await state.snapshot();
     await source.remove("topic/t");
     await state.metadata.updateTopic({ name: "u" });
-    await assert.rejects(state.snapshot(), { code: "CORRUPT", message: /has lost keys/ });
+    await assert.rejects(state.snapshot(), {
+      code: "INTERNAL_SERVER_ERROR",
+      message: /has lost keys/,
+    });
     await state.close();
     const again = await openState(log, source);
     assert.ok(again.metadata.topic("t") !== undefined);

@@ -139,10 +139,15 @@ export class StateStore {
 
   /**
    * Appends the whole state to the log and resolves, when that is durable, with the position from
-   * which a replay needs the log. Calls at the same time share one snapshot. Throws what the store throws.
+   * which a replay needs the log. Calls at the same time share one snapshot. Throws what the store
+   * throws, and INTERNAL_SERVER_ERROR when the database is damaged: the next start rebuilds it.
    */
   snapshot(): Promise<Position> {
-    this.#snapshotting ??= this.#snapshot().finally(() => (this.#snapshotting = undefined));
+    this.#snapshotting ??= this.#snapshot()
+      .catch((error: unknown) => {
+        throw snapshotFailure(error);
+      })
+      .finally(() => (this.#snapshotting = undefined));
     return this.#snapshotting;
   }
 
@@ -206,10 +211,18 @@ export class StateStore {
       (asOf) => ({ iterator: level.iterator(), asOf, digest: writer.digest }),
     );
     const id = Math.floor(random.next() * 2 ** 48);
-    const end = await appendSnapshot(store, iterator, { id, asOf, digest });
-    await store.flushTo(end);
+    await store.flushTo(await appendSnapshot(store, iterator, { id, asOf, digest }));
     return asOf.position;
   }
+}
+
+/** What is wrong with the database says nothing about the log, which goes on taking records. */
+function snapshotFailure(error: unknown): MqError {
+  if (error instanceof MqError && error.code !== "CORRUPT") return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new MqError("INTERNAL_SERVER_ERROR", `no snapshot of the state: ${reason}`, {
+    cause: error,
+  });
 }
 
 /** Opens what was kept; undefined, and nothing left open, when it is of no use. */
