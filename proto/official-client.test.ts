@@ -27,13 +27,14 @@ interface OurType {
 }
 
 const require = createRequire(import.meta.url);
+const ofClient = createRequire(require.resolve("rocketmq-client-nodejs/package.json"));
 const generated = "rocketmq-client-nodejs/proto/apache/rocketmq/v2";
 const clientModules: readonly Record<string, unknown>[] = [
   require(`${generated}/definition_pb.js`),
   require(`${generated}/service_pb.js`),
   require(`${generated}/admin_pb.js`),
-  require("google-protobuf/google/protobuf/timestamp_pb.js"),
-  require("google-protobuf/google/protobuf/duration_pb.js"),
+  ofClient("google-protobuf/google/protobuf/timestamp_pb.js"),
+  ofClient("google-protobuf/google/protobuf/duration_pb.js"),
 ];
 const ourModules: readonly Record<string, unknown>[] = [rocketmq.v2, admin, google.protobuf];
 

@@ -104,7 +104,8 @@ class Imports {
 
 /** Runs pbjs over all files. A process of its own, because it keeps state between runs. */
 function staticCode(): string {
-  const pbjs = createRequire(import.meta.url).resolve("protobufjs-cli/bin/pbjs");
+  const require = createRequire(import.meta.url);
+  const pbjs = require.resolve("protobufjs-cli/bin/pbjs");
   const left = ["create", "verify", "convert", "delimited", "typeurl", "service", "comments"];
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
