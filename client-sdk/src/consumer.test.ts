@@ -314,13 +314,15 @@ describe("PushConsumer", () => {
   it("finishes what it has taken before it shuts down, quickly though a poll is held", async () => {
     using broker = await FakeBroker.start();
     texts(broker, 20);
+    let begun = 0;
     let finished = 0;
     const consumer = await push(broker, async () => {
+      begun++;
       await new Promise((resolve) => setTimeout(resolve, 100));
       finished++;
       return ConsumeResult.SUCCESS;
     });
-    await until(() => broker.stored.some((one) => one.attempt > 0));
+    await until(() => begun > 0);
     const startMs = performance.now();
     await consumer.shutdown();
     assert.ok(performance.now() - startMs < 1_500);

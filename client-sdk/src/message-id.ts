@@ -21,18 +21,21 @@ function hex(value: number, digits: number): string {
 }
 
 const prefix = `01${macAddress().toUpperCase()}${hex(process.pid % 65_536, 4)}`;
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => hex(byte, 2));
 // A random start keeps two processes apart that share address and process id, as containers may.
 let sequence = randomInt(sequenceEnd);
 let secondsNow = -1;
-let secondsHex = "";
+/** All but the last two digits; it changes each second and each 256 ids. */
+let head = "";
 
 /** A message id that no other message has. `nowMs` is the time it carries, milliseconds since 1970. */
 export function createMessageId(nowMs: number): string {
-  const seconds = Math.floor(nowMs / 1000) - epochSeconds;
-  if (seconds !== secondsNow) {
-    secondsNow = seconds;
-    secondsHex = hex(seconds % sequenceEnd, 8);
-  }
   sequence = sequence + 1 === sequenceEnd ? 0 : sequence + 1;
-  return prefix + secondsHex + hex(sequence, 8);
+  const seconds = Math.floor(nowMs / 1000) - epochSeconds;
+  const low = sequence & 0xff;
+  if (seconds !== secondsNow || low === 0) {
+    secondsNow = seconds;
+    head = prefix + hex(seconds % sequenceEnd, 8) + hex(Math.floor(sequence / 256), 6);
+  }
+  return head + hexOfByte[low];
 }

@@ -59,20 +59,29 @@ export function prepareMessage(
       topic,
     });
   }
-  const own = {
+  const properties = options.properties?.size === 0 ? undefined : options.properties;
+  const message = {
+    topic,
+    body,
     messageId: createMessageId(limits.nowMs),
+    messageType: MessageType.NORMAL as number,
     tag: options.tag,
     keys,
-    properties: options.properties?.size === 0 ? undefined : options.properties,
+    properties,
     messageGroup: options.messageGroup,
     deliveryTimestampMs: deliveryTimestampOf(options, limits.nowMs),
     liteTopic: options.liteTopic,
     priority: options.priority,
+    ownSize: 0,
+    userSize: 0,
   };
-  const messageType = typeOf(own, topic);
-  const userSize = userPropertiesSize(own.properties);
-  checkProperties(topic, own.properties, userSize);
-  return { topic, body, messageType, ...own, ownSize: ownPropertiesSize(own), userSize };
+  message.messageType = typeOf(message);
+  message.ownSize = ownPropertiesSize(message);
+  if (properties !== undefined) {
+    message.userSize = userPropertiesSize(properties);
+    checkProperties(topic, properties.size, message.userSize);
+  }
+  return message;
 }
 
 function checkBody(options: MessageOptions, sizeMaxBytes: number): void {
@@ -94,16 +103,11 @@ function checkBody(options: MessageOptions, sizeMaxBytes: number): void {
   }
 }
 
-function checkProperties(
-  topic: string,
-  properties: ReadonlyMap<string, string> | undefined,
-  size: number,
-): void {
-  if (properties === undefined) return;
-  if (properties.size > propertyCountMax || size > propertySizeMaxBytes + 8 * propertyCountMax) {
+function checkProperties(topic: string, count: number, size: number): void {
+  if (count > propertyCountMax || size > propertySizeMaxBytes + 8 * propertyCountMax) {
     throw new ClientError(
       "MESSAGE_PROPERTIES_TOO_LARGE",
-      `the message has ${properties.size} properties of ${size} bytes, at most ${propertyCountMax} of ${propertySizeMaxBytes} are allowed`,
+      `the message has ${count} properties of ${size} bytes, at most ${propertyCountMax} of ${propertySizeMaxBytes} are allowed`,
       { topic },
     );
   }
@@ -123,11 +127,12 @@ function deliveryTimestampOf(options: MessageOptions, nowMs: number): number | u
 
 type Kinds = Pick<
   OutgoingMessage,
-  "messageGroup" | "deliveryTimestampMs" | "liteTopic" | "priority"
+  "topic" | "messageGroup" | "deliveryTimestampMs" | "liteTopic" | "priority"
 >;
 
-function typeOf(kinds: Kinds, topic: string): number {
-  const { messageGroup, deliveryTimestampMs, liteTopic, priority } = kinds;
+function typeOf(kinds: Kinds): number {
+  const { topic, messageGroup, deliveryTimestampMs, liteTopic, priority } = kinds;
+  if (isPlain(kinds)) return MessageType.NORMAL;
   const given = [messageGroup, deliveryTimestampMs, liteTopic, priority];
   if (given.filter((kind) => kind !== undefined).length > 1) {
     throw new ClientError(
@@ -139,11 +144,20 @@ function typeOf(kinds: Kinds, topic: string): number {
   if (messageGroup !== undefined) return checkedGroup(messageGroup, topic);
   if (deliveryTimestampMs !== undefined) return MessageType.DELAY;
   if (liteTopic !== undefined) return MessageType.LITE;
-  if (priority === undefined) return MessageType.NORMAL;
-  if (Number.isInteger(priority) && priority >= 0) return MessageType.PRIORITY;
+  if (priority !== undefined && Number.isInteger(priority) && priority >= 0)
+    return MessageType.PRIORITY;
   throw new ClientError("BAD_REQUEST", `priority must be a whole number from 0, got ${priority}`, {
     topic,
   });
+}
+
+function isPlain(kinds: Kinds): boolean {
+  return (
+    kinds.messageGroup === undefined &&
+    kinds.deliveryTimestampMs === undefined &&
+    kinds.liteTopic === undefined &&
+    kinds.priority === undefined
+  );
 }
 
 function checkedGroup(messageGroup: string, topic: string): number {

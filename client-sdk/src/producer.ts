@@ -4,9 +4,10 @@ import { ClientCore } from "./client-core.ts";
 import { ClientError, toError } from "./client-error.ts";
 import { type MessageOptions, MessageType, prepareMessage } from "./message.ts";
 import { type Abortable, type ClientOptions, checkOptions, numberOption } from "./options.ts";
+import { QueuedSend } from "./queued-send.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import type { SendReceipt } from "./send-receipt.ts";
-import { type PendingSend, Sender } from "./sender.ts";
+import { Sender } from "./sender.ts";
 import { abortReason, Bell } from "./timing.ts";
 import { type OutgoingMessage, requestSizeOf } from "./wire/send-request.ts";
 
@@ -30,11 +31,6 @@ export interface ProducerOptions extends ClientOptions {
   readonly bufferTimeout?: number | undefined;
 }
 
-interface Queued extends PendingSend {
-  readonly size: number;
-  readonly given: { up: boolean };
-}
-
 const batchCountMax = 128;
 const batchSizeMaxBytes = 1024 * 1024;
 const batchesInFlightMax = 4;
@@ -45,7 +41,7 @@ export class Producer {
   readonly #core: ClientCore;
   readonly #sender: Sender;
   readonly #buffer: SendBuffer;
-  readonly #lanes = new Map<string, BatchLane<Queued>>();
+  readonly #lanes = new Map<string, BatchLane<QueuedSend>>();
   readonly #topics: Set<string>;
   readonly #settled = new Bell();
   readonly #batching: boolean;
@@ -124,41 +120,20 @@ export class Producer {
     signal: AbortSignal | undefined,
   ): Promise<SendReceipt> {
     return new Promise((resolve, reject) => {
-      const given = { up: false };
-      const onAbort = (): void => {
-        given.up = true;
-        if (signal !== undefined) reject(abortReason(signal));
-      };
-      const leave = (): void => {
-        signal?.removeEventListener("abort", onAbort);
-        this.#leave(size);
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      const item: Queued = {
-        message,
-        size,
-        given,
-        deadlineMs: Date.now() + this.#sendTimeoutMs,
-        succeed: (receipt) => {
-          leave();
-          resolve(receipt);
-        },
-        fail: (error) => {
-          leave();
-          reject(error);
-        },
-      };
+      const deadlineMs = Date.now() + this.#sendTimeoutMs;
+      const item = new QueuedSend({ message, size, deadlineMs }, { resolve, reject }, this.#left);
+      if (signal !== undefined) item.giveUpWhen(signal);
       this.#lane(message).push(item);
     });
   }
 
-  #leave(size: number): void {
+  readonly #left = (size: number): void => {
     this.#buffer.leave(size);
     if (this.#buffer.count === 0) this.#settled.ring();
-  }
+  };
 
   /** Messages of one lane may share a request; those of a message group keep their order in it. */
-  #lane(message: OutgoingMessage): BatchLane<Queued> {
+  #lane(message: OutgoingMessage): BatchLane<QueuedSend> {
     const { topic, messageType, messageGroup } = message;
     const key =
       messageType === MessageType.NORMAL ? topic : `${topic} ${messageType} ${messageGroup ?? ""}`;
@@ -171,7 +146,7 @@ export class Producer {
         sizeMaxBytes: Math.min(batchSizeMaxBytes, this.#core.settings.bodySizeMaxBytes),
         callsInFlightMax: ordered ? 1 : together ? batchesInFlightMax : singlesInFlightMax,
         sizeOf: (item) => item.size,
-        wanted: (item) => !item.given.up,
+        wanted: (item) => !item.givenUp,
         dropped: (item) => item.fail(new ClientError("CLOSED", "given up")),
         run: (items) => this.#sender.deliver(items),
         idle: () => this.#lanes.delete(key),

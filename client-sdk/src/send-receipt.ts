@@ -20,15 +20,15 @@ export class SendReceipt {
   readonly messageQueue: MessageQueue;
 
   constructor(
+    messageId: string,
     result: {
-      readonly messageId: string;
       readonly transactionId: string;
       readonly recallHandle: string;
       readonly offset: number;
     },
     messageQueue: MessageQueue,
   ) {
-    this.messageId = result.messageId;
+    this.messageId = messageId;
     this.transactionId = result.transactionId;
     this.recallHandle = result.recallHandle;
     this.offset = result.offset;

@@ -18,29 +18,28 @@ const doing = "SendMessage";
  */
 export function sendOutcomes(
   answer: SendResponse,
-  messageIds: readonly string[],
+  messages: readonly { readonly messageId: string }[],
   place: Place,
 ): readonly SendOutcome[] {
-  const count = messageIds.length;
+  const count = messages.length;
   const { entries } = answer;
   if (entries.length === count) {
     return entries.map((entry) => statusError(entry.status, doing, place) ?? entry);
   }
   const [unit] = entries;
   const refused = statusError(answer.status, doing, place);
-  if (entries.length === 0 && refused !== undefined) return messageIds.map(() => refused);
-  if (unit !== undefined && entries.length === 1 && !messageIds.includes(unit.messageId)) {
+  if (entries.length === 0 && refused !== undefined) return messages.map(() => refused);
+  const foreign = messages.every(({ messageId }) => messageId !== answer.firstMessageId);
+  if (unit !== undefined && entries.length === 1 && foreign) {
     const error = statusError(unit.status, doing, place);
-    return messageIds.map(
-      (messageId, index) => error ?? { ...unit, messageId, offset: unit.offset + index },
-    );
+    return messages.map((_, index) => error ?? { ...unit, offset: unit.offset + index });
   }
   const wrong = new ClientError(
     "PROTOCOL",
     `${doing}: ${entries.length} results for ${count} messages; some may be stored`,
     place,
   );
-  return messageIds.map(() => wrong);
+  return messages.map(() => wrong);
 }
 
 /** Refusals that may be the fault of one message: its neighbours in the request deserve a try without it. */

@@ -11,6 +11,7 @@ import { type MessageQueue, SendReceipt } from "./send-receipt.ts";
 import { refusedForOne, type SendOutcome, sendOutcomes } from "./send-results.ts";
 import { sipHash24 } from "./sip-hash.ts";
 import { sleep } from "./timing.ts";
+import { BufferPool } from "./wire/buffer-pool.ts";
 import { type OutgoingMessage, writeSendRequest } from "./wire/send-request.ts";
 import { readSendResponse } from "./wire/send-response.ts";
 
@@ -19,8 +20,8 @@ export interface PendingSend {
   readonly message: OutgoingMessage;
   /** Milliseconds since 1970; it is settled by then. */
   readonly deadlineMs: number;
-  readonly succeed: (receipt: SendReceipt) => void;
-  readonly fail: (error: Error) => void;
+  succeed(receipt: SendReceipt): void;
+  fail(error: Error): void;
 }
 
 interface Attempt {
@@ -38,6 +39,7 @@ export class Sender {
   readonly #core: ClientCore;
   readonly #attemptsMax: number;
   readonly #onTopic: (topic: string) => void;
+  readonly #buffers = new BufferPool();
   #turn = 0;
 
   constructor(options: {
@@ -97,8 +99,7 @@ export class Sender {
       const outcome = outcomes[index];
       if (outcome === undefined) return;
       if (!(outcome instanceof ClientError)) {
-        const messageId = item.message.messageId;
-        return item.succeed(new SendReceipt({ ...outcome, messageId }, queue));
+        return item.succeed(new SendReceipt(item.message.messageId, outcome, queue));
       }
       if (outcome.code === "TOPIC_NOT_FOUND") this.#core.routeDoubted();
       if (!outcome.retryable) return item.fail(outcome);
@@ -172,6 +173,7 @@ export class Sender {
         bornTimestampMs: nowMs,
       },
       messages,
+      this.#buffers,
     );
     const link = this.#core.link(queue.broker.endpoints);
     const place = { address: link.channel.address, topic };
@@ -181,9 +183,10 @@ export class Sender {
     );
     try {
       const bytes = await link.channel.unary(path, request, { timeoutMs, topic });
+      // The server has read the request; after a failure that is not known, and the buffer is left alone.
+      this.#buffers.give(request);
       const answer = readSendResponse(bytes);
-      const ids = messages.map((message) => message.messageId);
-      return sendOutcomes(answer, ids, place);
+      return sendOutcomes(answer, messages, place);
     } catch (error) {
       link.reportFailure(error);
       if (!(error instanceof RangeError)) throw error;

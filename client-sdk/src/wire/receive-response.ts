@@ -41,16 +41,17 @@ export function readReceiveFrame(bytes: Buffer): ReceiveFrame {
   let frame: ReceiveFrame = { kind: "nothing" };
   while (reader.more) {
     const key = reader.varint();
-    if (key === 0x0a) frame = { kind: "status", status: readStatus(reader.nested()) };
-    else if (key === 0x12) frame = { kind: "message", message: readMessage(reader.nested()) };
+    if (key === 0x0a) frame = { kind: "status", status: readStatus(reader) };
+    else if (key === 0x12) frame = { kind: "message", message: readMessage(reader) };
     else if (key === 0x1a) {
-      frame = { kind: "deliveryTimestamp", ms: readMilliseconds(reader.nested()) };
+      frame = { kind: "deliveryTimestamp", ms: readMilliseconds(reader) };
     } else reader.skip(key);
   }
   return frame;
 }
 
 function readMessage(reader: WireReader): ReceivedMessage {
+  const outerEnd = reader.enter();
   const message: ReceivedMessage = {
     topic: "",
     body: noBytes,
@@ -74,26 +75,30 @@ function readMessage(reader: WireReader): ReceivedMessage {
   };
   while (reader.more) {
     const key = reader.varint();
-    if (key === 0x0a) message.topic = readResourceName(reader.nested());
-    else if (key === 0x12) readUserProperty(reader.nested(), message.userProperties);
-    else if (key === 0x1a) readSystemProperties(reader.nested(), message);
+    if (key === 0x0a) message.topic = readResourceName(reader);
+    else if (key === 0x12) readUserProperty(reader, message);
+    else if (key === 0x1a) readSystemProperties(reader, message);
     else if (key === 0x22) message.body = reader.view();
     else reader.skip(key);
   }
+  reader.leave(outerEnd);
   return message;
 }
 
 function readResourceName(reader: WireReader): string {
+  const outerEnd = reader.enter();
   let name = "";
   while (reader.more) {
     const key = reader.varint();
     if (key === 0x12) name = reader.text();
     else reader.skip(key);
   }
+  reader.leave(outerEnd);
   return name;
 }
 
-function readUserProperty(reader: WireReader, properties: Map<string, string>): void {
+function readUserProperty(reader: WireReader, message: ReceivedMessage): void {
+  const outerEnd = reader.enter();
   let name = "";
   let value = "";
   while (reader.more) {
@@ -102,10 +107,12 @@ function readUserProperty(reader: WireReader, properties: Map<string, string>): 
     else if (key === 0x12) value = reader.text();
     else reader.skip(key);
   }
-  properties.set(name, value);
+  message.userProperties.set(name, value);
+  reader.leave(outerEnd);
 }
 
 function readSystemProperties(reader: WireReader, message: ReceivedMessage): void {
+  const outerEnd = reader.enter();
   while (reader.more) {
     const key = reader.varint();
     switch (key) {
@@ -119,19 +126,19 @@ function readSystemProperties(reader: WireReader, message: ReceivedMessage): voi
         message.messageId = reader.text();
         break;
       case 0x22:
-        readDigest(reader.nested(), message);
+        readDigest(reader, message);
         break;
       case 0x28:
         message.bodyEncoding = reader.varint();
         break;
       case 0x3a:
-        message.bornTimestampMs = readMilliseconds(reader.nested());
+        message.bornTimestampMs = readMilliseconds(reader);
         break;
       case 0x42:
         message.bornHost = reader.text();
         break;
       case 0x5a:
-        message.deliveryTimestampMs = readMilliseconds(reader.nested());
+        message.deliveryTimestampMs = readMilliseconds(reader);
         break;
       case 0x62:
         message.receiptHandle = reader.text();
@@ -158,13 +165,16 @@ function readSystemProperties(reader: WireReader, message: ReceivedMessage): voi
         reader.skip(key);
     }
   }
+  reader.leave(outerEnd);
 }
 
 function readDigest(reader: WireReader, message: ReceivedMessage): void {
+  const outerEnd = reader.enter();
   while (reader.more) {
     const key = reader.varint();
     if (key === 0x08) message.digestType = reader.varint();
     else if (key === 0x12) message.digestChecksum = reader.text();
     else reader.skip(key);
   }
+  reader.leave(outerEnd);
 }

@@ -1,5 +1,6 @@
 // Writes SendMessageRequest bytes in one pass over one buffer: sizes were added up when the messages
 // were made, and what all messages of a request share is written once and copied.
+import type { BufferPool } from "./buffer-pool.ts";
 
 /** A message ready to be written: checked, with its id, its sizes counted. */
 export interface OutgoingMessage {
@@ -86,10 +87,11 @@ function timestampSize(ms: number): number {
   return 1 + varintSize(Math.floor(ms / 1000)) + (nanos === 0 ? 0 : 1 + varintSize(nanos));
 }
 
-/** The bytes of a SendMessageRequest. Bodies are copied; nothing of `messages` is kept. */
+/** The bytes of a SendMessageRequest, in a buffer of the pool. Bodies are copied; nothing of `messages` is kept. */
 export function writeSendRequest(
   header: RequestHeader,
   messages: readonly OutgoingMessage[],
+  pool: BufferPool,
 ): Buffer {
   const topic = sharedTopic(header);
   const shared = sharedProperties(header);
@@ -106,7 +108,7 @@ export function writeSendRequest(
     sizes.push(size);
     total += fieldSize(size);
   }
-  const writer = new Writer(Buffer.allocUnsafe(total));
+  const writer = new Writer(pool.take(total));
   for (let index = 0; index < messages.length; index++) {
     const message = messages[index];
     if (message === undefined) continue;

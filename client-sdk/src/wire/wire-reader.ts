@@ -6,10 +6,10 @@ export class WireReader {
   #at: number;
   #end: number;
 
-  constructor(bytes: Buffer, start = 0, end: number = bytes.length) {
+  constructor(bytes: Buffer) {
     this.#bytes = bytes;
-    this.#at = start;
-    this.#end = end;
+    this.#at = 0;
+    this.#end = bytes.length;
   }
 
   /** Whether fields are left. */
@@ -19,31 +19,25 @@ export class WireReader {
 
   /** A varint as a number: exact within ±2^53; also the key of the next field. */
   varint(): number {
-    const first = this.#byte();
-    if (first < 0x80) return first;
-    const low = this.#bits(first, 4);
-    if (!low.more) return low.value;
-    const middle = this.#bits(this.#byte(), 4);
-    if (!middle.more) return low.value + middle.value * 2 ** 28;
-    const high = this.#bits(this.#byte(), 2);
-    if (high.more) this.#broken();
-    if ((high.value & 0x80) === 0) {
-      return low.value + middle.value * 2 ** 28 + high.value * 2 ** 56;
+    let low = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#byte();
+      low |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return low;
     }
+    let middle = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#byte();
+      middle |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return low + middle * 2 ** 28;
+    }
+    const ninth = this.#byte();
+    const tenth = ninth < 0x80 ? 0 : this.#byte();
+    if (tenth > 1) this.#broken();
+    if (tenth === 0) return low + middle * 2 ** 28 + (ninth & 0x7f) * 2 ** 56;
     // A negative number: two's complement over 64 bits, inverted part by part to stay exact.
-    const inverted = (low.value ^ 0xfffffff) + (middle.value ^ 0xfffffff) * 2 ** 28;
-    return -(inverted + ((high.value & 0xff) ^ 0xff) * 2 ** 56) - 1;
-  }
-
-  /** Up to `countMax` bytes of seven bits each, of which `first` is already read. */
-  #bits(first: number, countMax: number): { value: number; more: boolean } {
-    let byte = first;
-    let value = byte & 0x7f;
-    for (let count = 1; byte >= 0x80 && count < countMax; count++) {
-      byte = this.#byte();
-      value |= (byte & 0x7f) << (7 * count);
-    }
-    return { value, more: byte >= 0x80 };
+    const inverted = (low ^ 0xfffffff) + (middle ^ 0xfffffff) * 2 ** 28;
+    return -(inverted + ((ninth & 0x7f) ^ 0x7f) * 2 ** 56) - 1;
   }
 
   #byte(): number {
@@ -72,10 +66,19 @@ export class WireReader {
     return this.#bytes.subarray(start, this.#at);
   }
 
-  /** A nested message as a reader of its own. */
-  nested(): WireReader {
+  /** Goes into a nested message: `more` is now about its fields. Give the result to `leave` behind the last one. */
+  enter(): number {
+    const outerEnd = this.#end;
     const start = this.#span();
-    return new WireReader(this.#bytes, start, this.#at);
+    this.#end = this.#at;
+    this.#at = start;
+    return outerEnd;
+  }
+
+  /** Goes back to the outer message, behind the nested one. */
+  leave(outerEnd: number): void {
+    this.#at = this.#end;
+    this.#end = outerEnd;
   }
 
   /** Moves behind a field of the given key that is not wanted. */
@@ -106,8 +109,9 @@ export class WireReader {
   }
 }
 
-/** Milliseconds of a `google.protobuf.Timestamp` or `Duration` whose fields `reader` gives. */
+/** Reads a field that is a `google.protobuf.Timestamp` or `Duration`, in milliseconds. */
 export function readMilliseconds(reader: WireReader): number {
+  const outerEnd = reader.enter();
   let seconds = 0;
   let nanos = 0;
   while (reader.more) {
@@ -116,5 +120,6 @@ export function readMilliseconds(reader: WireReader): number {
     else if (key === 16) nanos = reader.varint();
     else reader.skip(key);
   }
+  reader.leave(outerEnd);
   return seconds * 1000 + Math.floor(nanos / 1_000_000);
 }
