@@ -51,7 +51,10 @@ export class LogScanner {
     let size: number = limits.logReadSize;
     while (records.length === 0 && this.#position < this.#end) {
       const segment = this.#segments.find(this.#position);
-      if (segment === undefined) break;
+      if (segment === undefined) {
+        this.#bad = { position: this.#position, file: this.#segments.folder, fault: "short" };
+        break;
+      }
       const blockEnd = Math.min(segment.end, this.#end, this.#position + size);
       const block = await readBlock(this.#segments, this.#position, blockEnd - this.#position);
       const isWhole = blockEnd === Math.min(segment.end, this.#end);

@@ -32,7 +32,10 @@ export class Segments {
     this.#files = new FileCache(disk, limits.segmentFilesOpenMax);
   }
 
-  /** Lists the folder (made when missing). Throws CORRUPT when a segment between others is missing or has the wrong size. */
+  /**
+   * Lists the folder (made when missing). A gap between
+   * two files stays one: the reader stops there. Throws CORRUPT when files overlap.
+   */
   static async open(disk: Disk, folder: string): Promise<Segments> {
     await disk.makeFolder(folder);
     const segments = new Segments(disk, folder);
@@ -49,7 +52,7 @@ export class Segments {
       const path = `${this.folder}/${name}`;
       const size = await this.#files.use(path, { create: false }, (file) => file.size());
       const last = found.at(-1);
-      if (last !== undefined && last.end !== start) throw gapError(last, start);
+      if (last !== undefined && last.end > start) throw overlapError(last, start);
       found.push({ start, path, end: start + size });
     }
     this.#list.splice(0, this.#list.length, ...found);
@@ -157,7 +160,7 @@ export class Segments {
   }
 }
 
-function gapError(last: Segment, start: number): MqError {
+function overlapError(last: Segment, start: number): MqError {
   return new MqError(
     "CORRUPT",
     `the log file ${last.path} ends at position ${last.end}, but the next one starts at ${start}`,
