@@ -130,6 +130,12 @@ export const limits = {
   /** One read of a backlog: messages and bytes. */
   readAheadCountMax: 512,
   readAheadSizeBytes: 524_288,
+  /** How far apart in the log the messages of one read may lie, bytes. */
+  readAheadSpanBytes: 2 * 1_048_576,
+  /** Reads under way at once. Few: lanes that lie together in the log then find what the one before has read. */
+  readAheadAtOnceMax: 1,
+  /** Reads of one lane that may wait to be taken, the one being taken included. */
+  readAheadChunkCountMax: 2,
   /** Backlog read ahead for all lanes together, bytes; further reads wait. */
   readAheadTotalBytesMax: 33_554_432,
   /** What was read ahead and not taken for so long may be dropped, milliseconds. */

@@ -56,6 +56,7 @@ export class ColdReader {
   readonly #holders = new Set<ReadAhead>();
   readonly #sweep: Alarm = { dueAtMs: 0, heapIndex: -1, ring: () => this.#dropIdle() };
   #usedBytes = 0;
+  #runningCount = 0;
 
   constructor(parts: {
     readonly store: DeliveryStore;
@@ -79,12 +80,9 @@ export class ColdReader {
     if (ahead.filling || ahead.dropped) return;
     ahead.filling = true;
     ahead.usedAtMs = this.#timeline.nowMs();
-    if (this.#usedBytes < limits.readAheadTotalBytesMax) {
-      this.#start(ahead, request);
-      return;
-    }
     this.#waiting.push(() => this.#start(ahead, request));
-    this.#sweepLater();
+    this.#startWaiting();
+    if (this.#waiting.length > 0) this.#sweepLater();
   }
 
   /** The chunk that holds `offset`, if any; chunks before it are let go. */
@@ -110,24 +108,30 @@ export class ColdReader {
   }
 
   #start(ahead: ReadAhead, request: FillRequest): void {
-    // Counted before the read, so that many reads at once stay within the bound too.
+    // Counted before the read, so that reads under way stay within the bound too.
     this.#usedBytes += limits.readAheadSizeBytes;
+    this.#runningCount++;
     background(this.#run(ahead, request));
   }
 
   async #run(ahead: ReadAhead, request: FillRequest): Promise<void> {
     try {
       const chunk = ahead.dropped ? undefined : await this.#read(request);
-      this.#usedBytes -= limits.readAheadSizeBytes;
+      this.#ended();
       ahead.failureCount = 0;
       this.#take(ahead, chunk);
       ahead.filling = false;
       request.done();
     } catch (error) {
-      this.#usedBytes -= limits.readAheadSizeBytes;
+      this.#ended();
       this.#failed(ahead, request, error);
     }
     this.#startWaiting();
+  }
+
+  #ended(): void {
+    this.#usedBytes -= limits.readAheadSizeBytes;
+    this.#runningCount--;
   }
 
   #take(ahead: ReadAhead, chunk: AheadChunk | undefined): void {
@@ -192,7 +196,10 @@ export class ColdReader {
   }
 
   #startWaiting(): void {
-    while (this.#usedBytes < limits.readAheadTotalBytesMax) {
+    while (
+      this.#usedBytes < limits.readAheadTotalBytesMax &&
+      this.#runningCount < limits.readAheadAtOnceMax
+    ) {
       const start = this.#waiting.shift();
       if (start === undefined) return;
       start();
@@ -232,8 +239,11 @@ function choose(entries: DeliveryEntries, count: number, filter: Filter): Wanted
     hashes[i] = hash;
     const isWanted = passesHash(filter, hash);
     if (isWanted && places.length > 0) {
+      // Lanes that go on together then find their messages in the same pieces of the log.
+      const spanBytes = entries.position(i) - (places[0]?.position ?? 0);
       const isEnough =
         sizeBytes + entries.size(i) > limits.readAheadSizeBytes ||
+        spanBytes > limits.readAheadSpanBytes ||
         places.length >= limits.readAheadCountMax;
       if (isEnough) break;
     }

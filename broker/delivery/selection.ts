@@ -200,7 +200,7 @@ export class Selection {
         this.#takeNext(turn, lane, record);
       }
     }
-    this.#readAhead(turn, lane, chunk);
+    this.#readAhead(turn, lane);
     // Lets the chunk go when all of it is taken: the lane may not come back for long.
     this.#parts.cold.chunkAt(lane.ahead, lane.cursor);
     return true;
@@ -242,15 +242,17 @@ export class Selection {
     this.#parts.wake(subscription);
   }
 
-  /** The next read goes on while this chunk is being consumed, until the tail in memory is reached. */
-  #readAhead(turn: Turn, lane: Lane, chunk: AheadChunk): void {
+  /** Further reads go on while a chunk is being consumed, until the tail in memory is reached. */
+  #readAhead(turn: Turn, lane: Lane): void {
     const { ahead, queue } = lane;
-    if (queue === undefined || ahead.filling || ahead.end !== chunk.end) return;
-    if (chunk.end >= queue.endOffset || this.#parts.cold.isWarm(queue, chunk.end)) return;
+    if (queue === undefined || ahead.filling) return;
+    if (ahead.chunks.length >= limits.readAheadChunkCountMax) return;
+    const from = ahead.end;
+    if (from >= queue.endOffset || this.#parts.cold.isWarm(queue, from)) return;
     const { subscription } = turn;
     this.#parts.cold.fill(ahead, {
       queue,
-      from: chunk.end,
+      from,
       filter: turn.request.filter,
       done: () => this.#lookAgain(subscription, lane),
     });
