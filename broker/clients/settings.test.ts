@@ -37,6 +37,10 @@ function fails(settings: rocketmq.v2.ISettings, code: string): void {
   );
 }
 
+function refuse(clientProperties: Record<string, string>): void {
+  fails({ clientType: 1, publishing: {}, clientProperties }, "INVALID_CLIENT_PROPERTIES");
+}
+
 describe("settings", () => {
   it("reads a producer", () => {
     assert.deepEqual(readSettings(producer), { kind: "producer", type: 1, topics: ["a"] });
@@ -63,8 +67,6 @@ describe("settings", () => {
   });
 
   it("refuses client properties over their limits", () => {
-    const refuse = (clientProperties: Record<string, string>): void =>
-      fails({ clientType: 1, publishing: {}, clientProperties }, "INVALID_CLIENT_PROPERTIES");
     refuse(Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`k${index}`, ""])));
     refuse({ "1a": "x" });
     refuse({ ["k".repeat(65)]: "x" });

@@ -3,7 +3,7 @@ import { messagingService, rocketmq } from "@cometmq/proto";
 import { MqError } from "../../base/index.ts";
 import { tagHash } from "../store/index.ts";
 import { messageFlags } from "./message-flags.ts";
-import { type CallOptions, type TestBroker, testBroker } from "./testkit/index.ts";
+import { type CallOptions, TestBroker } from "./testkit/index.ts";
 
 const method = messagingService.methods.SendMessage;
 
@@ -48,7 +48,7 @@ describe("SendMessage", () => {
   }
 
   beforeEach(() => {
-    broker = testBroker();
+    broker = new TestBroker();
   });
 
   it("stores a message and answers with its id and offset", async () => {
@@ -124,7 +124,7 @@ describe("SendMessage", () => {
   });
 
   it("answers TOPIC_NOT_FOUND when creating is not allowed", async () => {
-    broker = testBroker({ flags: { autoCreateTopicEnable: "false" } });
+    broker = new TestBroker({ flags: { autoCreateTopicEnable: "false" } });
     await refused([message()], 40_402, /No topic route info in name server for the topic: t\b/);
   });
 
@@ -155,7 +155,7 @@ describe("SendMessage", () => {
 
   it("refuses an empty and a too large body: MESSAGE_BODY_EMPTY, MESSAGE_BODY_TOO_LARGE", async () => {
     await refused([message({ body: new Uint8Array(0) })], 41_302, /empty/);
-    broker = testBroker({ flags: { maxMessageSize: "4" } });
+    broker = new TestBroker({ flags: { maxMessageSize: "4" } });
     await refused([message()], 41_301, /5 bytes, at most 4/);
   });
 

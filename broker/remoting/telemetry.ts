@@ -53,11 +53,11 @@ class Conversation {
     const { clients } = this.#context;
     const stream = this.#stream;
     const identity = identify((name) => stream.header(name));
-    let end = (): void => {};
+    const ending = new AbortController();
     const ended = new Promise<undefined>((resolve) => {
-      end = () => resolve(undefined);
+      ending.signal.addEventListener("abort", () => resolve(undefined), { once: true });
     });
-    const session: TelemetrySession = { identity, end: () => end() };
+    const session: TelemetrySession = { identity, end: () => ending.abort() };
     const messages = stream.messages[Symbol.asyncIterator]();
     clients.openSession(session, stream.connection);
     try {

@@ -14,7 +14,10 @@ export function queryMessageByKey(context: AdminContext): MethodHandler {
     const index = requireIndex(context);
     const topic = existingTopic(context, request.topic);
     const { key, beginMs, endMs, maxMessages } = request;
-    const countMax = Math.min(maxMessages || limits.queryMessageCountMax, limits.queryMessageCountMax);
+    const countMax = Math.min(
+      maxMessages || limits.queryMessageCountMax,
+      limits.queryMessageCountMax,
+    );
     const range = { beginMs, endMs: endMs === 0 ? Number.MAX_SAFE_INTEGER : endMs };
     const found = await index.byKey({ topic: topic.name, key, ...range, countMax });
     return await foundMessages(context, call, { found, sought: `with the key "${key}"` });

@@ -24,21 +24,19 @@ export function brokerAt(context: AdminContext, call: ServerCall): BrokerPlace {
 }
 
 /** The message in `record`, whose bytes are shared. Throws ProtoError when the stored properties are broken. */
-export function storedMessage(
-  record: RecordView,
-  broker: BrokerPlace,
-): cometmq.v1.IStoredMessage {
+export function storedMessage(record: RecordView, broker: BrokerPlace): cometmq.v1.IStoredMessage {
+  const systemProperties = SystemProperties.decode(record.systemProperties);
+  Object.assign(systemProperties, {
+    queueId: record.queueId,
+    queueOffset: record.queueOffset,
+    storeTimestamp: timestampOfMs(record.storeTimeMs),
+    storeHost: broker.host,
+  });
   const message = {
     topic: { name: record.topic },
     // The stored bytes are the entries of the map as fields of a message.
     userProperties: Message.decode(record.userProperties).userProperties,
-    systemProperties: {
-      ...SystemProperties.decode(record.systemProperties),
-      queueId: record.queueId,
-      queueOffset: record.queueOffset,
-      storeTimestamp: timestampOfMs(record.storeTimeMs),
-      storeHost: broker.host,
-    },
+    systemProperties,
     body: record.body,
   };
   return {

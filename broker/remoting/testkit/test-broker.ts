@@ -2,7 +2,7 @@
 import {
   brokerRole,
   Configuration,
-  MqError,
+  type MqError,
   position,
   queueOffset,
   silentLogger,
@@ -24,111 +24,98 @@ export interface TestBrokerOptions {
   readonly flags?: Readonly<Record<string, string>>;
 }
 
-/** A broker made for handlers. Change its fields to change how it behaves. */
-export interface TestBroker {
-  readonly context: RemotingContext;
-  readonly metadata: Metadata;
-  readonly clients: ClientTable;
-  readonly clock: ManualClock;
-  readonly methods: ReadonlyMap<string, MethodHandler>;
+/** A broker made for handlers. Change its fields to change how it behaves. It holds nothing that must be closed. */
+export class TestBroker {
+  readonly clock: ManualClock = new ManualClock();
+  readonly metadata: Metadata = memoryMetadata({ clock: this.clock, random: systemRandom });
+  readonly clients: ClientTable = new ClientTable({
+    clock: this.clock,
+    logger: silentLogger,
+    onGone: (clientId, group) => void this.calls.push(`gone ${clientId} ${group}`),
+  });
   /** Groups of records that were appended. */
-  readonly appended: RecordDraft[][];
-  /** What delivery was asked, by call. */
-  readonly received: ReceiveRequest[];
-  readonly calls: string[];
+  readonly appended: RecordDraft[][] = [];
+  /** What delivery was asked. */
+  readonly received: ReceiveRequest[] = [];
+  /** What delivery was told, and clients that went. */
+  readonly calls: string[] = [];
   appendFailure: MqError | undefined;
   /** What the next receives get. */
-  toDeliver: readonly Delivered[];
-  isStopping: boolean;
+  toDeliver: readonly Delivered[] = [];
+  isStopping = false;
   /** Handles that delivery knows. */
-  readonly handles: Set<string>;
-  unary(path: string, request: Uint8Array, options?: CallOptions): Promise<Uint8Array>;
-  stream(path: string, request: Uint8Array, options?: CallOptions): Promise<TestStream>;
-}
+  readonly handles: Set<string> = new Set();
+  readonly context: RemotingContext;
+  readonly methods: ReadonlyMap<string, MethodHandler>;
+  #nextOffset = 0;
 
-/** Makes one. Close nothing: it holds nothing. */
-export function testBroker(options: TestBrokerOptions = {}): TestBroker {
-  const clock = new ManualClock();
-  const metadata = memoryMetadata({ clock, random: systemRandom });
-  const calls: string[] = [];
-  const clients = new ClientTable({
-    clock,
-    logger: silentLogger,
-    onGone: (clientId, group) => void calls.push(`gone ${clientId} ${group}`),
-  });
-  const flags = { autoCreateTopicEnable: "true", ...options.flags };
-  let offset = 0;
-  const broker: TestBroker = {
-    context: {
-      config: Configuration.load(brokerRole, { flags: { brokerName: "broker-a", ...flags } }),
-      store: {
-        append: async (group) => {
-          if (broker.appendFailure !== undefined) throw broker.appendFailure;
-          // Bytes are copied before append returns, as the store does.
-          broker.appended.push(group.map(copyOf));
-          return group.map(
-            (): Appended => ({
-              position: position(offset * 100),
-              size: 100,
-              queueOffset: queueOffset(offset++),
-              storeTimeMs: clock.now(),
-            }),
-          );
-        },
-      },
-      metadata,
-      delivery: {
-        receive: async (request) => {
-          broker.received.push(request);
-          return broker.toDeliver;
-        },
-        giveBack: (delivered) => void calls.push(`giveBack ${delivered.length}`),
-        ack: (group, topic, handle) => {
-          calls.push(`ack ${group} ${topic} ${handle}`);
-          return broker.handles.has(handle) ? "ok" : "invalid";
-        },
-        changeInvisible: ({ group, topic, receiptHandle, invisibleMs }) => {
-          calls.push(`change ${group} ${topic} ${receiptHandle} ${invisibleMs}`);
-          return broker.handles.has(receiptHandle) ? { handle: `${receiptHandle}+` } : "invalid";
-        },
-        deadLetter: async ({ group, topic, receiptHandle, messageId }) => {
-          calls.push(`deadLetter ${group} ${topic} ${receiptHandle} ${messageId}`);
-          return broker.handles.has(receiptHandle) ? "ok" : "invalid";
-        },
-        endPolls: (clientId) => void calls.push(`endPolls ${clientId}`),
-      },
-      clients,
+  constructor(options: TestBrokerOptions = {}) {
+    const flags = { brokerName: "broker-a", autoCreateTopicEnable: "true", ...options.flags };
+    this.context = {
+      config: Configuration.load(brokerRole, { flags }),
+      store: { append: (group) => this.#append(group) },
+      metadata: this.metadata,
+      delivery: this.#delivery(),
+      clients: this.clients,
       traffic: new Traffic(),
-      clock,
+      clock: this.clock,
       logger: silentLogger,
       listenPort: () => 8081,
-      isStopping: () => broker.isStopping,
-    },
-    metadata,
-    clients,
-    clock,
-    methods: new Map(),
-    appended: [],
-    received: [],
-    calls,
-    appendFailure: undefined,
-    toDeliver: [],
-    isStopping: false,
-    handles: new Set(),
-    unary: async (path, request, callOptions) => {
-      const method = broker.methods.get(path);
-      if (method?.kind !== "unary") throw new Error(`no unary method ${path}`);
-      return await method.handle(request, new TestCall(callOptions));
-    },
-    stream: async (path, request, callOptions) => {
-      const method = broker.methods.get(path);
-      if (method?.kind !== "serverStream") throw new Error(`no streaming method ${path}`);
-      const stream = new TestStream(callOptions);
-      await method.handle(request, stream);
-      return stream;
-    },
-  };
-  return Object.assign(broker, { methods: messagingMethods(broker.context) });
+      isStopping: () => this.isStopping,
+    };
+    this.methods = messagingMethods(this.context);
+  }
+
+  /** Calls a unary method. */
+  async unary(path: string, request: Uint8Array, options?: CallOptions): Promise<Uint8Array> {
+    const method = this.methods.get(path);
+    if (method?.kind !== "unary") throw new Error(`no unary method ${path}`);
+    return await method.handle(request, new TestCall(options));
+  }
+
+  /** Calls a method that answers with a stream. Resolves when the handler has returned. */
+  async stream(path: string, request: Uint8Array, stream: TestStream): Promise<void> {
+    const method = this.methods.get(path);
+    if (method?.kind !== "serverStream") throw new Error(`no streaming method ${path}`);
+    await method.handle(request, stream);
+  }
+
+  async #append(group: readonly RecordDraft[]): Promise<readonly Appended[]> {
+    if (this.appendFailure !== undefined) throw this.appendFailure;
+    // The store copies the bytes before append returns.
+    this.appended.push(group.map(copyOf));
+    return group.map(() => ({
+      position: position(this.#nextOffset * 100),
+      size: 100,
+      queueOffset: queueOffset(this.#nextOffset++),
+      storeTimeMs: this.clock.now(),
+    }));
+  }
+
+  #delivery(): RemotingContext["delivery"] {
+    const known = (handle: string): "ok" | "invalid" =>
+      this.handles.has(handle) ? "ok" : "invalid";
+    return {
+      receive: async (request) => {
+        this.received.push(request);
+        return this.toDeliver;
+      },
+      giveBack: (delivered) => void this.calls.push(`giveBack ${delivered.length}`),
+      ack: (group, topic, handle) => {
+        this.calls.push(`ack ${group} ${topic} ${handle}`);
+        return known(handle);
+      },
+      changeInvisible: ({ group, topic, receiptHandle, invisibleMs }) => {
+        this.calls.push(`change ${group} ${topic} ${receiptHandle} ${invisibleMs}`);
+        return known(receiptHandle) === "ok" ? { handle: `${receiptHandle}+` } : "invalid";
+      },
+      deadLetter: async ({ group, topic, receiptHandle, messageId }) => {
+        this.calls.push(`deadLetter ${group} ${topic} ${receiptHandle} ${messageId}`);
+        return known(receiptHandle);
+      },
+      endPolls: (clientId) => void this.calls.push(`endPolls ${clientId}`),
+    };
+  }
 }
 
 function copyOf(draft: RecordDraft): RecordDraft {
