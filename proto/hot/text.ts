@@ -1,28 +1,15 @@
 // Strings from bytes and back, fast for ASCII, which nearly all of them are. Bytes that are not
 // UTF-8 are refused: they would break every consumer that they are handed to.
 
-interface NativeText {
-  latin1Slice(this: Uint8Array, start: number, end: number): string;
-  utf8Write(this: Uint8Array, text: string, offset: number, length: number): number;
-}
+type Latin1Slice = (this: Uint8Array, start: number, end: number) => string;
 
-// These methods save the look-up of an encoding by name. They have no types, so that their
-// presence is checked, and what every Node.js documents stands by.
-const native: NativeText = {
-  latin1Slice: nativeMethod("latin1Slice", function (start: number, end: number): string {
-    return Buffer.from(this.buffer, this.byteOffset, this.length).toString("latin1", start, end);
-  }),
-  utf8Write: nativeMethod("utf8Write", function (text: string, at: number, size: number) {
-    return Buffer.from(this.buffer, this.byteOffset, this.length).write(text, at, size, "utf8");
-  }),
-};
+/** Node.js' own method behind `toString("latin1")`: it saves the look-up of the encoding. */
+const nativeSlice: unknown = Reflect.get(Buffer.prototype, "latin1Slice");
+const latin1Slice: Latin1Slice =
+  typeof nativeSlice === "function" ? (nativeSlice as Latin1Slice) : documentedSlice;
 
-function nativeMethod<A extends unknown[], R>(
-  name: string,
-  otherwise: (this: Uint8Array, ...args: A) => R,
-): (this: Uint8Array, ...args: A) => R {
-  const method: unknown = Reflect.get(Buffer.prototype, name);
-  return typeof method === "function" ? (method as typeof otherwise) : otherwise;
+function documentedSlice(this: Uint8Array, start: number, end: number): string {
+  return Buffer.from(this.buffer, this.byteOffset, this.length).toString("latin1", start, end);
 }
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -37,7 +24,7 @@ const slots: string[] = Array.from({ length: slotCount }, () => "");
 export function decodeText(bytes: Uint8Array, start: number, end: number): string {
   if (start === end) return "";
   return isAscii(bytes, start, end)
-    ? native.latin1Slice.call(bytes, start, end)
+    ? latin1Slice.call(bytes, start, end)
     : strictUtf8.decode(bytes.subarray(start, end));
 }
 
@@ -59,7 +46,7 @@ export function decodeInterned(bytes: Uint8Array, start: number, end: number): s
   const slot = (hash ^ (hash >>> 15)) & (slotCount - 1);
   const known = slots[slot] as string;
   if (known.length === length && isText(known, bytes, start)) return known;
-  const text = native.latin1Slice.call(bytes, start, end);
+  const text = latin1Slice.call(bytes, start, end);
   slots[slot] = text;
   return text;
 }
@@ -90,7 +77,7 @@ export function writeTextBefore(bytes: Uint8Array, end: number, text: string): n
 
 function writeUtf8Before(bytes: Uint8Array, end: number, text: string): number {
   const size = Buffer.byteLength(text);
-  native.utf8Write.call(bytes, text, end - size, size);
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).write(text, end - size, size, "utf8");
   return end - size;
 }
 

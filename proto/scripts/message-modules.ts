@@ -136,6 +136,10 @@ function bodiesByName(code: string): Map<string, string> {
   };
   for (const [, indent = "", space = "", name = "", body = ""] of code.matchAll(pattern))
     bodies.set(`${spaces[space]}${name}`, tidied(body, indent.length));
+  for (const [name, body] of bodies) {
+    // `$int64` is all that keeps 64-bit integers from becoming objects.
+    if (/reader\.\w*64\w*\(/.test(body)) throw new Error(`${name}: of 64 bits use only int64`);
+  }
   return bodies;
 }
 
