@@ -20,7 +20,7 @@ const threeAttempts = { group: { retryMaxTimes: 2 } };
 describe("delivery: dead letters", () => {
   it("copies a message after its last attempt and ends it, in one group of records", async () => {
     const scene = await Scene.open(threeAttempts);
-    scene.store.send("t", 1, { id: "M1", tag: "a", body: "hello" });
+    scene.store.send("t", 1, { id: "M1", tag: "a", body: "hello", flags: 5 });
     await exhaust(scene);
     assert.deepEqual(await scene.receive(), []);
     await scene.clock.pass(0);
@@ -30,6 +30,7 @@ describe("delivery: dead letters", () => {
     const [copy] = await scene.receive({ topic: dlq });
     assert.ok(copy);
     assert.equal(Buffer.from(copy.record.body).toString(), "hello");
+    assert.equal(copy.record.flags, 5);
     const properties = rocketmq.v2.SystemProperties.decode(copy.record.systemProperties);
     assert.equal(properties.messageId, "M1");
     assert.equal(properties.tag, "a");

@@ -315,13 +315,13 @@ describe("delivery against a plain model", () => {
   it("delivers everything until it is acknowledged, to one at a time, and counts right", async () => {
     const calm = step.filter((what) => what.kind !== "crash");
     await fc.assert(fc.asyncProperty(fc.array(calm, { maxLength: 120, size: "max" }), check), {
-      numRuns: 150,
+      numRuns: 60,
     });
   });
 
   it("loses nothing over crashes, and a stale handle ends nothing", async () => {
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 120, size: "max" }), check), {
-      numRuns: 150,
+      numRuns: 60,
     });
   });
 });

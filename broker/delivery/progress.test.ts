@@ -90,7 +90,7 @@ describe("delivery: progress in the log", () => {
   it("does not grow while nothing can be written", async () => {
     const scene = await Scene.open({ topic: { readQueueNums: 1 } });
     scene.store.appendError = new MqError("DISK_FULL", "no space");
-    for (let i = 0; i < 50_000; i++) scene.store.sendQuietly("t", 0);
+    for (let i = 0; i < 20_000; i++) scene.store.sendQuietly("t", 0);
     scene.store.confirm();
     for (let batch = await scene.receive(); batch.length > 0; batch = await scene.receive()) {
       for (const message of batch) scene.ack(message);
@@ -102,7 +102,7 @@ describe("delivery: progress in the log", () => {
       group: "g",
       topic: "t",
       queueId: 0,
-      cursor: 50_000,
+      cursor: 20_000,
       pending: [],
     });
   });
@@ -132,14 +132,14 @@ describe("delivery: progress in the log", () => {
 
   it("splits what is large into several records of one group", async () => {
     const scene = await Scene.open({ topic: { readQueueNums: 4 } });
-    for (let i = 0; i < 60_000; i++) scene.store.sendQuietly("t", i % 4);
+    for (let i = 0; i < 30_000; i++) scene.store.sendQuietly("t", i % 4);
     scene.store.confirm();
     let batch = await scene.receive();
     while (batch.length > 0) batch = await scene.receive();
     await scene.clock.pass(limits.progressWindowMs);
     assert.equal(scene.store.groups.length, 1);
     assert.ok((scene.store.groups[0]?.length ?? 0) > 1);
-    assert.equal(replay(scene.store).flatMap((lane) => lane.pending).length, 60_000);
+    assert.equal(replay(scene.store).flatMap((lane) => lane.pending).length, 30_000);
   });
 
   it("is idle when nothing happens", async () => {

@@ -79,6 +79,7 @@ export interface TestMessage {
   readonly tag?: string;
   readonly id?: string;
   readonly body?: string;
+  readonly flags?: number;
 }
 
 /** The store of a test. */
@@ -181,6 +182,7 @@ export class FakeStore implements DeliveryStore {
     };
     this.put({
       type: RecordType.message,
+      flags: message.flags ?? 0,
       topic,
       queueId,
       systemProperties: rocketmq.v2.SystemProperties.encode(properties).finish(),
