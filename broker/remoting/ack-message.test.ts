@@ -6,6 +6,10 @@ const { AckMessage, ChangeInvisibleDuration, ForwardMessageToDeadLetterQueue } =
   messagingService.methods;
 const names = { group: { name: "g" }, topic: { name: "t" } };
 
+function entry(receiptHandle: string): rocketmq.v2.IAckMessageEntry {
+  return { messageId: `id of ${receiptHandle}`, receiptHandle };
+}
+
 describe("settling a message", () => {
   let broker: TestBroker;
 
@@ -22,6 +26,13 @@ describe("settling a message", () => {
     return AckMessage.response.decode(await broker.unary(AckMessage.path, request, options));
   }
 
+  async function code(
+    wish: rocketmq.v2.IAckMessageRequest,
+    options?: CallOptions,
+  ): Promise<number | undefined> {
+    return (await ack(wish, options)).status?.code;
+  }
+
   async function change(
     wish: rocketmq.v2.IChangeInvisibleDurationRequest,
   ): Promise<rocketmq.v2.ChangeInvisibleDurationResponse> {
@@ -36,10 +47,6 @@ describe("settling a message", () => {
     const method = ForwardMessageToDeadLetterQueue;
     const request = method.request.encode({ ...names, ...wish });
     return method.response.decode(await broker.unary(method.path, request)).status;
-  }
-
-  function entry(receiptHandle: string): rocketmq.v2.IAckMessageEntry {
-    return { messageId: `id of ${receiptHandle}`, receiptHandle };
   }
 
   describe("AckMessage", () => {
@@ -76,10 +83,6 @@ describe("settling a message", () => {
     });
 
     it("refuses what cannot be right", async () => {
-      const code = async (
-        wish: rocketmq.v2.IAckMessageRequest,
-        options?: CallOptions,
-      ): Promise<number | undefined> => (await ack(wish, options)).status?.code;
       const entries = [entry("h1")];
       assert.equal(await code({ ...names, entries: [] }), 40_000);
       assert.equal(await code({ group: { name: "g" }, entries }), 40_002);

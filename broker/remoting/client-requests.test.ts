@@ -35,7 +35,7 @@ describe("QueryRoute", () => {
       assert.equal(queue.broker?.id, 0);
       assert.equal(queue.broker?.endpoints?.scheme, 3);
       const [address, ...more] = queue.broker?.endpoints?.addresses ?? [];
-      assert.deepEqual({ ...address }, { host: "mq.example.com", port: 9_000 });
+      assert.equal(`${address?.host}:${address?.port}`, "mq.example.com:9000");
       assert.equal(more.length, 0);
     }
     assert.deepEqual(await route({ topic: { name: "t" }, endpoints }), answer);
@@ -46,16 +46,17 @@ describe("QueryRoute", () => {
     const endpoints = { scheme: 3, addresses: [{ host: "lb", port: 1 }] };
     const answer = await route({ topic: { name: "t" }, endpoints });
     const [address] = answer.messageQueues[0]?.broker?.endpoints?.addresses ?? [];
-    assert.deepEqual({ ...address }, { host: "192.168.7.7", port: 8081 });
+    assert.equal(`${address?.host}:${address?.port}`, "192.168.7.7:8081");
   });
 
+  async function dialled(authority: string): Promise<string | undefined> {
+    const answer = await route({ topic: { name: "t" } }, { authority });
+    return answer.messageQueues[0]?.broker?.endpoints?.addresses[0]?.host;
+  }
+
   it("uses the authority of clients that tell no access point, and our end for Java", async () => {
-    const host = async (authority: string): Promise<string | undefined> => {
-      const answer = await route({ topic: { name: "t" } }, { authority });
-      return answer.messageQueues[0]?.broker?.endpoints?.addresses[0]?.host;
-    };
-    assert.equal(await host("10.9.9.9:8081"), "10.9.9.9");
-    assert.equal(await host("IPAuthority"), "10.0.0.1");
+    assert.equal(await dialled("10.9.9.9:8081"), "10.9.9.9");
+    assert.equal(await dialled("IPAuthority"), "10.0.0.1");
   });
 
   it("creates a topic when allowed, with defaultTopicQueueNums queues", async () => {

@@ -21,7 +21,7 @@ interface Answer {
 }
 
 function delivered(offset: number, flags = 0): Delivered {
-  const record: RecordView = {
+  const record = {
     type: RecordType.message,
     flags,
     topic: "t",
@@ -37,7 +37,7 @@ function delivered(offset: number, flags = 0): Delivered {
     body: Buffer.from("hello"),
     tagHash: 0,
     messageGroupHash: 0,
-  };
+  } as unknown as RecordView;
   return {
     record,
     queueId: 2,
@@ -135,13 +135,9 @@ describe("ReceiveMessage", () => {
   it("adds an MD5 digest where the sender gave none", async () => {
     broker.toDeliver = [delivered(1, messageFlags.bodyDigestMissing)];
     const answer = await receive();
-    assert.deepEqual(
-      { ...answer.messages[0]?.systemProperties?.bodyDigest },
-      {
-        type: 2,
-        checksum: "5D41402ABC4B2A76B9719D911017C592",
-      },
-    );
+    const digest = answer.messages[0]?.systemProperties?.bodyDigest;
+    assert.equal(digest?.type, 2);
+    assert.equal(digest?.checksum, "5D41402ABC4B2A76B9719D911017C592");
   });
 
   it("answers MESSAGE_NOT_FOUND when the poll ends empty", async () => {
