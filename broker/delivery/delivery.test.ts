@@ -248,6 +248,15 @@ describe("delivery: where a group starts", () => {
     assert.deepEqual(names(await scene.receive()), ["0:5"]);
   });
 
+  it("a topic that was deleted and made again has lost nothing", async () => {
+    const scene = await Scene.open();
+    sendAndExpire(scene, 5, 5);
+    scene.metadata.loadFirstOffset("t", 0, 5);
+    scene.store.send("t", 0);
+    assert.deepEqual(names(await scene.receive()), ["0:5"]);
+    assert.equal(scene.delivery.counters.expired, 0);
+  });
+
   it("starts where consume.from says", async () => {
     assert.deepEqual(await startFrom("first"), ["0:1", "0:2", "0:3"]);
     assert.deepEqual(await startFrom("last"), []);

@@ -59,6 +59,8 @@ export interface DeliveryMetadata {
   readonly macKey: Uint8Array;
   topic(name: string): TopicConfig | undefined;
   group(name: string): GroupConfig | undefined;
+  /** Offset of the first message the queue ever had since its topic was made. */
+  firstOffset(topic: string, queueId: number): number;
   ensureDeadLetterTopic(group: string): Promise<TopicConfig>;
   onChange(listener: (event: MetadataEvent) => void): () => void;
 }

@@ -94,7 +94,7 @@ export class SubscriptionTable {
       if (!subscription.attached || !isRead) return undefined;
       subscription.readQueueNums = topic.readQueueNums;
       lane = this.#makeLane(subscription, queue.queueId);
-      lane.startAt(0);
+      lane.startAt(this.#parts.metadata.firstOffset(queue.topic, queue.queueId));
     }
     lane.queue = queue;
     return lane;
@@ -169,13 +169,14 @@ export class SubscriptionTable {
     rule: { readonly from: GroupConfig["consumeFrom"] },
   ): void {
     const queue = this.#parts.store.queue(lane.topic, lane.queueId);
-    if (queue === undefined) return lane.startAt(0);
+    const firstOffset = this.#parts.metadata.firstOffset(lane.topic, lane.queueId);
+    if (queue === undefined) return lane.startAt(firstOffset);
     lane.queue = queue;
     if (typeof rule.from === "number") {
       background(this.#startByTime(lane, subscription, queue.offsetByTime(rule.from)));
       return;
     }
-    lane.startAt(startOffset(queue, rule.from));
+    lane.startAt(startOffset(queue, rule.from, firstOffset));
     subscription.makeReady(lane);
   }
 
@@ -210,8 +211,12 @@ export class SubscriptionTable {
 }
 
 /** RocketMQ's rule when nothing is said: from the oldest message while nothing has expired, else from the end. */
-function startOffset(queue: DeliveryQueue, from: "default" | "first" | "last"): number {
+function startOffset(
+  queue: DeliveryQueue,
+  from: "default" | "first" | "last",
+  firstOffset: number,
+): number {
   if (from === "first") return queue.minOffset;
   if (from === "last") return queue.endOffset;
-  return queue.minOffset === 0 ? 0 : queue.endOffset;
+  return queue.minOffset <= firstOffset ? queue.minOffset : queue.endOffset;
 }
