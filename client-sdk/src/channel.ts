@@ -7,10 +7,10 @@ import {
   status as grpcStatus,
   type ServiceError,
 } from "@grpc/grpc-js";
+import { abortReason, onAbort } from "./abort-listeners.ts";
 import { ClientError, type ClientErrorCode, toError } from "./client-error.ts";
 import { type Endpoints, grpcTarget } from "./endpoints.ts";
 import type { RequestMetadata } from "./request-metadata.ts";
-import { abortReason } from "./timing.ts";
 
 /** How connections are secured. */
 export interface TlsOptions {
@@ -106,14 +106,13 @@ export class Channel {
         this.#metadata.current({ waitForReady: options.waitForReady === true }),
         { deadline: Date.now() + options.timeoutMs },
         (error, answer) => {
-          signal?.removeEventListener("abort", onAbort);
+          leave();
           if (error !== null) reject(this.#failure(error, path, options));
           else if (answer === undefined) reject(this.#noAnswer(path, options));
           else resolve(answer);
         },
       );
-      const onAbort = (): void => call.cancel();
-      signal?.addEventListener("abort", onAbort, { once: true });
+      const leave = onAbort(signal, () => call.cancel());
     });
   }
 
@@ -134,15 +133,14 @@ export class Channel {
         this.#metadata.current({ waitForReady: options.waitForReady === true }),
         { deadline: Date.now() + options.timeoutMs },
       );
-      const onAbort = (): void => call.cancel();
-      signal?.addEventListener("abort", onAbort, { once: true });
+      const leave = onAbort(signal, () => call.cancel());
       call.on("data", options.onMessage);
       call.on("error", (error: ServiceError) => {
-        signal?.removeEventListener("abort", onAbort);
+        leave();
         reject(this.#failure(error, path, options));
       });
       call.on("end", () => {
-        signal?.removeEventListener("abort", onAbort);
+        leave();
         resolve();
       });
     });

@@ -1,6 +1,7 @@
 // What every client is made of: options, links to brokers, routes and server settings, and the order
 // in which they start and stop. Producers and consumers each hold one.
 import type { rocketmq } from "@cometmq/proto";
+import { JoinedSignal } from "./abort-listeners.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import type { Channel } from "./channel.ts";
 import { ClientError, toError } from "./client-error.ts";
@@ -156,7 +157,8 @@ export class ClientCore {
 
   async #start(outer: AbortSignal | undefined): Promise<void> {
     this.#state = "starting";
-    const signal = outer === undefined ? this.closing : AbortSignal.any([outer, this.closing]);
+    using joined = new JoinedSignal([outer, this.closing]);
+    const { signal } = joined;
     try {
       const { topics } = this.#role;
       if (topics.size === 0) await this.#connectAny(signal);

@@ -1,4 +1,5 @@
 // Producer: takes messages one by one, bounds what it holds, and sends what is queued together.
+import { abortReason } from "./abort-listeners.ts";
 import { BatchLane } from "./batch-lane.ts";
 import { ClientCore } from "./client-core.ts";
 import { ClientError, toError } from "./client-error.ts";
@@ -8,7 +9,7 @@ import { QueuedSend } from "./queued-send.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import type { SendReceipt } from "./send-receipt.ts";
 import { Sender } from "./sender.ts";
-import { abortReason, Bell } from "./timing.ts";
+import { Bell } from "./timing.ts";
 import { type OutgoingMessage, requestSizeOf } from "./wire/send-request.ts";
 
 /** Options of a producer. */

@@ -1,5 +1,6 @@
 // PushConsumer: polls every broker of its topics, keeps a bounded number of messages, and hands them
 // to the application's listener.
+import { JoinedSignal } from "./abort-listeners.ts";
 import { ClientCore } from "./client-core.ts";
 import { ClientError, toError } from "./client-error.ts";
 import { ConsumeService, type MessageListener } from "./consume-service.ts";
@@ -163,8 +164,11 @@ export class PushConsumer {
 
   #startPoller(key: string, topic: string, broker: RouteBroker): void {
     const stop = new AbortController();
-    const signal = AbortSignal.any([stop.signal, this.#stopping.signal]);
-    const done = this.#poll(topic, broker, signal).finally(() => this.#pollers.delete(key));
+    const joined = new JoinedSignal([stop.signal, this.#stopping.signal]);
+    const done = this.#poll(topic, broker, joined.signal).finally(() => {
+      joined[Symbol.dispose]();
+      this.#pollers.delete(key);
+    });
     this.#pollers.set(key, { stop, done });
   }
 

@@ -1,6 +1,6 @@
 // A message in the producer's buffer, and the promise that its sender holds.
+import { abortReason, onAbort } from "./abort-listeners.ts";
 import type { SendReceipt } from "./send-receipt.ts";
-import { abortReason } from "./timing.ts";
 import type { OutgoingMessage } from "./wire/send-request.ts";
 
 /** Settled once, by `succeed`, `fail` or its signal; leaves the buffer with `succeed` or `fail`. */
@@ -12,7 +12,7 @@ export class QueuedSend {
   readonly #resolve: (receipt: SendReceipt) => void;
   readonly #reject: (error: Error) => void;
   readonly #left: (size: number) => void;
-  #abort: { readonly signal: AbortSignal; readonly listener: () => void } | undefined;
+  #leaveSignal: (() => void) | undefined;
   #givenUp = false;
 
   constructor(
@@ -42,12 +42,10 @@ export class QueuedSend {
 
   /** Rejects at once when the signal is aborted. */
   giveUpWhen(signal: AbortSignal): void {
-    const listener = (): void => {
+    this.#leaveSignal = onAbort(signal, () => {
       this.#givenUp = true;
       this.#reject(abortReason(signal));
-    };
-    this.#abort = { signal, listener };
-    signal.addEventListener("abort", listener, { once: true });
+    });
   }
 
   succeed(receipt: SendReceipt): void {
@@ -61,7 +59,7 @@ export class QueuedSend {
   }
 
   #leave(): void {
-    this.#abort?.signal.removeEventListener("abort", this.#abort.listener);
+    this.#leaveSignal?.();
     this.#left(this.size);
   }
 }

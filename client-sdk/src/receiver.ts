@@ -1,5 +1,6 @@
 // Receives messages: one long poll at one broker.
 import { durationOfMs, messagingService } from "@cometmq/proto";
+import { JoinedSignal, onAbort } from "./abort-listeners.ts";
 import type { ClientCore } from "./client-core.ts";
 import { ClientError, statusError, statusMessageNotFound } from "./client-error.ts";
 import type { FilterExpression } from "./filter-expression.ts";
@@ -60,11 +61,12 @@ export class Receiver {
       if (collected.messages.length === 0) halt.abort();
     };
     if (poll.stop?.aborted === true) return [];
-    poll.stop?.addEventListener("abort", onStop, { once: true });
+    const leave = onAbort(poll.stop, onStop);
+    using joined = new JoinedSignal([poll.signal, halt.signal]);
     try {
       await link.channel.serverStream(ReceiveMessage.path, this.#request(poll), {
         timeoutMs: poll.longPollingMs + this.#core.options.requestTimeoutMs,
-        signal: AbortSignal.any([poll.signal, halt.signal]),
+        signal: joined.signal,
         topic,
         onMessage: (bytes) => collect(bytes, collected),
       });
@@ -77,7 +79,7 @@ export class Receiver {
       link.reportFailure(error);
       throw error;
     } finally {
-      poll.stop?.removeEventListener("abort", onStop);
+      leave();
     }
     return this.#views(collected, broker, place);
   }

@@ -1,7 +1,7 @@
 // The bound of what a producer holds: messages that were given and are not settled. Who finds it full
 // waits in line, for a limited time.
+import { abortReason, onAbort } from "./abort-listeners.ts";
 import { ClientError } from "./client-error.ts";
-import { abortReason } from "./timing.ts";
 
 /** How much a producer holds and what happens when it is full. */
 export interface SendBufferOptions {
@@ -63,7 +63,7 @@ export class SendBuffer {
       if (signal?.aborted === true) return reject(abortReason(signal));
       const leave = (): void => {
         clearTimeout(timer);
-        signal?.removeEventListener("abort", onAbort);
+        leaveSignal();
         this.#waiting.delete(waiter);
       };
       const waiter: Waiter = {
@@ -81,13 +81,12 @@ export class SendBuffer {
           this.#admit();
         },
       };
-      const onAbort = (): void => signal && waiter.fail(abortReason(signal));
+      const leaveSignal = onAbort(signal, () => signal && waiter.fail(abortReason(signal)));
       const { waitMaxMs } = this.#options;
       const timer = setTimeout(() => {
         const text = `no room in the send buffer within ${waitMaxMs} ms: the broker takes less than is sent`;
         waiter.fail(new ClientError("TIMEOUT", text));
       }, waitMaxMs);
-      signal?.addEventListener("abort", onAbort, { once: true });
       this.#waiting.add(waiter);
     });
   }

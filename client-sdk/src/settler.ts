@@ -1,12 +1,13 @@
 // Settles received messages: acknowledges them, many in one call, or changes when they come again.
 import { durationOfMs, messagingService, type rocketmq } from "@cometmq/proto";
+import { abortReason, onAbort } from "./abort-listeners.ts";
 import { BatchLane } from "./batch-lane.ts";
 import type { ClientCore } from "./client-core.ts";
 import { ClientError, statusError, toError } from "./client-error.ts";
 import type { Endpoints } from "./endpoints.ts";
 import type { MessageView } from "./message-view.ts";
 import { defaultSendPolicy, delayAfter } from "./retry-policy.ts";
-import { abortReason, sleep } from "./timing.ts";
+import { sleep } from "./timing.ts";
 
 interface PendingAck {
   readonly message: MessageView;
@@ -57,13 +58,12 @@ export class Settler {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(abortReason(signal));
       const given = { up: false };
-      const onAbort = (): void => {
+      const leave = onAbort(signal, () => {
         given.up = true;
         if (signal !== undefined) reject(abortReason(signal));
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
+      });
       const settle = (act: () => void): void => {
-        signal?.removeEventListener("abort", onAbort);
+        leave();
         act();
       };
       this.#lane(message).push({

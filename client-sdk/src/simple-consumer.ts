@@ -1,4 +1,5 @@
 // SimpleConsumer: the application asks for messages and settles each one itself.
+import { JoinedSignal } from "./abort-listeners.ts";
 import { ClientCore } from "./client-core.ts";
 import { ClientError } from "./client-error.ts";
 import { FilterExpression } from "./filter-expression.ts";
@@ -124,9 +125,8 @@ export class SimpleConsumer {
       otherwise: messageNumDefault,
     });
     const invisibleMs = invisibleOption(invisibleDuration, 1);
-    const { closing } = this.#core;
-    const { signal: outer } = options;
-    const signal = outer === undefined ? closing : AbortSignal.any([outer, closing]);
+    using joined = new JoinedSignal([options.signal, this.#core.closing]);
+    const { signal } = joined;
     const endMs = Date.now() + this.#awaitMs + this.#core.options.requestTimeoutMs;
     for (let attempt = 1; ; attempt++) {
       try {

@@ -1,37 +1,29 @@
 // Waiting that always ends: sleeps and rings that a timeout or an AbortSignal cuts short.
 
+import { abortReason, onAbort } from "./abort-listeners.ts";
+
 /** Resolves after `delayMs`; rejects with the signal's reason when that is aborted first. */
 export function sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) return reject(abortReason(signal));
-    const onAbort = (): void => {
+    const leave = onAbort(signal, () => {
       clearTimeout(timer);
       if (signal !== undefined) reject(abortReason(signal));
-    };
+    });
     const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
+      leave();
       resolve();
     }, delayMs);
-    signal?.addEventListener("abort", onAbort, { once: true });
   });
-}
-
-/** The reason of an aborted signal as an Error. */
-export function abortReason(signal: AbortSignal): Error {
-  const reason: unknown = signal.reason;
-  return reason instanceof Error
-    ? reason
-    : new Error("The operation was aborted", { cause: reason });
 }
 
 /** Resolves or rejects with `promise`; rejects at once when the signal is aborted. `promise` itself runs on. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(abortReason(signal));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    if (signal.aborted) reject(abortReason(signal));
+    const leave = onAbort(signal, () => reject(abortReason(signal)));
+    promise.then(resolve, reject).finally(leave);
   });
 }
 
@@ -65,14 +57,13 @@ export class Bell {
       const settle = (act: () => void): void => {
         clearTimeout(timer);
         this.#waiting.delete(wake);
-        signal?.removeEventListener("abort", onAbort);
+        leave();
         act();
       };
       const wake = (): void => settle(() => resolve(true));
-      const onAbort = (): void => settle(() => signal && reject(abortReason(signal)));
+      const leave = onAbort(signal, () => settle(() => signal && reject(abortReason(signal))));
       const timer = setTimeout(() => settle(() => resolve(false)), Math.max(0, timeoutMs));
       this.#waiting.add(wake);
-      signal?.addEventListener("abort", onAbort, { once: true });
     });
   }
 }
