@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import {
   allocateRecordBuffer,
   checkRecord,
   claimedSize,
   encodeRecord,
   type RecordDraft,
+  RecordView,
   recordHeaderSize,
   recordSize,
-  RecordView,
 } from "./record.ts";
 
 const bytes = fc.uint8Array({ maxLength: 300 });

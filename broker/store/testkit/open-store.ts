@@ -114,3 +114,12 @@ export async function until(condition: () => boolean): Promise<void> {
   }
   throw new Error("the condition did not come true");
 }
+
+/** A promise and what resolves it. */
+export function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: (() => void) | undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve: () => resolve?.() };
+}

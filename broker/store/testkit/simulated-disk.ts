@@ -161,7 +161,7 @@ export class SimulatedDisk implements Disk {
 
   async removeFolder(path: string): Promise<void> {
     await this.#step({ kind: "remove", path });
-    for (const folder of [...this.#folders.keys()]) {
+    for (const folder of this.#folders.keys()) {
       if (folder === path || folder.startsWith(`${path}/`)) this.#folders.delete(folder);
     }
   }
@@ -263,6 +263,7 @@ export class SimulatedDisk implements Disk {
   }
 
   #usedBytes(): number {
+    if (!Number.isFinite(this.capacityBytes)) return 0;
     let used = 0;
     for (const folder of this.#folders.values()) {
       for (const inode of folder.names.values()) used += inode.size;
