@@ -15,9 +15,9 @@ export class ConnectionInfo implements Connection {
 
   constructor(id: number, socket: Socket, options: { readonly tls: boolean }) {
     this.id = id;
-    this.remoteAddress = socket.remoteAddress ?? "";
+    this.remoteAddress = plainAddress(socket.remoteAddress);
     this.remotePort = socket.remotePort ?? 0;
-    this.localAddress = socket.localAddress ?? "";
+    this.localAddress = plainAddress(socket.localAddress);
     this.localPort = socket.localPort ?? 0;
     this.tls = options.tls;
   }
@@ -35,4 +35,9 @@ export class ConnectionInfo implements Connection {
     this.#closed = true;
     this.#controller?.abort();
   }
+}
+
+/** IPv4 looks like IPv4, also on a socket that takes both kinds. */
+function plainAddress(address: string | undefined): string {
+  return (address ?? "").replace(/^::ffff:(?=\d+\.)/, "");
 }

@@ -72,7 +72,7 @@ describe("DeadlineWheel", () => {
     );
   });
 
-  it("forgets removed entries and stops its timer when it is empty", () => {
+  it("forgets removed entries, and has no timer when it is empty", () => {
     const clock = new StepClock();
     const wheel = new DeadlineWheel(clock);
     const entries = [1, 2, 3].map((index) =>

@@ -15,16 +15,23 @@ export interface DeadlineEntry {
 const tickMs = 16;
 const slotCount = 4096;
 
-/** Calls `expire` of its entries at most a tick (16 ms) and a timer's lateness after they are due, never before. */
+/**
+ * Calls `expire` of its entries at most a tick (16 ms) and a timer's lateness after they are due, never before.
+ * Its timer runs only when something may be due.
+ */
 export class DeadlineWheel {
   readonly #clock: Clock;
   readonly #slots: (DeadlineEntry | undefined)[] = Array.from({ length: slotCount });
   #count = 0;
+  /** The last tick that was looked at: nothing may be put at or before it. */
   #tick = 0;
+  /** When the timer fires; Infinity without one. */
+  #timerTick = Infinity;
   #cancelTimer: CancelTimer | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#tick = Math.floor(clock.monotonicMs() / tickMs);
   }
 
   /** Entries in the wheel. */
@@ -34,8 +41,6 @@ export class DeadlineWheel {
 
   /** Adds an entry that is in no wheel; `dueMs` must be finite. */
   add(entry: DeadlineEntry): void {
-    if (this.#count === 0) this.#start();
-    this.#count += 1;
     const tick = Math.max(Math.ceil(entry.dueMs / tickMs), this.#tick + 1);
     const slot = tick % slotCount;
     const first = this.#slots[slot];
@@ -44,6 +49,8 @@ export class DeadlineWheel {
     entry.previous = undefined;
     if (first !== undefined) first.previous = entry;
     this.#slots[slot] = entry;
+    this.#count += 1;
+    if (tick < this.#timerTick) this.#arm(tick);
   }
 
   /** Takes an entry out; one that is not in the wheel is left alone. */
@@ -61,29 +68,32 @@ export class DeadlineWheel {
   /** Stops the timer; entries are forgotten. */
   close(): void {
     this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
   }
 
-  #start(): void {
-    // A timer that still runs from before keeps the wheel's tick; else it starts from now.
-    if (this.#cancelTimer !== undefined) return;
-    this.#tick = Math.floor(this.#clock.monotonicMs() / tickMs);
-    this.#arm();
-  }
-
-  #arm(): void {
-    this.#cancelTimer = this.#clock.after(tickMs, () => this.#advance(), { unref: true });
+  #arm(tick: number): void {
+    this.#cancelTimer?.();
+    this.#timerTick = tick;
+    const delayMs = Math.max(0, tick * tickMs - this.#clock.monotonicMs());
+    this.#cancelTimer = this.#clock.after(delayMs, () => this.#advance(), { unref: true });
   }
 
   #advance(): void {
-    this.#cancelTimer = undefined;
+    this.#timerTick = Infinity;
     const nowMs = this.#clock.monotonicMs();
     const nowTick = Math.floor(nowMs / tickMs);
     // After a long pause one round visits every slot.
     const from = Math.max(this.#tick + 1, nowTick - slotCount + 1);
     this.#tick = nowTick;
     for (let tick = from; tick <= nowTick; tick += 1) this.#expire(tick % slotCount, nowMs);
-    if (this.#count > 0 && this.#cancelTimer === undefined) this.#arm();
+    if (this.#count > 0) this.#arm(Math.min(this.#timerTick, this.#nextTick()));
+  }
+
+  /** The next tick whose slot holds something; perhaps only entries of a later round. */
+  #nextTick(): number {
+    const end = this.#tick + slotCount;
+    let tick = this.#tick + 1;
+    while (tick < end && this.#slots[tick % slotCount] === undefined) tick += 1;
+    return tick;
   }
 
   #expire(slot: number, nowMs: number): void {

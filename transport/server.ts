@@ -108,7 +108,12 @@ export class GrpcServer {
   static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
     const server = new GrpcServer(options);
     await server.#tls.open();
-    await server.#listen();
+    try {
+      await server.#listen();
+    } catch (error) {
+      server.#tls.close();
+      throw error;
+    }
     return server;
   }
 

@@ -182,7 +182,7 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
   accepts(flags: number, size: number): boolean {
     const failure = this.refusal(flags, size);
     if (failure === undefined) return true;
-    this.fail(failure);
+    this.refuse(failure);
     return false;
   }
 
@@ -240,8 +240,7 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
       this.terminate(reason);
       return;
     }
-    this.abort(reason);
-    this.fail(reason);
+    this.refuse(reason);
   }
 
   /** The call is over without an answer: reset by the client, connection lost, or cut by us. */
@@ -274,7 +273,7 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
 
   private requestComplete(method: MethodHandler): void {
     if (this.reader?.incomplete === true) {
-      this.fail(new RpcError(GrpcStatus.internal, "the request ended in the middle of a message"));
+      this.refuse(new RpcError(GrpcStatus.internal, "the request ended inside a message"));
     } else if (method.kind === "bidi") this.openInbox().end();
     else if (this.request === undefined) {
       this.fail(new RpcError(GrpcStatus.internal, "the request has no message"));
@@ -358,6 +357,12 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
       ? failureTrailers(failure.status, failure.message)
       : trailersOnly(failure.status, failure.message);
     this.endWith({ frame, status: failure.status });
+  }
+
+  /** Ends a call whose handler may be running and has to hear of it. */
+  private refuse(reason: RpcError): void {
+    this.abort(reason);
+    this.fail(reason);
   }
 
   private sendHeaders(): void {

@@ -18,7 +18,7 @@ import { openServer } from "./test-server.ts";
 import { until } from "./until.ts";
 
 const seed = Number(process.env["FUZZ_SEED"] ?? Date.now() % 2 ** 31);
-const numRuns = Number(process.env["FUZZ_RUNS"] ?? 1500);
+const numRuns = Number(process.env["FUZZ_RUNS"] ?? 600);
 
 const paths = ["/t.T/Echo", "/t.T/LateEcho", "/t.T/Hang", "/t.T/Chat", "/t.T/Small", "/none"];
 const path = fc.constantFrom(...paths);

@@ -15,6 +15,7 @@ import {
   word,
 } from "./raw-client.ts";
 import { openServer, type TestServer } from "./test-server.ts";
+import { until } from "./until.ts";
 
 const endStream = 1;
 const endHeaders = 4;
@@ -100,6 +101,16 @@ describe("protocol", () => {
     for (const { payload } of client.ofType(FrameType.headers)) {
       assert.equal(grpcStatus(payload), GrpcStatus.internal);
     }
+  });
+
+  it("tells a running handler that its call was refused", async () => {
+    await using client = await RawClient.connect(under.port);
+    client.send(callHeaders(1, "/t.T/Listen"), frame(FrameType.data, 0, 1, "0200000000"));
+    assert.equal(
+      grpcStatus((await client.next(FrameType.headers, 2)).payload),
+      GrpcStatus.internal,
+    );
+    await until("the abort", () => under.hanging.size === 0);
   });
 
   it("answers before the request is complete, then resets without error", async () => {
@@ -202,6 +213,21 @@ describe("protocol", () => {
       (await one.next(FrameType.rstStream)).payload.readUInt32BE(),
       ErrorCode.flowControlError,
     );
+  });
+
+  it("ends connections that send more than their window", async () => {
+    await using limited = await openServer({
+      limits: { connectionWindowSize: 65_535, inboxSizeMax: 1000 },
+    });
+    await using client = await RawClient.connect(limited.port);
+    const open = Array.from({ length: 4 }, (_, index) => callHeaders(2 * index + 1, "/t.T/Listen"));
+    client.send(...open);
+    await client.next(FrameType.headers, 4);
+    const message = Buffer.concat([Buffer.alloc(1), word(16_000), Buffer.alloc(16_000)]);
+    // What a handler does not read is not granted again.
+    for (let count = 0; count < 5; count += 1) client.send(frame(FrameType.data, 0, 1, message));
+    assert.equal(await client.goaway(), ErrorCode.flowControlError);
+    await client.gone();
   });
 
   it("withholds window from a call whose handler does not read", async () => {
