@@ -339,8 +339,11 @@ export class Delivery {
     }
     if (subscription.polls.count === 0) return;
     if (subscription.readyCount > 0) this.#serveLater(subscription);
+    // While records of redeliveries are being read, their arrival wakes; what is due stays due till then.
     const next = subscription.due.peek();
-    if (next !== undefined) this.#timeline.set(subscription.alarm, next.dueAtMs);
+    const isWaitingForRead = subscription.loading.length > 0;
+    if (next === undefined || (isWaitingForRead && next.dueAtMs <= this.#timeline.nowMs())) return;
+    this.#timeline.set(subscription.alarm, next.dueAtMs);
   }
 
   /** A filter that passes over much must not keep others from their turn. */

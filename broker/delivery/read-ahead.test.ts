@@ -148,6 +148,22 @@ describe("delivery: backlogs that have left memory", () => {
     assert.equal((await held)[0]?.attempt, 2);
   });
 
+  it("waits for a slow read of redeliveries without asking again and again", async () => {
+    const scene = await Scene.open({ topic: { readQueueNums: 1 } });
+    for (let i = 0; i < 100; i++) scene.store.send("t", 0);
+    for (let i = 0; i < 4; i++) await scene.receive({ invisibleMs: 10_000 });
+    scene.store.coolDown();
+    await scene.clock.pass(10_000);
+    const gate = new Gate();
+    scene.store.readGate = gate.opened;
+    const held = scene.receive({ pollingMs: 20_000 });
+    const before = scene.clock.firedCount;
+    await scene.clock.pass(5_000);
+    assert.ok(scene.clock.firedCount - before < 5);
+    gate.open();
+    assert.equal((await held).length, 32);
+  });
+
   it("lets go of what nobody takes", async () => {
     const scene = await coldScene();
     await scene.receive();

@@ -14,6 +14,7 @@ export class FakeClock implements Clock {
   #wallStartMs = 1_800_000_000_000;
   #order = 0;
   readonly #timers = new Set<Timer>();
+  #firedCount = 0;
 
   now(): number {
     return this.#wallStartMs + this.#elapsedMs;
@@ -36,6 +37,11 @@ export class FakeClock implements Clock {
     this.#wallStartMs += byMs;
   }
 
+  /** Timers that have run. */
+  get firedCount(): number {
+    return this.#firedCount;
+  }
+
   get timerCount(): number {
     return this.#timers.size;
   }
@@ -50,6 +56,7 @@ export class FakeClock implements Clock {
       this.#elapsedMs = Math.max(this.#elapsedMs, next.atMs);
       if (next.periodMs === undefined) this.#timers.delete(next);
       else next.atMs += next.periodMs;
+      this.#firedCount++;
       next.task();
       await settle();
     }
