@@ -83,6 +83,22 @@ export const limits = {
   stateRetryMs: 5_000,
   /** Keys handed to the database before other work gets its turn. */
   stateEntriesPerTurn: 1_024,
+  // Message index.
+  /** Bytes of the log that are indexed in one step, about. */
+  indexStepSize: 1_048_576,
+  /** Entries of expired messages removed in one step. */
+  indexPruneCountMax: 10_000,
+  /** The index is opened so long after there is something to index, milliseconds. */
+  indexStartDelayMs: 2_000,
+  /** New messages are indexed so long after they came, milliseconds. */
+  indexDelayMs: 200,
+  /** Rest after a step, as a multiple of the time it took: while the log grows fast, and else. */
+  indexRestBusy: 4,
+  indexRestQuiet: 1,
+  /** A failed index is opened again after so long, milliseconds. */
+  indexRetryMs: 30_000,
+  /** A query waits so long for the index to come up to the log, milliseconds; then it answers with what there is. */
+  indexQueryWaitMs: 1_500,
   /** A part of a state snapshot is a record of about this size, bytes. */
   snapshotPartSize: 262_144,
   // Store.
