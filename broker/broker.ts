@@ -1,6 +1,6 @@
 // One broker: puts its parts together, opens them in order, and closes them in order within five seconds.
 import { join } from "node:path";
-import { brokerAdminService, messagingService } from "@cometmq/proto";
+import { brokerAdminService, loadFileDescriptors, messagingService } from "@cometmq/proto";
 import {
   type BrokerConfiguration,
   type Clock,
@@ -13,6 +13,7 @@ import type { Registrar } from "../registrar/index.ts";
 import { type CertificateSource, GrpcServer } from "../transport/index.ts";
 import { ClientTable } from "./clients/index.ts";
 import { Delivery } from "./delivery/index.ts";
+import { type KeyIndex, openKeyIndex } from "./index/index.ts";
 import { type LevelSource, levelFolder, StateStore } from "./metadata/index.ts";
 import { brokerMetrics, CallCounts, storeObserver } from "./metrics.ts";
 import { Openings } from "./openings.ts";
@@ -131,6 +132,7 @@ export class Broker {
     const { delivery, clients } = await this.#openDelivery(store, state);
     const rates = new TrafficRates(this.#traffic, this.#options.clock);
     this.#openings.add("rates", () => rates.close());
+    const index = this.#openIndex(store);
     const context: RemotingContext & AdminContext = {
       ...this.#options,
       store,
@@ -138,7 +140,7 @@ export class Broker {
       delivery,
       clients,
       traffic: this.#traffic,
-      index: undefined,
+      index,
       logger: logger.child("remoting"),
       listenPort: () => this.#grpcPort,
       isStopping: () => this.#closing !== undefined,
@@ -146,7 +148,7 @@ export class Broker {
     };
     await this.#serve(context);
     const { registrar } = this.#options;
-    const measured = { ...context, store, delivery, registrar, calls: this.#calls };
+    const measured = { ...context, store, delivery, index, registrar, calls: this.#calls };
     brokerMetrics(this.metrics, measured);
     if (registrar !== undefined) {
       const port = this.#grpcPort;
@@ -204,6 +206,21 @@ export class Broker {
     return { store, state };
   }
 
+  #openIndex(store: Store): KeyIndex | undefined {
+    const { config, clock, logger } = this.#options;
+    const { messageIndexEnable, storePathRootDir } = config.values;
+    if (!messageIndexEnable) return undefined;
+    const index = openKeyIndex({
+      store,
+      clock,
+      logger,
+      logFolder: join(storePathRootDir, "commitlog"),
+      indexFolder: join(storePathRootDir, "index"),
+    });
+    this.#openings.add("index", () => index.close());
+    return index;
+  }
+
   async #openDelivery(
     store: Store,
     state: StateStore,
@@ -237,7 +254,10 @@ export class Broker {
       host: listenHost(values),
       port: values.grpcServerPort,
       methods: new Map([...messagingMethods(context), ...brokerAdminMethods(context)]),
-      services: { names: [messagingService.name, brokerAdminService.name], files: new Map() },
+      services: {
+        names: [messagingService.name, brokerAdminService.name],
+        files: await loadFileDescriptors(),
+      },
       tls: {
         mode: values["tls.server.mode"],
         certificate: this.#certificate(),

@@ -4,6 +4,7 @@ import type { Registrar } from "../registrar/index.ts";
 import type { CutReason, TransportObserver } from "../transport/index.ts";
 import type { ClientTable } from "./clients/index.ts";
 import type { Delivery } from "./delivery/index.ts";
+import type { KeyIndex } from "./index/index.ts";
 import { isDerivedTopic, type Metadata } from "./metadata/index.ts";
 import type { Traffic } from "./remoting/index.ts";
 import type { Store, StoreObserver } from "./store/index.ts";
@@ -17,6 +18,7 @@ export interface MeasuredParts {
   readonly traffic: Traffic;
   readonly registrar: Registrar | undefined;
   readonly calls: CallCounts;
+  readonly index: Pick<KeyIndex, "lagBytes"> | undefined;
 }
 
 /** Bounds of the buckets of write sizes, bytes. */
@@ -214,8 +216,10 @@ function deliveryMetrics(metrics: Metrics, { delivery }: MeasuredParts): void {
   gauge("cometmq_held_polls", "Receives that wait for messages.", (set) =>
     set({}, delivery.figures().heldPolls),
   );
-  gauge("cometmq_full_lanes", "Queues of groups that wait at the bound of pending messages.", (set) =>
-    set({}, delivery.figures().fullLanes),
+  gauge(
+    "cometmq_full_lanes",
+    "Queues of groups that wait at the bound of pending messages.",
+    (set) => set({}, delivery.figures().fullLanes),
   );
   const { counters } = delivery;
   metrics.sampled(
@@ -236,8 +240,15 @@ function deliveryMetrics(metrics: Metrics, { delivery }: MeasuredParts): void {
   );
 }
 
-function storeMetrics(metrics: Metrics, { store }: MeasuredParts): void {
+function storeMetrics(metrics: Metrics, { store, index }: MeasuredParts): void {
   const gauge = gaugeOf(metrics);
+  if (index !== undefined) {
+    gauge(
+      "cometmq_index_behind_bytes",
+      "Bytes of the log that cannot be found by key yet.",
+      (set) => set({}, index.lagBytes),
+    );
+  }
   gauge("rocketmq_storage_size", "Bytes of the commit log.", (set) => {
     set({}, store.stats.sizeBytes);
   });
@@ -253,9 +264,13 @@ function storeMetrics(metrics: Metrics, { store }: MeasuredParts): void {
   gauge("cometmq_storage_disk_used_ratio", "Used share of the disk, 0 to 1.", (set) => {
     set({}, store.stats.diskUsedPercent / 100);
   });
-  gauge("cometmq_storage_writable", "1 while sends are taken, 0 when the disk is full or failed.", (set) => {
-    set({}, store.stats.isDiskFull || store.failure !== undefined ? 0 : 1);
-  });
+  gauge(
+    "cometmq_storage_writable",
+    "1 while sends are taken, 0 when the disk is full or failed.",
+    (set) => {
+      set({}, store.stats.isDiskFull || store.failure !== undefined ? 0 : 1);
+    },
+  );
 }
 
 function gaugeOf(metrics: Metrics) {

@@ -190,6 +190,14 @@ describe("a broker", function () {
     assert.deepEqual({ ...found.messages[0]?.message?.userProperties }, { a: "b" });
     const none = await client.call(admin.QueryMessageByOffset, { topic: "t", queueId, offset: 9 });
     assert.equal(none.status?.code, 40_401);
+    await until("the index", async () => {
+      const byId = await client.call(admin.QueryMessageById, { topic: "t", messageId: "2" });
+      return byId.messages[0]?.queueOffset === 1;
+    });
+    const byKey = await client.call(admin.QueryMessageByKey, { topic: "t", key: "key of 1" });
+    assert.equal(byKey.messages[0]?.message?.systemProperties?.messageId, "1");
+    const noKey = await client.call(admin.QueryMessageByKey, { topic: "t", key: "none" });
+    assert.equal(noKey.status?.code, 40_401);
     await client.receive(wish("g", "t")).done;
     const members = await client.call(admin.GetConsumerConnection, { group: "g" });
     assert.equal(members.clients[0]?.clientId, "operator");
@@ -283,7 +291,7 @@ async function send(
     messages: ids.map((messageId) => ({
       topic: { name: topic },
       userProperties: { a: "b" },
-      systemProperties: { messageId, messageType: 1 },
+      systemProperties: { messageId, messageType: 1, keys: [`key of ${messageId}`] },
       body: Buffer.from("hello"),
     })),
   });

@@ -1,29 +1,12 @@
 // What the operators' calls stand on, beside what clients' calls do.
 import type { Delivery } from "../../delivery/index.ts";
+import type { KeyIndex } from "../../index/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { RemotingContext } from "../context.ts";
 import type { BrokerStatus } from "./broker-status.ts";
 
-/** Where the index found a message. */
-export interface FoundMessage {
-  readonly position: number;
-  readonly size: number;
-}
-
-/** Finds messages of a topic; newest first. */
-export interface MessageFinder {
-  byKey(query: {
-    readonly topic: string;
-    readonly key: string;
-    /** Stored in `[beginMs, endMs]`. */
-    readonly beginMs: number;
-    readonly endMs: number;
-    readonly countMax: number;
-  }): Promise<readonly FoundMessage[]>;
-  byId(topic: string, messageId: string): Promise<readonly FoundMessage[]>;
-  /** Everything confirmed before this position can be found. */
-  readonly indexedPosition: number;
-}
+/** The index as operators ask it. */
+export type MessageFinder = Pick<KeyIndex, "byKey" | "byId" | "indexedPosition">;
 
 /** The store as operators look into it. */
 export type RecordSource = Pick<Store, "queue" | "read" | "readCold">;

@@ -2,8 +2,9 @@
 import type { cometmq } from "@cometmq/proto";
 import { MqError } from "../../../base/index.ts";
 import type { ServerCall } from "../../../transport/index.ts";
+import type { FoundMessage } from "../../index/index.ts";
 import { okStatus } from "../unary.ts";
-import type { AdminContext, FoundMessage, MessageFinder } from "./admin-context.ts";
+import type { AdminContext, MessageFinder } from "./admin-context.ts";
 import { brokerAt, storedMessage } from "./stored-message.ts";
 
 /** The index, or UNSUPPORTED when it is switched off. */
