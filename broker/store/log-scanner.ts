@@ -64,7 +64,10 @@ export class LogScanner {
         size = Math.max(size * 2, neededSize(block));
         continue;
       }
-      this.#bad = { position: this.#position, file: segment.path, fault };
+      // A newer release begins a new segment: elsewhere its magic is a damaged one.
+      const isNewer = fault === "version" && this.#position === segment.start;
+      const said = fault === "version" && !isNewer ? "magic" : fault;
+      this.#bad = { position: this.#position, file: segment.path, fault: said };
       break;
     }
     return records;

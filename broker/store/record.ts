@@ -63,7 +63,8 @@ export const recordHeaderSize = 80;
 
 /** "CMQ" and the version of the format, big-endian. */
 export const recordMagic = 0x434d5131;
-const magicNameMask = 0xffffff00;
+/** Magics of later versions reach up to "CMQ9". */
+const magicMax = 0x434d5139;
 
 const at = {
   length: 0,
@@ -180,8 +181,7 @@ export function checkRecord(
   if (end - start < recordHeaderSize) return "short";
   const magic = view.getUint32(start + at.magic);
   if (magic !== recordMagic) {
-    const isNewer = ((magic ^ recordMagic) & magicNameMask) === 0 && magic > recordMagic;
-    return isNewer ? "version" : "magic";
+    return magic > recordMagic && magic <= magicMax ? "version" : "magic";
   }
   const size = view.getUint32(start + at.length);
   if (size > limits.recordSizeMax || size !== sizeFromParts(view, start)) return "length";

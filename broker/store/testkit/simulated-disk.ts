@@ -336,7 +336,10 @@ function settle(inode: Inode, fate: UnsyncedFate, random: Random): void {
     if (fate === "lost" || from >= to) continue;
     if (fate !== "kept" && random.next() < 0.5) continue;
     cached.copy(kept, from, from, to);
-    if (fate === "garbled" && random.next() < 0.3) random.bytes(to - from).copy(kept, from);
+    // A sector is written whole or not at all: what it held at the last sync is never garbled.
+    const isNew = from >= inode.syncedBytes.length;
+    if (fate === "garbled" && isNew && random.next() < 0.3)
+      random.bytes(to - from).copy(kept, from);
     size = Math.max(size, to);
   }
   if (fate === "kept") size = cached.length;
