@@ -8,7 +8,7 @@ const topic = "demo";
 const messageCount = 10_000;
 const bodySizeBytes = 1024;
 const sendersCount = 256;
-const receiversCount = 2;
+const receiversCount = 4;
 const receiveCountMax = 32;
 const limitMs = 60_000;
 /** What the end may take of the limit, when the run itself was too slow. */

@@ -73,11 +73,15 @@ function clients(endpoints: string): (Producer | SimpleConsumer | PushConsumer)[
   ];
 }
 
+/** What start-up fails with, at the same time for each. */
+function failures(list: readonly { startup(): Promise<void> }[]): Promise<ClientError[]> {
+  return Promise.all(list.map((client) => failure(client.startup(), 2_500)));
+}
+
 describe("start-up against what is no broker", () => {
   it("a port that refuses", async () => {
     const endpoints = `127.0.0.1:${await refusedPort()}`;
-    for (const client of clients(endpoints)) {
-      const error = await failure(client.startup(), 1_500);
+    for (const error of await failures(clients(endpoints))) {
       assert.equal(error.code, "UNREACHABLE");
       assert.ok(error.message.includes(endpoints), error.message);
     }
@@ -85,8 +89,7 @@ describe("start-up against what is no broker", () => {
 
   it("a socket that accepts and says nothing", async () => {
     using server = await FakeSocketServer.start(() => {});
-    for (const client of clients(server.endpoints)) {
-      const error = await failure(client.startup(), 1_500);
+    for (const error of await failures(clients(server.endpoints))) {
       assert.ok(["UNREACHABLE", "TIMEOUT"].includes(error.code), error.code);
       assert.ok(error.message.includes(server.endpoints), error.message);
     }
@@ -96,8 +99,7 @@ describe("start-up against what is no broker", () => {
     using server = await FakeSocketServer.start((socket) => {
       socket.on("data", () => socket.write("HTTP/1.1 400 what?\r\n\r\nnonsense".repeat(50)));
     });
-    for (const client of clients(server.endpoints)) {
-      const error = await failure(client.startup(), 1_500);
+    for (const error of await failures(clients(server.endpoints))) {
       assert.ok(["UNREACHABLE", "TIMEOUT", "PROTOCOL"].includes(error.code), error.code);
     }
   });
@@ -106,8 +108,7 @@ describe("start-up against what is no broker", () => {
     using server = await FakeBroker.start({ nameServer: true });
     server.routeTo = [{ name: "gone", port: await refusedPort() }];
     const [, ...withTopics] = clients(server.endpoints);
-    for (const client of withTopics) {
-      const error = await failure(client.startup(), 1_500);
+    for (const error of await failures(withTopics)) {
       assert.ok(["UNREACHABLE", "TIMEOUT"].includes(error.code), error.code);
     }
   });
@@ -115,8 +116,7 @@ describe("start-up against what is no broker", () => {
   it("a broker that never answers the settings", async () => {
     using broker = await FakeBroker.start({ settings: "silent" });
     const [, ...withTopics] = clients(broker.endpoints);
-    for (const client of withTopics) {
-      const error = await failure(client.startup(), 1_500);
+    for (const error of await failures(withTopics)) {
       assert.equal(error.code, "TIMEOUT");
       assert.match(error.message, /settings/);
     }
