@@ -1,7 +1,8 @@
 // Long random schedules against a plain model of what a consumer may see, with crashes in between.
 import assert from "node:assert/strict";
+import { readMessageProperties } from "@cometmq/proto";
 import * as fc from "fast-check";
-import { limits } from "../../base/index.ts";
+import { limits, MqError } from "../../base/index.ts";
 import type { Delivered } from "./request.ts";
 import { replay, Scene } from "./testkit/scene.ts";
 
@@ -18,7 +19,7 @@ type Step =
   | { readonly kind: "nack"; readonly which: number; readonly ms: number }
   | { readonly kind: "pass"; readonly ms: number }
   | { readonly kind: "gone"; readonly client: number }
-  | { readonly kind: "cool" }
+  | { readonly kind: "cool" | "diskFull" | "diskFree" }
   | { readonly kind: "crash" };
 
 const retryMaxTimes = 3;
@@ -67,7 +68,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("gone" as const), client }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("cool" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("cool" as const, "diskFull" as const, "diskFree" as const),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("crash" as const) }) },
 );
 
@@ -78,7 +84,7 @@ interface Known {
   hiddenUntilMs: number;
   held: string | undefined;
   isDone: boolean;
-  deliveredAtMs: number;
+  readonly id: string;
 }
 
 class Model {
@@ -119,7 +125,7 @@ class Model {
         hiddenUntilMs: nowMs + delivered.invisibleMs,
         held: holder,
         isDone: false,
-        deliveredAtMs: nowMs,
+        id: readMessageProperties(delivered.record.systemProperties).messageId,
       });
       this.out.push({ delivered, name, handle: delivered.receiptHandle, run: this.#run });
     }
@@ -169,6 +175,12 @@ class Model {
         return;
       case "cool":
         return scene.store.coolDown();
+      case "diskFull":
+        scene.store.appendError = new MqError("DISK_FULL", "no space");
+        return;
+      case "diskFree":
+        scene.store.appendError = undefined;
+        return;
       case "crash":
         return await this.#crash();
       default:
@@ -239,10 +251,15 @@ class Model {
         lane !== undefined &&
         (offset ?? 0) < lane.cursor &&
         !lane.pending.some((entry) => entry.offset === offset);
+      assert.ok(!isEnded || known.isDone || this.#isDead(known.id), `${name} is lost`);
       known.isDone = isEnded;
       known.held = undefined;
       known.hiddenUntilMs = 0;
     }
+  }
+
+  #isDead(id: string): boolean {
+    return deadIds(this.scene).includes(id);
   }
 
   checkCursors(): void {
@@ -257,6 +274,7 @@ class Model {
   /** In the end everything sent is acknowledged or in the dead-letter topic, each exactly once. */
   async finish(): Promise<void> {
     const { scene } = this;
+    scene.store.appendError = undefined;
     await scene.clock.pass(0);
     const isGone = { held: undefined, hiddenUntilMs: 0 };
     for (const id of [0, 1, 2]) scene.delivery.clientGone(`c${id}`);
@@ -277,13 +295,8 @@ class Model {
       await scene.clock.pass(30_000);
     }
     await Promise.all(this.polls);
-    const dead = new Set<string>();
-    const letters = scene.store.queue("%DLQ%g", 0)?.items ?? [];
-    for (const { record } of letters) {
-      const id = Buffer.from(record.systemProperties).toString("latin1");
-      assert.ok(!dead.has(id), "a message is dead twice");
-      dead.add(id);
-    }
+    const dead = deadIds(scene);
+    assert.equal(new Set(dead).size, dead.length, "a message is dead twice");
     const lanes = scene.delivery.progress("g");
     assert.ok(lanes.every((lane) => lane.pendingCount === 0 && lane.lag === 0));
     assert.deepEqual(
@@ -294,11 +307,21 @@ class Model {
       ),
       new Set(lanes.map((lane) => JSON.stringify([lane.queueId, lane.endOffset, []]))),
     );
-    const sent = lanes.reduce((sum, lane) => sum + lane.endOffset, 0);
-    const acked = [...this.known.values()].filter((known) => known.isDone).length;
-    if (this.#checksCounts) assert.equal(acked + letters.length, sent);
-    else assert.ok(acked + letters.length >= sent);
+    for (const { queueId, endOffset } of lanes) {
+      for (let offset = 0; offset < endOffset; offset++) {
+        const known = this.known.get(`${queueId}:${offset}`);
+        assert.ok(known !== undefined, `${queueId}:${offset} never came`);
+        if (this.#checksCounts) assert.notEqual(known.isDone, dead.includes(known.id));
+        else assert.ok(known.isDone || dead.includes(known.id), `${queueId}:${offset} is lost`);
+      }
+    }
   }
+}
+
+/** Ids of what is in the dead-letter topic. */
+function deadIds(scene: Scene): string[] {
+  const letters = scene.store.queue("%DLQ%g", 0)?.items ?? [];
+  return letters.map(({ record }) => readMessageProperties(record.systemProperties).messageId);
 }
 
 async function check(steps: readonly Step[]): Promise<void> {
