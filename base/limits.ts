@@ -147,7 +147,7 @@ export const limits = {
   readAheadCountMax: 512,
   readAheadSizeBytes: 524_288,
   /** How far apart in the log the messages of one read may lie, bytes. */
-  readAheadSpanBytes: 2 * 1_048_576,
+  readAheadSpanBytes: 2_097_152,
   /** Reads under way at once. Few: lanes that lie together in the log then find what the one before has read. */
   readAheadAtOnceMax: 1,
   /** Reads of one lane that may wait to be taken, the one being taken included. */

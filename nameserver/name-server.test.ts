@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { Code, type Method, messagingService, nameServerService } from "@cometmq/proto";
+import {
+  Code,
+  type cometmq,
+  type Method,
+  messagingService,
+  nameServerService,
+} from "@cometmq/proto";
 import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
 import {
   type Clock,
@@ -102,6 +108,17 @@ describe("name server", () => {
     const registrar = await openGrpcRegistrar({ addresses, ...options });
     opened.push(registrar);
     return registrar;
+  }
+
+  function raw(path: string, request: Buffer): Promise<Buffer> {
+    const same = (bytes: Buffer): Buffer => bytes;
+    return new Promise((resolve, reject) => {
+      const stream = client.makeBidiStreamRequest(path, same, same);
+      stream.on("error", reject);
+      stream.on("data", resolve);
+      stream.write(request);
+      stream.end();
+    });
   }
 
   const { ClusterList, ListTopics, QueryTopicRoute } = nameServerService.methods;
@@ -223,6 +240,16 @@ describe("name server", () => {
       assert.match(error.details, /this is a NameServer.*address of a broker/);
       return true;
     });
+  });
+
+  it("serves reflection and health", async () => {
+    const [health, reflection] = await Promise.all([
+      raw("/grpc.health.v1.Health/Check", Buffer.alloc(0)),
+      // list_services
+      raw("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Buffer.from([0x3a, 0])),
+    ]);
+    assert.deepEqual([...health], [8, 1]);
+    assert.match(reflection.toString(), /cometmq\.v1\.NameServer/);
   });
 
   it("serves metrics and readiness", async () => {

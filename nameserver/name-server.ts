@@ -1,5 +1,5 @@
 // One NameServer: the registry, the gRPC port for brokers, clients and operators, and its metrics.
-import { messagingService, nameServerService } from "@cometmq/proto";
+import { loadFileDescriptors, messagingService, nameServerService } from "@cometmq/proto";
 import {
   type Clock,
   type Logger,
@@ -35,7 +35,7 @@ interface Ops {
   readonly process: ProcessMetrics;
 }
 
-const closeGraceMs = 2_000;
+const closeGraceMs = 500;
 
 /** A NameServer: keeps routes in memory, serves them, knows of no other NameServer. */
 export class NameServer {
@@ -96,7 +96,7 @@ export class NameServer {
     return new LocalBroker({ registry: this.#registry, facts, logger });
   }
 
-  /** Ends all streams, answers what is in flight, closes within about two seconds. */
+  /** Ends all streams, answers what is in flight, closes within about a second. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -114,7 +114,7 @@ export class NameServer {
   }
 }
 
-function listen(
+async function listen(
   { config, clock, logger }: NameServerOptions,
   registry: Registry,
   observer: TransportObserver,
@@ -124,11 +124,12 @@ function listen(
     ...operatorMethods(registry),
     ...messagingMethods(registry),
   ]);
-  return GrpcServer.listen({
+  const files = await loadFileDescriptors();
+  return await GrpcServer.listen({
     host: listenHost(config),
     port: config.listenPort,
     methods,
-    services: { names: [nameServerService.name, messagingService.name], files: new Map() },
+    services: { names: [nameServerService.name, messagingService.name], files },
     tls: {
       mode: config["tls.server.mode"],
       certificate: certificateOf(config),

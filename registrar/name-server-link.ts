@@ -39,7 +39,7 @@ type LinkState =
   | { readonly kind: "closed" };
 
 const code = { ok: 20_000 } as const;
-const closeWaitMs = 1_000;
+const closeWaitMs = 500;
 
 /** The link to one NameServer. */
 export class NameServerLink {
@@ -73,7 +73,7 @@ export class NameServerLink {
     return this.#status;
   }
 
-  /** Leaves the NameServer; waits at most a second for it to hear that. */
+  /** Leaves the NameServer; waits at most half a second for it to hear that. */
   async close(): Promise<void> {
     const state = this.#state;
     this.#state = { kind: "closed" };

@@ -18,7 +18,7 @@ export interface Registrar {
   publish(registration: Registration): void;
   /** One entry a NameServer, in the configured order. */
   status(): readonly NameServerStatus[];
-  /** Unregisters everywhere; bounded to a second. `publish` does nothing afterwards. */
+  /** Unregisters everywhere; bounded to half a second. `publish` does nothing afterwards. */
   close(): Promise<void>;
 }
 

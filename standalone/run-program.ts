@@ -130,8 +130,9 @@ async function live<C extends ProcessConfig>(
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
   onBackgroundFailure(fail);
-  // A reader of standard output that went away must not take the server with it.
+  // A reader of the output that went away must not take the server with it.
   process.stdout.on("error", () => {});
+  process.stderr.on("error", () => {});
   const stopped = firstSignal(logger);
   const starting = program.start(configuration, logger);
   let running: Running;
@@ -195,7 +196,11 @@ function describe(error: unknown): {
   if (error instanceof MqError) {
     return { message: error.message, code: error.code, action: errorTable[error.code].action };
   }
-  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof Error))
+    return { message: String(error), code: undefined, action: undefined };
+  // What the operating system refuses says enough without the stack.
+  const isSystem = "syscall" in error;
+  const message = isSystem ? error.message : (error.stack ?? error.message);
   return { message, code: undefined, action: undefined };
 }
 
