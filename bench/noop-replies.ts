@@ -1,5 +1,5 @@
 // Fixed answers of the no-op server: enough of the protocol for the SDK to start and to believe all went well.
-import { Code, messagingService } from "@cometmq/proto";
+import { Code, messagingService, rocketmq } from "@cometmq/proto";
 
 const { methods } = messagingService;
 const topicName = "bench";
@@ -8,11 +8,11 @@ const okStatus = { code: Code.OK, message: "OK" };
 /** What the no-op server answers, encoded once. */
 export interface NoopReplies {
   readonly ok: Buffer;
-  queryRoute(request: Buffer): Buffer;
-  sendMessage(request: Buffer): Buffer;
-  ackMessage(request: Buffer): Buffer;
-  receiveMessage(): readonly Buffer[];
-  telemetry(command: Buffer): Buffer;
+  readonly queryRoute: (request: Buffer) => Buffer;
+  readonly sendMessage: (request: Buffer) => Buffer;
+  readonly ackMessage: (request: Buffer) => Buffer;
+  readonly receiveMessage: () => readonly Buffer[];
+  readonly telemetry: (command: Buffer) => Buffer;
 }
 
 /** The body size the baselines use, bytes; the number of messages in a batch is read off the request's size. */
@@ -61,21 +61,18 @@ export function noopReplies(port: number): NoopReplies {
     receiveMessage: () => receiveFrames,
     telemetry: (command) => {
       const { settings } = methods.Telemetry.request.decode(command);
-      const answered =
-        settings === undefined || settings === null
-          ? {}
-          : { settings: { ...settings, ...backoff } };
-      return Buffer.from(methods.Telemetry.response.encode({ status: okStatus, ...answered }));
+      if (settings !== undefined && settings !== null) settings.backoffPolicy = backoffPolicy;
+      return Buffer.from(
+        methods.Telemetry.response.encode({ status: okStatus, ...(settings ? { settings } : {}) }),
+      );
     },
   };
 }
 
-const backoff = {
-  backoffPolicy: {
-    maxAttempts: 3,
-    exponentialBackoff: { initial: { nanos: 10_000_000 }, max: { seconds: 1 }, multiplier: 2 },
-  },
-};
+const backoffPolicy = new rocketmq.v2.RetryPolicy({
+  maxAttempts: 3,
+  exponentialBackoff: { initial: { nanos: 10_000_000 }, max: { seconds: 1 }, multiplier: 2 },
+});
 
 function cached(store: Map<number, Buffer>, count: number, make: () => Uint8Array): Buffer {
   let reply = store.get(count);

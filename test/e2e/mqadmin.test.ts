@@ -55,7 +55,10 @@ describe("mqadmin", function () {
 
   async function newTopic(name: string): Promise<void> {
     await json("updateTopic", "-c", "DefaultCluster", "-t", name, "-r", "4", "-w", "4");
-    await until(async () => (await mqadmin("topicRoute", "-n", nameServer, "-t", name)).code === 0);
+    await until(
+      "the answer of mqadmin",
+      async () => (await mqadmin("topicRoute", "-n", nameServer, "-t", name)).code === 0,
+    );
   }
 
   it("creates, changes, lists and deletes a topic", async () => {
@@ -74,6 +77,7 @@ describe("mqadmin", function () {
     const left = await json<{ name: string }[]>("topicList");
     assert.ok(!left.some((topic) => topic.name === "orders"));
     await until(
+      "the answer of mqadmin",
       async () => (await mqadmin("topicRoute", "-n", nameServer, "-t", "orders")).code === 1,
     );
   });
@@ -104,6 +108,7 @@ describe("mqadmin", function () {
     assert.equal(byOffset?.messageId, sent.messageId);
     // The index may lag behind the log.
     await until(
+      "the answer of mqadmin",
       async () =>
         (await mqadmin("queryMsgByKey", "-n", nameServer, "-t", "found", "-k", "key-2")).code === 0,
     );
@@ -206,7 +211,7 @@ describe("mqadmin", function () {
       "-a",
       "message.type=FIFO",
     );
-    await refused(2, /--topic/, "topicRoute");
+    await refused(2, /required argument: topic/, "topicRoute");
   });
 
   it("says which value the broker refuses and why, with exit code 1", async () => {
