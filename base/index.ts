@@ -43,7 +43,6 @@ export {
   type LogFields,
   type Logger,
   type LogLevel,
-  logLevels,
   openLogger,
   type RootLogger,
   silentLogger,
