@@ -57,9 +57,10 @@ class Sender {
     try {
       requireClientId(call.header("x-mq-client-id"));
       const messages = readMessages(request);
-      const topic = this.#topics.get(messages[0].topic);
+      const name = topicOf(messages);
+      const topic = this.#topics.get(name);
       if (topic !== undefined) return this.#send(messages, topic, call);
-      return this.#lookUpAndSend(messages[0].topic, Uint8Array.from(request), call);
+      return this.#lookUpAndSend(name, Uint8Array.from(request), call);
     } catch (error) {
       return this.#failed(error);
     }
@@ -81,7 +82,7 @@ class Sender {
     }
   }
 
-  #send(messages: Messages, topic: SendTopic, call: ServerCall): Promise<Uint8Array> {
+  #send(messages: readonly MessageView[], topic: SendTopic, call: ServerCall): Promise<Uint8Array> {
     requireWritable(topic.config);
     const { config, clock, store } = this.#context;
     const bodySizeMax = config.values.maxMessageSize;
@@ -98,13 +99,12 @@ class Sender {
       bytes += message.body.length;
       drafts.push(draftOf(message, topic.config, { queueId, now, call }));
     }
-    const ids = messages.map((message) => message.messageId);
     return store.append(drafts).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
-        return writeSendMessageResponse(okStatus, entries(ids, okStatus, appended));
+        return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
       },
-      (error: unknown) => this.#failed(error, ids),
+      (error: unknown) => this.#failed(error, messages),
     );
   }
 
@@ -117,27 +117,27 @@ class Sender {
   }
 
   /** A message that may be stored is answered with its entry, so that a client sees which one it was. */
-  #failed(error: unknown, ids: readonly string[] = []): Uint8Array {
+  #failed(error: unknown, messages: readonly MessageView[] = []): Uint8Array {
     const failure = failureOf(error, this.#context.logger, path);
     const status = statusOf(failure);
     const stored = failure.code === "MASTER_PERSISTENCE_TIMEOUT";
-    return writeSendMessageResponse(status, stored ? entries(ids, status, []) : []);
+    return writeSendMessageResponse(status, stored ? entries(messages, status, []) : []);
   }
 }
 
-type Messages = readonly [MessageView, ...MessageView[]];
-
-function readMessages(request: Uint8Array): Messages {
-  let messages: readonly MessageView[];
+function readMessages(request: Uint8Array): readonly MessageView[] {
   try {
-    messages = readSendMessageRequest(request);
+    return readSendMessageRequest(request);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new MqError("MESSAGE_CORRUPTED", `the request cannot be read: ${reason}`);
   }
-  const [first, ...rest] = messages;
+}
+
+function topicOf(messages: readonly MessageView[]): string {
+  const first = messages[0];
   if (first === undefined) throw new MqError("MESSAGE_CORRUPTED", "the request holds no message");
-  return [first, ...rest];
+  return first.topic;
 }
 
 function draftOf(
@@ -164,15 +164,15 @@ function draftOf(
 
 /** One entry a message, in order. RocketMQ's transaction id is the message id for every message. */
 function entries(
-  ids: readonly string[],
+  messages: readonly MessageView[],
   status: { readonly code: number; readonly message: string },
   appended: readonly Appended[],
 ): SendResultView[] {
-  return ids.map((id, index) => ({
+  return messages.map(({ messageId }, index) => ({
     code: status.code,
     message: status.message,
-    messageId: id,
-    transactionId: id,
+    messageId,
+    transactionId: messageId,
     offset: appended[index]?.queueOffset ?? 0,
   }));
 }
