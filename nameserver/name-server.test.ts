@@ -270,7 +270,7 @@ describe("a silent broker", () => {
   it("is gone after ten seconds, and its stream is ended", async () => {
     const flags = { listenPort: "0", metricsPromExporterPort: "0" };
     const { values } = Configuration.load(namesrvRole, { flags });
-    const clock = { ...hurriedClock, monotonicMs: () => systemClock.monotonicMs() * 50 };
+    const clock = { ...hurriedClock, monotonicMs: () => systemClock.monotonicMs() * 20 };
     const nameServer = await NameServer.open({ config: values, clock, logger: silentLogger });
     const client = new Client(`127.0.0.1:${nameServer.port}`, credentials.createInsecure());
     const { Register } = nameServerService.methods;

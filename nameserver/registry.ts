@@ -12,6 +12,8 @@ import {
 } from "./route-table.ts";
 
 const tickMs = 1_000;
+/** A tick that is this late says that this process stood still, not that brokers were silent. */
+const standstillMs = 3_000;
 
 /** One stream of a broker. */
 export interface RegistrySession {
@@ -39,7 +41,12 @@ export class Registry {
 
   /** Begins to take silent brokers out. */
   start(): void {
+    let lastMs = this.#clock.monotonicMs();
     this.#cancelTick = this.#clock.every(tickMs, () => {
+      const sinceMs = this.#clock.monotonicMs() - lastMs;
+      lastMs += sinceMs;
+      // After a standstill of this process the heartbeats of the meantime are still to be read.
+      if (sinceMs > standstillMs) return;
       this.apply({ kind: "tick", silenceMaxMs: limits.brokerSilenceMaxMs });
     });
   }

@@ -194,7 +194,10 @@ function describe(error: unknown): {
   action: string | undefined;
 } {
   if (error instanceof MqError) {
-    return { message: error.message, code: error.code, action: errorTable[error.code].action };
+    const action = portTaken(error)
+      ? "Stop the process that listens there, or choose another port; 0 is any free one."
+      : errorTable[error.code].action;
+    return { message: error.message, code: error.code, action };
   }
   if (!(error instanceof Error))
     return { message: String(error), code: undefined, action: undefined };
@@ -202,6 +205,11 @@ function describe(error: unknown): {
   const isSystem = "syscall" in error;
   const message = isSystem ? error.message : (error.stack ?? error.message);
   return { message, code: undefined, action: undefined };
+}
+
+function portTaken(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return ("code" in error && error.code === "EADDRINUSE") || portTaken(error.cause);
 }
 
 function end(text: string): void {

@@ -172,6 +172,7 @@ describe("processes", function () {
         const refused = await run("cometmq", "--ephemeral", ...ports).ended;
         assert.equal(refused.code, 1);
         assert.match(refused.stderr, new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}`));
+        assert.match(refused.stderr, /choose another port/);
       }
       taken.close();
       const both = await cometmq("--ephemeral").ended;
