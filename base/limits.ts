@@ -98,7 +98,7 @@ export const limits = {
   /** A failed index is opened again after so long, milliseconds. */
   indexRetryMs: 30_000,
   /** A query waits so long for the index to come up to the log, milliseconds; then it answers with what there is. */
-  indexQueryWaitMs: 1_500,
+  indexQueryWaitMs: 3_000,
   /** A part of a state snapshot is a record of about this size, bytes. */
   snapshotPartSize: 262_144,
   // Store.

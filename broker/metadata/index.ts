@@ -1,15 +1,9 @@
 export {
   type AttributeRule,
   type ConsumeFrom,
-  checkAttributes,
   consumeFromKey,
-  groupAttributes,
   type MessageType,
   messageTypeKey,
-  messageTypes,
-  parseConsumeFrom,
-  parseMessageType,
-  topicAttributes,
 } from "./attributes.ts";
 export {
   defaultRetryMaxTimes,
@@ -32,8 +26,6 @@ export {
   checkTopicName,
   deadLetterTopic,
   isDerivedTopic,
-  isSystemTopic,
-  retryTopic,
 } from "./names.ts";
 export type { PendingEntry, ProgressChange, QueueProgress } from "./progress-change.ts";
 export { decodeProgress, encodeProgress } from "./progress-codec.ts";
@@ -47,8 +39,6 @@ export type { LoggedQueue, LoggedRecord, StateLog } from "./state-log.ts";
 export { type StateOptions, StateStore } from "./state-store.ts";
 export type { QueueRange } from "./state-values.ts";
 export {
-  defaultQueueCount,
-  makeTopic,
   permission,
   type TopicConfig,
   type TopicDraft,

@@ -37,11 +37,6 @@ export function deadLetterTopic(group: string): string {
   return deadLetterPrefix + group;
 }
 
-/** The retry topic of RocketMQ's own clients. This broker retries in place and creates none. */
-export function retryTopic(group: string): string {
-  return retryPrefix + group;
-}
-
 /** Checks a topic name. Throws ILLEGAL_TOPIC that says what is allowed. */
 export function checkTopicName(name: string): void {
   const lengthMax = isDerivedTopic(name) ? limits.derivedTopicLengthMax : limits.topicLengthMax;
