@@ -1,7 +1,10 @@
 // The edge to grpc-js: one connection to one server, bytes in and bytes out. Knows paths and deadlines,
 // no topic. Every call settles by its deadline, with an answer or a ClientError.
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
 import {
   ChannelCredentials,
+  type ChannelOptions,
   Client,
   type ClientDuplexStream,
   status as grpcStatus,
@@ -69,6 +72,7 @@ function asBuffer(bytes: Uint8Array): Buffer {
 export class Channel {
   readonly endpoints: Endpoints;
   readonly #credentials: ChannelCredentials;
+  readonly #channelOptions: ChannelOptions;
   readonly #metadata: RequestMetadata;
   #client: Client | undefined;
   #closed = false;
@@ -79,7 +83,8 @@ export class Channel {
     readonly metadata: RequestMetadata;
   }) {
     this.endpoints = options.endpoints;
-    this.#credentials = credentialsOf(options.tls);
+    this.#credentials = credentialsOf(options.tls, options.endpoints);
+    this.#channelOptions = channelOptionsOf(options.tls, options.endpoints);
     this.#metadata = options.metadata;
   }
 
@@ -89,7 +94,11 @@ export class Channel {
 
   #open(): Client {
     if (this.#closed) throw new ClientError("CLOSED", "the client was shut down");
-    this.#client ??= new Client(grpcTarget(this.endpoints), this.#credentials, channelOptions);
+    this.#client ??= new Client(
+      grpcTarget(this.endpoints),
+      this.#credentials,
+      this.#channelOptions,
+    );
     return this.#client;
   }
 
@@ -263,11 +272,23 @@ function methodOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-function credentialsOf(tls: TlsOptions | undefined): ChannelCredentials {
+/** What is sent as server name when a server is named by its IP address, which TLS does not allow there. */
+const nameForAddress = "rocketmq";
+
+function channelOptionsOf(tls: TlsOptions | undefined, endpoints: Endpoints): ChannelOptions {
+  const host = endpoints.addressesList[0]?.host ?? "";
+  if (tls === undefined || isIP(host) === 0) return channelOptions;
+  return { ...channelOptions, "grpc.ssl_target_name_override": nameForAddress };
+}
+
+function credentialsOf(tls: TlsOptions | undefined, endpoints: Endpoints): ChannelCredentials {
   if (tls === undefined) return ChannelCredentials.createInsecure();
   const ca = tls.ca === undefined ? null : Buffer.from(tls.ca);
+  const host = endpoints.addressesList[0]?.host ?? "";
+  const { rejectUnauthorized } = tls;
   return ChannelCredentials.createSsl(ca, null, null, {
-    rejectUnauthorized: tls.rejectUnauthorized,
-    ...(tls.rejectUnauthorized ? {} : { checkServerIdentity: () => undefined }),
+    rejectUnauthorized,
+    checkServerIdentity: (_name, certificate) =>
+      rejectUnauthorized ? checkServerIdentity(host, certificate) : undefined,
   });
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ClientError } from "./client-error.ts";
 import { Producer } from "./producer.ts";
-import { FakeBroker, ok, until } from "./testkit/fake-broker.ts";
+import { FakeBroker, FakeSocketServer, ok, refusedPort, until } from "./testkit/fake-broker.ts";
 
 const topic = "orders";
 const body = Buffer.from("hello");
@@ -320,5 +320,46 @@ describe("Producer", () => {
     assert.ok(Math.abs(due - Date.now() - 60_000) < 2_000);
     assert.equal(broker.headers.at(-1)?.get("x-mq-namespace")[0], "ns");
     assert.ok(ok.code === 20_000);
+  });
+
+  it("uses the union of what NameServers know, without waiting for a dead one", async () => {
+    using first = await FakeBroker.start({}, { name: "fake-a" });
+    using second = await FakeBroker.start({}, { name: "fake-b" });
+    using one = await FakeBroker.start({ nameServer: true });
+    using other = await FakeBroker.start({ nameServer: true });
+    one.routeTo = [{ name: "fake-a", port: first.port }];
+    other.routeTo = [{ name: "fake-b", port: second.port }];
+    using silent = await FakeSocketServer.start(() => {});
+    const endpoints = [silent, one, other, { endpoints: `127.0.0.1:${await refusedPort()}` }];
+    const startMs = performance.now();
+    await using producer = new Producer({
+      endpoints: endpoints.map((server) => server.endpoints).join(";"),
+      topics: [topic],
+    });
+    await producer.startup();
+    assert.ok(performance.now() - startMs < 2_000, "the silent one was not waited for");
+    for (let count = 0; count < 10; count++) await producer.send({ topic, body });
+    assert.equal(first.stored.length, 5);
+    assert.equal(second.stored.length, 5);
+    assert.equal(one.heartbeats + other.heartbeats, 0);
+  });
+
+  it("tells every broker who it is, and signs when it has credentials", async () => {
+    using broker = await FakeBroker.start();
+    const sessionCredentials = { accessKey: "AK", accessSecret: "secret" };
+    await using producer = new Producer({
+      endpoints: broker.endpoints,
+      topics: [topic],
+      sessionCredentials,
+    });
+    await producer.startup();
+    await producer.send({ topic, body });
+    const [settings] = broker.settingsReceived;
+    assert.equal(settings?.clientType, 1);
+    assert.equal(settings?.publishing?.topics?.[0]?.name, topic);
+    for (const headers of broker.headers) {
+      assert.equal(headers.get("x-mq-client-id")[0], producer.clientId);
+      assert.match(String(headers.get("authorization")[0]), /^MQv2-HMAC-SHA1 Credential=AK, /);
+    }
   });
 });
