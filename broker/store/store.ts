@@ -442,14 +442,13 @@ export class Store {
       cause,
       facts: { folder: this.#options.folder },
     });
-    this.#guard.full();
     this.#dispatcher.takeBack(written);
     this.#log.takeBack(written, this.#segments.all.at(-1)?.start ?? written);
     this.#acks.refuse(written, error);
     const lost = this.#flushWaiters.filter((waiter) => waiter.position > written);
     this.#flushWaiters = this.#flushWaiters.filter((waiter) => waiter.position <= written);
     for (const waiter of lost) waiter.reject(error);
-    this.#upkeep.measureSoon();
+    this.#upkeep.diskFull();
   }
 
   #fail(error: MqError): void {

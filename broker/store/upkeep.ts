@@ -50,7 +50,7 @@ export class Upkeep {
   hook: ExpireHook | undefined;
   #turn: Promise<void> = Promise.resolve();
   #isSaving = false;
-  #isCleaning = false;
+  #cleaning: Promise<void> | undefined;
   #isMeasuring = false;
   #checkpointPosition: number;
   #checkpointMs: number;
@@ -77,6 +77,13 @@ export class Upkeep {
     if (!this.#isMeasuring) background(this.#measure());
   }
 
+  /** The disk has refused a write: says so and watches for space. */
+  diskFull(): void {
+    this.#parts.guard.full();
+    this.#tellFull();
+    this.measureSoon();
+  }
+
   /** Ends the timers and waits for the running job. */
   async stop(): Promise<void> {
     for (const cancel of this.#timers) cancel();
@@ -92,17 +99,20 @@ export class Upkeep {
     return this.#inTurn(() => this.#writeCheckpoint(deadlineMs));
   }
 
-  /** Measures the disk and lets expired segments go. Failures are logged or end the writing. */
-  async clean(): Promise<void> {
-    if (this.#isCleaning) return;
-    this.#isCleaning = true;
+  /** Measures the disk and lets expired segments go; one run at a time. Failures are logged or end the writing. */
+  clean(): Promise<void> {
+    this.#cleaning ??= this.#clean().finally(() => {
+      this.#cleaning = undefined;
+    });
+    return this.#cleaning;
+  }
+
+  async #clean(): Promise<void> {
     try {
       await this.#measure();
       await this.#expire();
     } catch (error) {
       this.#report("retention failed", error);
-    } finally {
-      this.#isCleaning = false;
     }
   }
 

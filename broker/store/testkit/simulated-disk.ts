@@ -144,8 +144,8 @@ export class SimulatedDisk implements Disk {
 
   async remove(path: string): Promise<void> {
     await this.#step({ kind: "remove", path });
-    const [folder, name] = this.#place(path);
-    folder.names.delete(name);
+    const cut = path.lastIndexOf("/");
+    this.#folders.get(path.slice(0, cut))?.names.delete(path.slice(cut + 1));
   }
 
   async makeFolder(path: string): Promise<void> {

@@ -139,6 +139,7 @@ for (const [name, make] of Object.entries(subjects)) {
       await disk.removeFolder(`${folder}/x`);
       assert.deepEqual(await disk.list(`${folder}/x`), []);
       await disk.remove(`${folder}/nothing`);
+      await disk.remove(`${folder}/no-folder/nothing`);
       await (await disk.open(`${folder}/f`, { create: true })).close();
       await disk.remove(`${folder}/f`);
       assert.deepEqual(await disk.list(folder), []);

@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import type { MqError } from "../../base/index.ts";
+import { RecordType } from "./record.ts";
+import {
+  expiredBelow,
+  type RetentionFacts,
+  type RetentionOptions,
+  spaceUntilWarning,
+  usedPercent,
+} from "./retention.ts";
+import type { Store } from "./store.ts";
+import { ManualClock } from "./testkit/manual-clock.ts";
+import { beginStore, openStore, readQueue, scanAll, send } from "./testkit/open-store.ts";
+import { SimulatedDisk } from "./testkit/simulated-disk.ts";
+
+const hourMs = 3_600_000;
+const options: RetentionOptions = {
+  fileReservedTimeHours: 72,
+  deleteWhenHours: [4],
+  diskMaxUsedSpaceRatio: 75,
+  diskSpaceCleanForciblyRatio: 85,
+  diskSpaceWarningLevelRatio: 90,
+  diskFreeSpaceMinBytes: 0,
+};
+
+/** Four segments of 100 bytes on a disk of 1,000; their last records are `ages` hours old. */
+function facts(ages: readonly number[], usedBytes: number, hour: number): RetentionFacts {
+  const nowMs = new Date(2026, 0, 10, hour).getTime();
+  const segments = ages.map((age, index) => ({
+    end: (index + 1) * 100,
+    sizeBytes: 100,
+    newestMs: nowMs - age * hourMs,
+  }));
+  return { segments, nowMs, space: { freeBytes: 1_000 - usedBytes, totalBytes: 1_000 } };
+}
+
+describe("retention", () => {
+  it("lets expired segments go in their hour only", () => {
+    assert.equal(expiredBelow(options, facts([80, 73, 71, 1], 400, 4)), 200);
+    assert.equal(expiredBelow(options, facts([80, 73, 71, 1], 400, 5)), undefined);
+    assert.equal(expiredBelow(options, facts([71, 80], 400, 4)), undefined, "oldest first");
+  });
+
+  it("lets expired segments go at any hour over the first watermark", () => {
+    assert.equal(expiredBelow(options, facts([80, 73, 71, 1], 750, 5)), 200);
+    assert.equal(expiredBelow(options, facts([80, 73, 71, 1], 749, 5)), undefined);
+  });
+
+  it("lets young segments go over the second watermark, until it is reached again", () => {
+    assert.equal(expiredBelow(options, facts([3, 2, 1, 0], 850, 5)), 100);
+    assert.equal(expiredBelow(options, facts([3, 2, 1, 0], 949, 5)), 100);
+    assert.equal(expiredBelow(options, facts([3, 2, 1, 0], 951, 5)), 200);
+    assert.equal(expiredBelow(options, facts([], 951, 5)), undefined);
+  });
+
+  it("knows the space until messages are refused", () => {
+    const space = { freeBytes: 300, totalBytes: 1_000 };
+    assert.equal(usedPercent(space), 70);
+    assert.equal(spaceUntilWarning(options, space), 200);
+    assert.equal(spaceUntilWarning({ ...options, diskFreeSpaceMinBytes: 250 }, space), 50);
+    assert.equal(usedPercent({ freeBytes: 0, totalBytes: 0 }), 0);
+  });
+
+  describe("of a store", () => {
+    const small = {
+      mappedFileSizeCommitLog: 1_000,
+      queueFileEntries: 4,
+      tailCacheSizeBytes: 1,
+      deleteWhenHours: Array.from({ length: 24 }, (_, hour) => hour),
+    };
+
+    async function filled(disk: SimulatedDisk, clock: ManualClock): Promise<Store> {
+      const store = await beginStore(disk, { ...small, clock });
+      await send(store, "only one", { queueId: 7 });
+      for (let index = 0; index < 30; index += 1) await send(store, `old ${index}`);
+      clock.jump(73 * hourMs);
+      for (let index = 0; index < 20; index += 1) await send(store, `new ${index}`);
+      return store;
+    }
+
+    it("removes the log's head, its queue entries and their files, and says where the rest starts", async () => {
+      const disk = new SimulatedDisk();
+      const clock = new ManualClock();
+      const store = await filled(disk, clock);
+      await store.clean();
+      assert.ok(store.start > 0);
+      const texts = await readQueue(store);
+      const queue = store.ensureQueue("t", 0);
+      assert.equal(texts.at(-1), "new 19");
+      assert.equal(texts.length, 50 - queue.minOffset);
+      assert.ok(queue.minOffset >= 20 && queue.minOffset <= 30);
+      assert.deepEqual([store.queue("t", 7)?.minOffset, store.queue("t", 7)?.endOffset], [1, 1]);
+      const files = disk.paths().filter((path) => path.includes("/t/0."));
+      assert.equal(Number(files[0]?.slice(-20)), queue.minOffset - (queue.minOffset % 4));
+      assert.equal((await scanAll(store))[0]?.position, store.start);
+      assert.deepEqual(await store.readCold([{ position: 0, size: 80 }]), [undefined]);
+      await assert.rejects(scanAll(store, 0), (error: MqError) => error.code === "CORRUPT");
+      await store.close();
+
+      const again = await beginStore(disk, { ...small, clock });
+      assert.deepEqual(await readQueue(again), texts);
+      assert.equal((await send(again, "x", { queueId: 7 })).queueOffset, 1);
+      assert.equal((await send(again, "y")).queueOffset, 50);
+      await again.close();
+    });
+
+    it("goes on without a checkpoint from what the state knows", async () => {
+      const disk = new SimulatedDisk();
+      const clock = new ManualClock();
+      const store = await filled(disk, clock);
+      await store.clean();
+      const texts = await readQueue(store);
+      const { minOffset } = store.ensureQueue("t", 0);
+      await store.close();
+      await disk.remove("/data/checkpoint");
+      const again = await openStore(disk, { ...small, clock });
+      again.restoreQueues([
+        { topic: "t", queueId: 0, minOffset, nextOffset: 50 },
+        { topic: "t", queueId: 7, minOffset: 1, nextOffset: 1 },
+      ]);
+      await again.begin();
+      assert.deepEqual(await readQueue(again), texts);
+      assert.equal((await send(again, "x", { queueId: 7 })).queueOffset, 1);
+      assert.equal(again.epoch, 2);
+      await again.close();
+    });
+
+    it("asks for a snapshot first and keeps what it needs", async () => {
+      const disk = new SimulatedDisk();
+      const clock = new ManualClock();
+      const store = await filled(disk, clock);
+      let asked = 0;
+      const needed = (await scanAll(store))[12]?.position ?? 0;
+      store.onExpire = {
+        snapshot: async () => {
+          asked += 1;
+          await send(store, "state", { type: RecordType.snapshot, topic: "", queueId: -1 });
+          return needed;
+        },
+      };
+      await store.clean();
+      assert.equal(asked, 1);
+      assert.ok(store.start > 0 && store.start <= needed, `${store.start} of ${needed}`);
+      await store.clean();
+      assert.equal(asked, 2, "more has expired, but is still needed");
+      await store.close();
+    });
+
+    it("deletes nothing when no snapshot can be made, and says so", async () => {
+      const disk = new SimulatedDisk();
+      const clock = new ManualClock();
+      const store = await filled(disk, clock);
+      store.onExpire = {
+        snapshot: async () => {
+          throw new Error("no state");
+        },
+      };
+      await assert.rejects(store.clean(), /no state/);
+      assert.equal(store.start, 0);
+      await store.close();
+    });
+
+    it("never deletes the last segment, and asks for nothing while nothing has expired", async () => {
+      const disk = new SimulatedDisk();
+      const clock = new ManualClock();
+      const store = await beginStore(disk, { clock, deleteWhenHours: small.deleteWhenHours });
+      let asked = 0;
+      store.onExpire = {
+        snapshot: async () => {
+          asked += 1;
+          return store.end;
+        },
+      };
+      await send(store, "old");
+      clock.jump(1_000 * hourMs);
+      await store.clean();
+      assert.equal(asked, 0);
+      assert.deepEqual(await readQueue(store), ["old"]);
+      await store.close();
+    });
+  });
+});
