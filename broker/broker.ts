@@ -240,6 +240,7 @@ export class Broker {
       logger: logger.child("delivery"),
       brokerName,
       isAlive: (clientId, group) => clients.isMember(clientId, group),
+      renewMaxMs: () => config.values.renewMaxTimeMillis,
     });
     this.#openings.add("delivery", () => delivery.close());
     clients.start();

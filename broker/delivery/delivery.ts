@@ -32,6 +32,8 @@ export interface DeliveryOptions {
   readonly brokerName: string;
   /** Whether a client of a group is there; asked when auto-renew is due. */
   isAlive(clientId: string, group: string): boolean;
+  /** How long one delivery may be renewed, milliseconds; `limits.renewMaxMs` by default. Asked each time: it may change. */
+  renewMaxMs?(): number;
 }
 
 /** Names a message by its handle, or by its id among what is pending (clients that send no handle). */
@@ -83,6 +85,7 @@ export class Delivery {
       handles: this.#handles,
       cold: this.#cold,
       isAlive: (clientId, group) => options.isAlive(clientId, group),
+      renewMaxMs: () => options.renewMaxMs?.() ?? limits.renewMaxMs,
       bury: (...dead) => this.#deadLetters.bury(...dead),
     });
     this.#table = new SubscriptionTable({

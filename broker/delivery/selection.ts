@@ -22,6 +22,7 @@ export interface SelectionParts {
   readonly counters: DeliveryCounters;
   readonly logger: Logger;
   isAlive(clientId: string, group: string): boolean;
+  renewMaxMs(): number;
   /** Takes over a message that has had its last delivery. */
   bury(subscription: Subscription, entry: PendingMessage, record: RecordView): void;
   /** Something may be found now that was not before. */
@@ -98,7 +99,7 @@ export class Selection {
   #renew(turn: Turn, entry: PendingMessage): boolean {
     const { hold } = entry;
     if (hold === undefined) return false;
-    if (turn.nowMs - entry.deliveredAtMs >= limits.renewMaxMs) return false;
+    if (turn.nowMs - entry.deliveredAtMs >= this.#parts.renewMaxMs()) return false;
     if (!this.#parts.isAlive(hold.clientId, turn.subscription.group)) return false;
     entry.dueAtMs = turn.nowMs + limits.invisibleRenewedMs;
     turn.subscription.due.moved(entry);
