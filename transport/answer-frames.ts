@@ -42,6 +42,22 @@ export function writeUnary(sender: Sender, streamId: number, message: Uint8Array
   sender.schedule();
 }
 
+/** A whole answer of a call that failed before it sent anything. `extra` goes before the status. */
+export function trailersOnly(
+  status: GrpcStatus,
+  message: string,
+  extra: readonly (readonly [string, string])[] = [],
+): Buffer {
+  const block = encodeHeaders([
+    [":status", "200"],
+    ["content-type", "application/grpc"],
+    ...extra,
+    ["grpc-status", String(status)],
+    ...(message === "" ? [] : [["grpc-message", encodeGrpcMessage(message)] as const]),
+  ]);
+  return headersFrame(block, { endStream: true });
+}
+
 /** Trailers of a call that sent headers and then failed. */
 export function failureTrailers(status: GrpcStatus, message: string): Buffer {
   const block = encodeHeaders([

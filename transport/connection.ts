@@ -6,7 +6,7 @@ import { ClosedStreams } from "./closed-streams.ts";
 import type { ConnectionInfo } from "./connection-info.ts";
 import { goaway, greet } from "./control-frames.ts";
 import { FloodGuard, type FloodKind } from "./flood-guard.ts";
-import { onStream, withoutStream, wrongSize } from "./frame-errors.ts";
+import { checkShape } from "./frame-shape.ts";
 import { Frame, FrameSplitter } from "./frame-splitter.ts";
 import {
   type HeaderBlock,
@@ -19,7 +19,8 @@ import { applySettings } from "./peer-settings.ts";
 import { validTrailers } from "./request-head.ts";
 import { type FlushQueue, Sender } from "./sender.ts";
 import { GrpcStatus, RpcError } from "./status.ts";
-import { type CallContext, GrpcStream, type StreamHost } from "./stream.ts";
+import { GrpcStream } from "./stream.ts";
+import type { CallContext, HostedStream, StreamHost } from "./stream-host.ts";
 import type { CutReason } from "./types.ts";
 
 /** What connections share in a server. */
@@ -101,13 +102,13 @@ export class Http2Connection implements StreamHost {
     if (rest.length > 0) this.#receive(rest);
   }
 
-  forget(stream: GrpcStream): void {
+  forget(stream: HostedStream): void {
     this.#streams.delete(stream.id);
     this.#closedStreams.add(stream.id, "ended");
     if (this.#streams.size === 0) this.#rest();
   }
 
-  reset(stream: GrpcStream, code: ErrorCode): void {
+  reset(stream: HostedStream, code: ErrorCode): void {
     this.#streams.delete(stream.id);
     this.#resetId(stream.id, code);
     if (this.#streams.size === 0) this.#rest();
@@ -181,7 +182,9 @@ export class Http2Connection implements StreamHost {
     if (this.#blocks.pending && frame.type !== FrameType.continuation) {
       throw new ConnectionError(ErrorCode.protocolError, "a frame inside a header block");
     }
-    if (!this.#settingsCame && frame.type !== FrameType.settings) {
+    checkShape(frame);
+    this.#settingsCame ||= frame.type === FrameType.settings && (frame.flags & Flag.ack) === 0;
+    if (!this.#settingsCame) {
       throw new ConnectionError(ErrorCode.protocolError, "the first frame is not SETTINGS");
     }
     switch (frame.type) {
@@ -189,7 +192,7 @@ export class Http2Connection implements StreamHost {
         this.#data(frame);
         break;
       case FrameType.headers:
-        this.#headers(frame);
+        this.#block(this.#blocks.headers(frame));
         break;
       case FrameType.windowUpdate:
         this.#windowUpdate(frame);
@@ -210,10 +213,7 @@ export class Http2Connection implements StreamHost {
         this.#priority(frame);
         break;
       case FrameType.goaway:
-        if (frame.streamId !== 0) throw onStream("GOAWAY");
         break;
-      case FrameType.pushPromise:
-        throw new ConnectionError(ErrorCode.protocolError, "PUSH_PROMISE from a client");
       default:
         this.#count("ignoredFrameCountMax");
     }
@@ -222,7 +222,6 @@ export class Http2Connection implements StreamHost {
 
   #data(frame: Frame): void {
     const id = frame.streamId;
-    if (id === 0) throw withoutStream("DATA");
     const end = unpaddedEnd(frame);
     const start = (frame.flags & Flag.padded) === 0 ? frame.start : frame.start + 1;
     const size = frame.end - frame.start;
@@ -241,8 +240,8 @@ export class Http2Connection implements StreamHost {
       this.#late(id);
       return;
     }
-    stream.receiveWindow -= size;
-    if (stream.remoteClosed || stream.receiveWindow < 0) {
+    stream.request.receiveWindow -= size;
+    if (stream.remoteClosed || stream.request.receiveWindow < 0) {
       this.credit(size);
       this.#breakStream(
         stream,
@@ -250,7 +249,7 @@ export class Http2Connection implements StreamHost {
       );
       return;
     }
-    stream.data(frame, start, end);
+    stream.request.data(frame, start, end);
     if (endStream) stream.end();
   }
 
@@ -261,11 +260,6 @@ export class Http2Connection implements StreamHost {
     }
     this.#count("ignoredFrameCountMax");
     if (this.#closedStreams.how(id) !== "reset") this.#resetId(id, ErrorCode.streamClosed);
-  }
-
-  #headers(frame: Frame): void {
-    if (frame.streamId === 0) throw withoutStream("HEADERS");
-    this.#block(this.#blocks.headers(frame));
   }
 
   #block(block: HeaderBlock | undefined): void {
@@ -324,7 +318,6 @@ export class Http2Connection implements StreamHost {
   }
 
   #windowUpdate(frame: Frame): void {
-    if (frame.end - frame.start !== 4) throw wrongSize("WINDOW_UPDATE");
     this.#count("windowUpdateCountMax", 2 * this.sender.frameCount);
     const increment = frame.view.getUint32(frame.start) & 0x7fffffff;
     const id = frame.streamId;
@@ -353,9 +346,7 @@ export class Http2Connection implements StreamHost {
   }
 
   #rstStream(frame: Frame): void {
-    if (frame.end - frame.start !== 4) throw wrongSize("RST_STREAM");
     const id = frame.streamId;
-    if (id === 0) throw withoutStream("RST_STREAM");
     if (id > this.#lastStreamId) {
       throw new ConnectionError(ErrorCode.protocolError, "RST_STREAM for an idle stream");
     }
@@ -367,8 +358,6 @@ export class Http2Connection implements StreamHost {
   }
 
   #ping(frame: Frame): void {
-    if (frame.end - frame.start !== 8) throw wrongSize("PING");
-    if (frame.streamId !== 0) throw onStream("PING");
     this.#activeMs = this.#nowMs;
     const payload = frame.bytes.subarray(frame.start, frame.end);
     if ((frame.flags & Flag.ack) === 0) {
@@ -378,16 +367,8 @@ export class Http2Connection implements StreamHost {
   }
 
   #settings(frame: Frame): void {
-    if (frame.streamId !== 0) throw onStream("SETTINGS");
     this.#count("settingsCountMax");
-    if ((frame.flags & Flag.ack) !== 0) {
-      if (frame.end !== frame.start) throw wrongSize("SETTINGS acknowledgement");
-      if (!this.#settingsCame) {
-        throw new ConnectionError(ErrorCode.protocolError, "the first frame is not SETTINGS");
-      }
-      return;
-    }
-    this.#settingsCame = true;
+    if ((frame.flags & Flag.ack) !== 0) return;
     const change = applySettings(frame, this.sender);
     this.sender.frame({ type: FrameType.settings, flags: Flag.ack, streamId: 0 }, nothing);
     if (change === 0) return;
@@ -401,7 +382,6 @@ export class Http2Connection implements StreamHost {
 
   #priority(frame: Frame): void {
     const id = frame.streamId;
-    if (id === 0) throw withoutStream("PRIORITY");
     this.#count("ignoredFrameCountMax");
     const wrong = frame.end - frame.start !== 5;
     if (!wrong && (frame.view.getUint32(frame.start) & 0x7fffffff) !== id) return;

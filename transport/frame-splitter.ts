@@ -8,15 +8,11 @@ export class Frame {
   flags = 0;
   streamId = 0;
   /** The bytes the frame lies in. */
-  bytes: Uint8Array = noBytes();
+  bytes: Buffer = Buffer.alloc(0);
   view: DataView = new DataView(new ArrayBuffer(0));
   /** Payload `[start, end)` in `bytes` and `view`. */
   start = 0;
   end = 0;
-}
-
-function noBytes(): Uint8Array {
-  return new Uint8Array(0);
 }
 
 /** Cuts chunks into frames; false from `onFrame` stops. */

@@ -16,8 +16,7 @@ export interface HeaderBlock {
   readonly endStream: boolean;
   /** The frame said that the stream depends on itself: a stream error, but the block must be decoded. */
   readonly selfDependent: boolean;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
+  readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
 }
@@ -64,12 +63,12 @@ export class HeaderBlocks {
       selfDependent = (frame.view.getUint32(start) & 0x7fffffff) === frame.streamId;
       start += 5;
     }
-    const { streamId, bytes, view } = frame;
+    const { streamId, bytes } = frame;
     const endStream = (frame.flags & Flag.endStream) !== 0;
     if ((frame.flags & Flag.endHeaders) !== 0) {
-      return { streamId, endStream, selfDependent, bytes, view, start, end };
+      return { streamId, endStream, selfDependent, bytes, start, end };
     }
-    const piece = Uint8Array.from(bytes.subarray(start, end));
+    const piece = new Uint8Array(bytes.subarray(start, end));
     this.#open = { streamId, endStream, selfDependent, pieces: [piece], size: piece.length };
     return undefined;
   }
@@ -80,7 +79,7 @@ export class HeaderBlocks {
     if (open === undefined || open.streamId !== frame.streamId) {
       throw new ConnectionError(ErrorCode.protocolError, "CONTINUATION without its HEADERS");
     }
-    const piece = Uint8Array.from(frame.bytes.subarray(frame.start, frame.end));
+    const piece = new Uint8Array(frame.bytes.subarray(frame.start, frame.end));
     open.pieces.push(piece);
     open.size += piece.length;
     const { headerBlockSizeMax, continuationCountMax } = this.#context.limits;
@@ -90,8 +89,7 @@ export class HeaderBlocks {
     if ((frame.flags & Flag.endHeaders) === 0) return undefined;
     this.#open = undefined;
     const bytes = Buffer.concat(open.pieces);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    return { ...open, bytes, view, start: 0, end: bytes.length };
+    return { ...open, bytes, start: 0, end: bytes.length };
   }
 
   /** The head of a request; undefined when it is malformed. Throws ConnectionError COMPRESSION_ERROR. */
@@ -110,7 +108,7 @@ export class HeaderBlocks {
   fields(block: HeaderBlock): HeaderList {
     const { list } = this.#context;
     list.clear();
-    this.#decoder.decode(block.view, block, list);
+    this.#decoder.decode(block.bytes, block, list);
     return list;
   }
 }

@@ -50,7 +50,21 @@ const kinds: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
 ]);
 
 const validName = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
-const invalidValue = /[\0\r\n]|^[ \t]|[ \t]$/;
+const invalidCharacter = /[\0\r\n]/;
+
+function invalidValue(value: string): boolean {
+  const size = value.length;
+  if (size === 0) return false;
+  return (
+    isSpace(value.charCodeAt(0)) ||
+    isSpace(value.charCodeAt(size - 1)) ||
+    invalidCharacter.test(value)
+  );
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
 
 /** Makes a field of a name, or of another field's name, and a value. */
 export function fieldOf(name: string | HeaderField, value: string): HeaderField {
@@ -60,7 +74,7 @@ export function fieldOf(name: string | HeaderField, value: string): HeaderField 
       value,
       size: name.name.length + value.length + 32,
       kind: name.kind,
-      malformed: (name.malformed && !validName.test(name.name)) || invalidValue.test(value),
+      malformed: invalidValue(value) || (name.malformed && !validName.test(name.name)),
     };
   }
   return {
@@ -68,7 +82,7 @@ export function fieldOf(name: string | HeaderField, value: string): HeaderField 
     value,
     size: name.length + value.length + 32,
     kind: kinds.get(name) ?? (name.startsWith(":") ? FieldKind.badPseudo : FieldKind.other),
-    malformed: !validName.test(name) || invalidValue.test(value),
+    malformed: !validName.test(name) || invalidValue(value),
   };
 }
 

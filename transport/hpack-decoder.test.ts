@@ -6,8 +6,7 @@ import { ConnectionError, ErrorCode } from "./http2.ts";
 
 function decode(decoder: HpackDecoder, bytes: Uint8Array, sizeMax = 65_536): HeaderList {
   const list = new HeaderList(sizeMax);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  decoder.decode(view, { start: 0, end: bytes.length }, list);
+  decoder.decode(Buffer.from(bytes), { start: 0, end: bytes.length }, list);
   return list;
 }
 

@@ -35,7 +35,7 @@ export class HeaderList {
 /** Decodes the header blocks of one connection, in order. */
 export class HpackDecoder {
   readonly #table: HpackDynamicTable;
-  #view: DataView = emptyView;
+  #bytes: Buffer = noBytes;
   #at = 0;
   #end = 0;
 
@@ -49,23 +49,23 @@ export class HpackDecoder {
     return this.#table.version;
   }
 
-  /** Appends the fields of the block `[start, end)` of `view` to `list`. Throws ConnectionError COMPRESSION_ERROR. */
+  /** Appends the fields of the block `[start, end)` of `bytes` to `list`. Throws ConnectionError COMPRESSION_ERROR. */
   decode(
-    view: DataView,
+    bytes: Buffer,
     block: { readonly start: number; readonly end: number },
     list: HeaderList,
   ): void {
-    this.#view = view;
+    this.#bytes = bytes;
     this.#at = block.start;
     this.#end = block.end;
     this.#sizeUpdates();
     while (this.#at < this.#end) list.add(this.#field());
-    this.#view = emptyView;
+    this.#bytes = noBytes;
   }
 
   #sizeUpdates(): void {
     while (this.#at < this.#end) {
-      const byte = this.#view.getUint8(this.#at);
+      const byte = this.#bytes[this.#at] ?? 0;
       if ((byte & 0xe0) !== 0x20) return;
       if (!this.#table.resize(this.#integer(byte, 31)))
         throw broken("table size above the setting");
@@ -73,7 +73,7 @@ export class HpackDecoder {
   }
 
   #field(): HeaderField {
-    const byte = this.#view.getUint8(this.#at);
+    const byte = this.#bytes[this.#at] ?? 0;
     if (byte >= 0x80) return this.#indexed(this.#integer(byte, 127));
     if (byte >= 0x40) {
       const field = this.#literal(this.#integer(byte, 63));
@@ -108,7 +108,7 @@ export class HpackDecoder {
     if (value < mask) return value;
     for (let shift = 0; ; shift += 7) {
       if (this.#at >= this.#end || shift > 21) throw broken("integer cut off or too large");
-      const byte = this.#view.getUint8(this.#at);
+      const byte = this.#bytes[this.#at] ?? 0;
       this.#at += 1;
       value += (byte & 127) << shift;
       if (byte < 128) return value;
@@ -117,23 +117,19 @@ export class HpackDecoder {
 
   #string(): string {
     if (this.#at >= this.#end) throw broken("string cut off");
-    const first = this.#view.getUint8(this.#at);
+    const first = this.#bytes[this.#at] ?? 0;
     const size = this.#integer(first, 127);
     const start = this.#at;
     this.#at += size;
     if (this.#at > this.#end) throw broken("string cut off");
-    if (first < 128) return latin1(this.#view, start, this.#at);
-    const text = decodeHuffman(this.#view, start, this.#at);
+    if (first < 128) return this.#bytes.toString("latin1", start, this.#at);
+    const text = decodeHuffman(this.#bytes, start, this.#at);
     if (text === undefined) throw broken("bad Huffman code");
     return text;
   }
 }
 
-const emptyView = new DataView(new ArrayBuffer(0));
-
-function latin1(view: DataView, start: number, end: number): string {
-  return Buffer.from(view.buffer, view.byteOffset + start, end - start).toString("latin1");
-}
+const noBytes = Buffer.alloc(0);
 
 function broken(what: string): ConnectionError {
   return new ConnectionError(ErrorCode.compressionError, `header block: ${what}`);

@@ -3,7 +3,7 @@ import { decodeHuffman } from "./huffman.ts";
 
 function decode(hex: string): string | undefined {
   const bytes = Buffer.from(hex, "hex");
-  return decodeHuffman(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
+  return decodeHuffman(bytes, 0, bytes.length);
 }
 
 describe("decodeHuffman", () => {

@@ -88,7 +88,7 @@ let scratch = Buffer.allocUnsafeSlow(1024);
  * Decodes the Huffman-coded bytes `[start, end)` as Latin-1 text.
  * Gives undefined when the code is broken: an end-of-string mark, or padding that is too long or not all ones.
  */
-export function decodeHuffman(bytes: DataView, start: number, end: number): string | undefined {
+export function decodeHuffman(bytes: Uint8Array, start: number, end: number): string | undefined {
   // The shortest code has 5 bits.
   const sizeMax = Math.ceil(((end - start) * 8) / 5);
   if (scratch.length < sizeMax) scratch = Buffer.allocUnsafeSlow(sizeMax * 2);
@@ -96,7 +96,7 @@ export function decodeHuffman(bytes: DataView, start: number, end: number): stri
   let size = 0;
   let node = 0;
   for (let at = start; at < end; at += 1) {
-    const byte = bytes.getUint8(at);
+    const byte = bytes[at] ?? 0;
     const high = transitions[node * 16 + (byte >>> 4)] ?? failed;
     if (high === failed) return undefined;
     if (high > failed) target[size++] = (high >>> 16) - 1;

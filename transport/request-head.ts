@@ -3,16 +3,19 @@
 import { callDeadlineMaxMs } from "../base/index.ts";
 import { FieldKind, type HeaderField } from "./header-field.ts";
 import type { HeaderList } from "./hpack-decoder.ts";
-import { encodeHeaders } from "./hpack-encoder.ts";
-import { headersFrame } from "./sender.ts";
-import { encodeGrpcMessage, GrpcStatus, parseGrpcTimeout } from "./status.ts";
+import { GrpcStatus, parseGrpcTimeout } from "./status.ts";
 import type { MethodHandler } from "./types.ts";
 
 /** What happens to a call with this head. */
 export type CallTarget =
   | { readonly kind: "call"; readonly method: MethodHandler }
-  /** Answered at once with a gRPC status; `frame` is the whole answer. */
-  | { readonly kind: "refuse"; readonly status: GrpcStatus; readonly frame: Uint8Array }
+  /** Answered at once with a gRPC status; `extra` are more headers of the answer. */
+  | {
+      readonly kind: "refuse";
+      readonly status: GrpcStatus;
+      readonly message: string;
+      readonly extra?: readonly (readonly [string, string])[];
+    }
   /** Not gRPC: answered with an HTTP status and a sentence when the request is complete. */
   | { readonly kind: "http"; readonly httpStatus: number; readonly text: string };
 
@@ -33,26 +36,6 @@ export interface RequestHead {
 /** The sentence for whoever does not speak gRPC to this port. */
 export const portText =
   "This port speaks gRPC over HTTP/2 (plaintext or TLS): call it with a gRPC client.\n";
-
-/** A whole trailers-only answer for a call that failed before it sent anything. `extra` goes before the status. */
-export function trailersOnly(
-  status: GrpcStatus,
-  message: string,
-  extra: readonly (readonly [string, string])[] = [],
-): Buffer {
-  const block = encodeHeaders([
-    [":status", "200"],
-    ["content-type", "application/grpc"],
-    ...extra,
-    ["grpc-status", String(status)],
-    ...(message === "" ? [] : [["grpc-message", encodeGrpcMessage(message)] as const]),
-  ]);
-  return headersFrame(block, { endStream: true });
-}
-
-function refuse(status: GrpcStatus, message: string, extra?: [string, string][]): CallTarget {
-  return { kind: "refuse", status, frame: trailersOnly(status, message, extra) };
-}
 
 /** The fields of a request, sorted out; `broken` when they do not make a request at all. */
 class HeadDraft {
@@ -142,29 +125,24 @@ export function requestHead(list: HeaderList, methods: MethodTable): RequestHead
   for (const field of list.fields) draft.add(field);
   const { path, httpMethod, scheme } = draft;
   if (list.tooLarge) {
-    const target = refuse(
-      GrpcStatus.resourceExhausted,
-      `the headers are larger than ${list.sizeMax} bytes`,
-    );
-    return { ...emptyHead, target };
+    const message = `the headers are larger than ${list.sizeMax} bytes`;
+    return {
+      ...emptyHead,
+      target: { kind: "refuse", status: GrpcStatus.resourceExhausted, message },
+    };
   }
   if (draft.broken || path === undefined || httpMethod === undefined || scheme === undefined) {
     return undefined;
   }
-  const parsedTimeoutMs = draft.timeout === undefined ? Infinity : parseGrpcTimeout(draft.timeout);
-  const timeoutMs =
-    draft.timeout === undefined ? Infinity : Math.min(parsedTimeoutMs ?? 0, callDeadlineMaxMs);
+  const timeoutMs = draft.timeout === undefined ? Infinity : parseGrpcTimeout(draft.timeout);
   return {
     path,
     authority: draft.authority ?? draft.host ?? "",
     fields: draft.fields,
-    timeoutMs,
+    timeoutMs: timeoutMs === Infinity ? Infinity : Math.min(timeoutMs ?? 0, callDeadlineMaxMs),
     contentLength: draft.contentLength,
     gzip: draft.encoding === "gzip",
-    target:
-      parsedTimeoutMs === undefined && isGrpc(draft)
-        ? refuse(GrpcStatus.internal, `malformed grpc-timeout "${draft.timeout ?? ""}"`)
-        : targetOf(draft, methods),
+    target: targetOf(draft, methods, timeoutMs !== undefined),
   };
 }
 
@@ -177,24 +155,28 @@ const emptyHead = {
   gzip: false,
 } as const;
 
-function isGrpc(draft: HeadDraft): boolean {
-  return (
-    draft.contentType !== undefined &&
-    /^application\/grpc(\+proto)?(\s*;|$)/i.test(draft.contentType)
-  );
+function isGrpc(contentType: string | undefined): boolean {
+  if (contentType === "application/grpc") return true;
+  return contentType !== undefined && /^application\/grpc(\+proto)?(\s*;|$)/i.test(contentType);
 }
 
-function targetOf(draft: HeadDraft, methods: MethodTable): CallTarget {
-  if (!isGrpc(draft)) return { kind: "http", httpStatus: 415, text: portText };
+function targetOf(draft: HeadDraft, methods: MethodTable, timeoutFits: boolean): CallTarget {
+  if (!isGrpc(draft.contentType)) return { kind: "http", httpStatus: 415, text: portText };
   if (draft.httpMethod !== "POST") return { kind: "http", httpStatus: 405, text: portText };
-  const method = methods.get(draft.path ?? "");
+  const { path = "", encoding, timeout = "" } = draft;
+  const method = methods.get(path);
   if (method === undefined) {
-    return refuse(GrpcStatus.unimplemented, `no method ${draft.path ?? ""} here`);
+    const message = `no method ${path} here`;
+    return { kind: "refuse", status: GrpcStatus.unimplemented, message };
   }
-  if (draft.encoding !== "identity" && draft.encoding !== "gzip") {
-    return refuse(GrpcStatus.unimplemented, `grpc-encoding ${draft.encoding} is not supported`, [
-      ["grpc-accept-encoding", "identity,gzip"],
-    ]);
+  if (encoding !== "identity" && encoding !== "gzip") {
+    const message = `grpc-encoding ${encoding} is not supported`;
+    const extra = [["grpc-accept-encoding", "identity,gzip"]] as const;
+    return { kind: "refuse", status: GrpcStatus.unimplemented, message, extra };
+  }
+  if (!timeoutFits) {
+    const message = `malformed grpc-timeout "${timeout}"`;
+    return { kind: "refuse", status: GrpcStatus.internal, message };
   }
   return { kind: "call", method };
 }
@@ -239,7 +221,7 @@ export class HeadCache {
   /** Keeps a copy of the block. Only for blocks that did not change the table. */
   add(tableVersion: number, block: Uint8Array, head: RequestHead): void {
     if (block.length > cachedBlockSizeMax) return;
-    const entry = { tableVersion, block: Uint8Array.from(block), head };
+    const entry = { tableVersion, block: new Uint8Array(block), head };
     this.#entries[this.#next] = entry;
     this.#next = (this.#next + 1) % cachedCountMax;
   }

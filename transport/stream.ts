@@ -1,6 +1,5 @@
-// One call: reads its request messages, runs its handler, sends its answer, and ends exactly once.
-// Knows gRPC; what the frames of a connection mean is connection.ts, waiting for window is answer.ts.
-import type { Logger, TransportLimits } from "../base/index.ts";
+// One call: runs its handler when the request is there, sends its answer, and ends exactly once. Its request is
+// call-request.ts, waiting for window is answer.ts, what the frames of a connection mean is connection.ts.
 import { Answer, type AnswerOwner } from "./answer.ts";
 import {
   failureTrailers,
@@ -8,46 +7,21 @@ import {
   messagePrefix,
   okHeaders,
   okTrailers,
+  trailersOnly,
   writeUnary,
 } from "./answer-frames.ts";
-import type { DeadlineEntry, DeadlineWheel } from "./deadline-wheel.ts";
+import { CallRequest, type RequestOwner } from "./call-request.ts";
+import type { DeadlineEntry } from "./deadline-wheel.ts";
 import { failureOf } from "./failure.ts";
-import type { Frame } from "./frame-splitter.ts";
 import { ErrorCode, Flag, FrameType, frameSizeMax } from "./http2.ts";
-import { Inbox } from "./inbox.ts";
-import { inflate } from "./inflate.ts";
-import { type RequestHead, trailersOnly } from "./request-head.ts";
-import { type MessageSink, messagePrefixSize, RequestReader, readWhole } from "./request-reader.ts";
-import type { Sender } from "./sender.ts";
+import type { RequestHead } from "./request-head.ts";
+import { messagePrefixSize } from "./request-reader.ts";
 import { GrpcStatus, RpcError } from "./status.ts";
-import type { BidiStream, Connection, MethodHandler, TransportObserver } from "./types.ts";
-
-/** What calls share in a server. */
-export interface CallContext {
-  readonly limits: TransportLimits;
-  readonly wheel: DeadlineWheel;
-  readonly logger: Logger;
-  readonly observer: TransportObserver;
-  readonly monotonicMs: () => number;
-}
-
-/** What a call needs of its connection. */
-export interface StreamHost {
-  readonly info: Connection;
-  readonly sender: Sender;
-  readonly context: CallContext;
-  /** Both sides are done: the number is closed. */
-  forget(stream: GrpcStream): void;
-  /** Sends RST_STREAM and closes the number; the call itself must have ended or ends by `terminate`. */
-  reset(stream: GrpcStream, code: ErrorCode): void;
-  /** Gives `size` bytes back to the window we grant the connection. */
-  credit(size: number): void;
-  /** Books memory for a message that comes in parts, or frees it (negative); false when there is too much already. */
-  book(size: number): boolean;
-}
+import type { StreamHost } from "./stream-host.ts";
+import type { BidiStream, Connection, MethodHandler } from "./types.ts";
 
 /** A call, from its headers to its end. */
-export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, AnswerOwner {
+export class GrpcStream implements BidiStream, DeadlineEntry, RequestOwner, AnswerOwner {
   readonly id: number;
   readonly head: RequestHead;
   readonly host: StreamHost;
@@ -58,8 +32,7 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
   /** Nothing is sent or received any more. */
   closed = false;
   sendWindow: number;
-  /** Bytes the peer may send. */
-  receiveWindow: number;
+  readonly request: CallRequest;
 
   // Place in the deadline wheel.
   dueMs: number = Infinity;
@@ -68,14 +41,6 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
   next: DeadlineEntry | undefined = undefined;
 
   private headersSent = false;
-  private receiveCredit = 0;
-  private withheldCredit = 0;
-  private receivedSize = 0;
-  private bookedSize = 0;
-  private request: Uint8Array | undefined = undefined;
-  private requestCompressed = false;
-  private reader: RequestReader | undefined = undefined;
-  private inbox: Inbox | undefined = undefined;
   private answer: Answer | undefined = undefined;
   private ending: Ending | undefined = undefined;
   private controller: AbortController | undefined = undefined;
@@ -88,7 +53,7 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
     this.id = id;
     this.head = head;
     this.sendWindow = host.sender.streamWindow;
-    this.receiveWindow = host.context.limits.streamWindowSize;
+    this.request = new CallRequest(this);
   }
 
   get connection(): Connection {
@@ -104,7 +69,7 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
   }
 
   get messages(): AsyncIterable<Uint8Array> {
-    return this.openInbox();
+    return this.request.inbox;
   }
 
   get signal(): AbortSignal {
@@ -133,7 +98,10 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
   /** The headers have come; `nowMs` is the monotonic clock. */
   begin(nowMs: number): void {
     const { target, timeoutMs } = this.head;
-    if (target.kind === "refuse") this.endWith({ frame: target.frame, status: target.status });
+    if (target.kind === "refuse") {
+      const frame = trailersOnly(target.status, target.message, target.extra);
+      this.endWith({ frame, status: target.status });
+    }
     if (target.kind !== "call") return;
     if (timeoutMs !== Infinity && target.method.ignoreDeadline !== true) {
       this.dueMs = nowMs + timeoutMs;
@@ -146,21 +114,12 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
     }
   }
 
-  /** A DATA frame with the payload `[start, end)`; all of it, padding included, took window. */
-  data(frame: Frame, start: number, end: number): void {
-    this.receivedSize += end - start;
-    if (this.head.contentLength >= 0 && this.receivedSize > this.head.contentLength) {
-      this.break(ErrorCode.protocolError, "more data than content-length says");
-    } else if (!this.ended && this.head.target.kind === "call") this.read(frame.view, start, end);
-    this.refill(frame.end - frame.start);
-  }
-
   /** END_STREAM has come. */
   end(): void {
     if (this.closed) return;
     this.remoteClosed = true;
-    const { contentLength, target } = this.head;
-    if (contentLength >= 0 && contentLength !== this.receivedSize) {
+    const { target } = this.head;
+    if (!this.request.fitsLength) {
       this.break(ErrorCode.protocolError, "less data than content-length says");
     } else if (target.kind === "http") this.answerHttp(target.httpStatus, target.text);
     else if (target.kind === "call" && !this.ended) this.requestComplete(target.method);
@@ -169,7 +128,7 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
   /** The server closes: a handler that waits for messages hears that none come. */
   drain(): void {
     const { target } = this.head;
-    if (target.kind === "call" && target.method.kind === "bidi") this.openInbox().end();
+    if (target.kind === "call" && target.method.kind === "bidi") this.request.inbox.end();
   }
 
   /** The peer changed the stream's window by `size` bytes. */
@@ -177,28 +136,6 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
     this.sendWindow += size;
     if (this.sendWindow > 0 && this.answer !== undefined && this.answer.size > 0)
       this.answer.pump();
-  }
-
-  accepts(flags: number, size: number): boolean {
-    const failure = this.refusal(flags, size);
-    if (failure === undefined) return true;
-    this.refuse(failure);
-    return false;
-  }
-
-  message(bytes: Uint8Array, compressed: boolean): boolean {
-    this.book(-this.bookedSize);
-    if (this.head.target.kind === "call" && this.head.target.method.kind === "bidi") {
-      this.openInbox().push({ bytes: Uint8Array.from(bytes), compressed });
-      return true;
-    }
-    if (this.request !== undefined) {
-      this.fail(new RpcError(GrpcStatus.internal, "the request has more than one message"));
-      return false;
-    }
-    this.request = bytes;
-    this.requestCompressed = compressed;
-    return true;
   }
 
   write(message: Uint8Array): boolean {
@@ -253,6 +190,16 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
     this.settleOutcome?.("reset");
   }
 
+  refuse(reason: RpcError): void {
+    this.abort(reason);
+    this.fail(reason);
+  }
+
+  break(code: ErrorCode, message: string): void {
+    this.host.reset(this, code);
+    this.terminate(new RpcError(GrpcStatus.internal, message));
+  }
+
   /** All of the answer is in the output: what ends it follows. */
   emptied(): void {
     const { ending } = this;
@@ -264,29 +211,27 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
     this.closeLocal(ending.status);
   }
 
-  private read(view: DataView, start: number, end: number): void {
-    const at = this.reader === undefined ? readWhole(this, view, start, end) : start;
-    if (at < 0 || at === end) return;
-    this.reader ??= new RequestReader();
-    this.reader.push(this, view, { start: at, end });
-  }
-
   private requestComplete(method: MethodHandler): void {
-    if (this.reader?.incomplete === true) {
+    if (this.request.incomplete) {
       this.refuse(new RpcError(GrpcStatus.internal, "the request ended inside a message"));
-    } else if (method.kind === "bidi") this.openInbox().end();
-    else if (this.request === undefined) {
-      this.fail(new RpcError(GrpcStatus.internal, "the request has no message"));
-    } else if (this.requestCompressed) {
-      inflate(this.request, this.requestSizeMax()).then(
+      return;
+    }
+    if (method.kind === "bidi") {
+      this.request.inbox.end();
+      return;
+    }
+    const message = this.request.take();
+    if (message === undefined) {
+      this.refuse(new RpcError(GrpcStatus.internal, "the request has no message"));
+    } else if (message.compressed) {
+      this.request.inflate(message.bytes).then(
         (bytes) => this.dispatch(method, bytes),
         (error: unknown) => this.fail(error),
       );
-    } else this.dispatch(method, this.request);
+    } else this.dispatch(method, message.bytes);
   }
 
   private dispatch(method: MethodHandler, request: Uint8Array): void {
-    this.request = undefined;
     if (this.ended) return;
     if (method.kind === "serverStream") this.follow(() => method.handle(request, this));
     if (method.kind !== "unary") return;
@@ -359,12 +304,6 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
     this.endWith({ frame, status: failure.status });
   }
 
-  /** Ends a call whose handler may be running and has to hear of it. */
-  private refuse(reason: RpcError): void {
-    this.abort(reason);
-    this.fail(reason);
-  }
-
   private sendHeaders(): void {
     if (this.headersSent) return;
     this.headersSent = true;
@@ -394,24 +333,14 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
   private close(): void {
     this.closed = true;
     if (this.slot >= 0) this.host.context.wheel.remove(this);
-    if (this.bookedSize > 0) this.book(-this.bookedSize);
-    this.reader = undefined;
-    this.request = undefined;
+    this.request.close();
     this.answer?.clear();
-    this.inbox?.clear();
-    if (this.withheldCredit > 0) this.refill(0);
-  }
-
-  /** Breaks the stream for a mistake of the peer. */
-  private break(code: ErrorCode, message: string): void {
-    this.host.reset(this, code);
-    this.terminate(new RpcError(GrpcStatus.internal, message));
   }
 
   private abort(reason: RpcError): void {
     this.abortReason ??= reason;
     this.controller?.abort(this.abortReason);
-    this.inbox?.end();
+    this.request.endInbox();
   }
 
   private report(status: number): void {
@@ -420,71 +349,10 @@ export class GrpcStream implements BidiStream, DeadlineEntry, MessageSink, Answe
     this.host.context.observer.callFinished?.(kind === "call" ? this.path : "unknown", status);
   }
 
-  private refusal(flags: number, size: number): RpcError | undefined {
-    const { limits } = this.host.context;
-    const sizeMax = this.requestSizeMax();
-    if (flags > 1 || (flags === 1 && !this.head.gzip)) {
-      return new RpcError(
-        GrpcStatus.internal,
-        "the message's compressed flag does not fit grpc-encoding",
-      );
-    }
-    if (size > sizeMax) {
-      return new RpcError(
-        GrpcStatus.resourceExhausted,
-        `the message has ${size} bytes, the method takes ${sizeMax}`,
-      );
-    }
-    if (!this.book(size)) {
-      return new RpcError(
-        GrpcStatus.resourceExhausted,
-        `the messages in flight on this connection have more than ${limits.requestBufferSizeMax} bytes`,
-      );
-    }
-    return undefined;
-  }
-
-  private requestSizeMax(): number {
-    const { target } = this.head;
-    const sizeMax = target.kind === "call" ? target.method.requestSizeMax : undefined;
-    return sizeMax ?? this.host.context.limits.requestSizeMax;
-  }
-
-  /** Books memory for a request message, or frees it. */
-  private book(size: number): boolean {
-    if (!this.host.book(size)) return false;
-    this.bookedSize += size;
-    return true;
-  }
-
   private openAnswer(): Answer {
     const { sender, context } = this.host;
     this.answer ??= new Answer(this, { sender, ...context });
     return this.answer;
-  }
-
-  private openInbox(): Inbox {
-    this.inbox ??= new Inbox({
-      inflate: (message) => inflate(message.bytes, this.requestSizeMax()),
-      onRead: () => this.refill(0),
-    });
-    return this.inbox;
-  }
-
-  /** Grants window again for `size` bytes that came; withholds it while the handler of a bidi call is behind. */
-  private refill(size: number): void {
-    const { limits } = this.host.context;
-    this.withheldCredit += size;
-    if (this.inbox !== undefined && this.inbox.size > limits.inboxSizeMax && !this.closed) return;
-    const credit = this.withheldCredit;
-    this.withheldCredit = 0;
-    this.host.credit(credit);
-    if (this.remoteClosed || this.closed) return;
-    this.receiveCredit += credit;
-    if (this.receiveCredit * 2 < limits.streamWindowSize) return;
-    this.host.sender.wordFrame(FrameType.windowUpdate, this.id, this.receiveCredit);
-    this.receiveWindow += this.receiveCredit;
-    this.receiveCredit = 0;
   }
 }
 
