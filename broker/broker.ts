@@ -27,7 +27,7 @@ import {
   Traffic,
 } from "./remoting/index.ts";
 import { type Disk, Store } from "./store/index.ts";
-import { storeOptions } from "./store-options.ts";
+import { retentionOptions, storeOptions } from "./store-options.ts";
 import { TrafficRates } from "./traffic-rates.ts";
 
 /** What a broker stands on. */
@@ -195,6 +195,7 @@ export class Broker {
       observer: storeObserver(this.metrics),
     });
     this.#openings.add("store", () => store.close());
+    config.onChange(() => store.setRetention(retentionOptions(config.values)));
     const database =
       this.#options.stateDatabase ?? levelFolder(disk, join(values.storePathRootDir, "state"));
     const state = await StateStore.open({ database, store, clock, random, logger });

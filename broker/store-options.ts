@@ -1,6 +1,6 @@
 // The store's options out of the broker's configuration.
 import type { BrokerConfig } from "../base/index.ts";
-import type { StoreOptions } from "./store/index.ts";
+import type { RetentionOptions, StoreOptions } from "./store/index.ts";
 
 /** How the configuration wants the store; the caller adds disk, clock, logger and observer. */
 export function storeOptions(
@@ -13,6 +13,13 @@ export function storeOptions(
     syncFlushTimeoutMs: values.syncFlushTimeout,
     cleanResourceIntervalMs: values.cleanResourceInterval,
     tailCacheSizeBytes: values.tailCacheSize,
+    ...retentionOptions(values),
+  };
+}
+
+/** How the configuration wants to keep messages; live keys all. */
+export function retentionOptions(values: BrokerConfig): RetentionOptions {
+  return {
     fileReservedTimeHours: values.fileReservedTime,
     deleteWhenHours: values.deleteWhen,
     diskMaxUsedSpaceRatio: values.diskMaxUsedSpaceRatio,

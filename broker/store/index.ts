@@ -10,6 +10,7 @@ export type { StoreObserver } from "./log-writer.ts";
 export { nodeDisk } from "./node-disk.ts";
 export { QueueEntries } from "./queue-entries.ts";
 export { type RecordDraft, RecordType, type RecordView } from "./record.ts";
+export type { RetentionOptions } from "./retention.ts";
 export { Segments } from "./segments.ts";
 export { Store, type StoreStats } from "./store.ts";
 export type { StoreOptions } from "./store-options.ts";

@@ -26,7 +26,7 @@ import { LogWriter } from "./log-writer.ts";
 import { QueueFiles } from "./queue-files.ts";
 import { type RecordDraft, RecordType, type RecordView } from "./record.ts";
 import { type Recovered, recover } from "./recovery.ts";
-import { usedPercent } from "./retention.ts";
+import { type RetentionOptions, usedPercent } from "./retention.ts";
 import { Segments } from "./segments.ts";
 import { type StoreOptions, withDefaults } from "./store-options.ts";
 import { TailCache } from "./tail-cache.ts";
@@ -102,7 +102,7 @@ export class Store {
     this.#cold = parts.cold;
     this.#epochs = [...recovered.epochs];
     this.#tail = new TailCache(options.tailCacheSizeBytes);
-    this.#dispatcher = new Dispatcher(queues, (place) => this.#tail.read(place), recovered.end);
+    this.#dispatcher = new Dispatcher(queues, (place) => this.#tail.recordAt(place), recovered.end);
     this.#log = new CommitLog(
       {
         tail: this.#tail,
@@ -295,7 +295,7 @@ export class Store {
    * views that stay valid as long as they are held. Throws CORRUPT.
    */
   read(position: number, size: number): RecordView | undefined {
-    return this.#tail.read(position) ?? this.#cold.cached({ position, size });
+    return this.#tail.read(position, size) ?? this.#cold.cached({ position, size });
   }
 
   /**
@@ -305,7 +305,7 @@ export class Store {
   async readCold(places: readonly RecordPlace[]): Promise<readonly (RecordView | undefined)[]> {
     const records: (RecordView | undefined)[] = [];
     for (const place of places) {
-      const held = this.#tail.read(place.position);
+      const held = this.#tail.read(place.position, place.size);
       if (held === undefined) records.push(...(await this.#cold.read([place])));
       else records.push(held);
     }
@@ -341,6 +341,11 @@ export class Store {
   restoreQueues(bounds: Iterable<QueueBounds>): void {
     assert(this.#state === "open", "queues are restored before the store begins");
     for (const bound of bounds) this.#queues.restore(bound);
+  }
+
+  /** Keeps and refuses by these settings from now on. */
+  setRetention(options: Partial<RetentionOptions>): void {
+    Object.assign(this.#options, options);
   }
 
   /** Runs retention now; by itself it runs every `cleanResourceInterval`. */
