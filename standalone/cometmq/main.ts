@@ -11,7 +11,7 @@ import {
 import { type EphemeralFolder, makeEphemeralFolder } from "../ephemeral-folder.ts";
 import { warnOfExposure } from "../exposure.ts";
 import { type Program, runProgram } from "../run-program.ts";
-import { Standalone, type StandaloneAddresses } from "../standalone.ts";
+import type { StandaloneAddresses } from "../standalone.ts";
 
 /** Runs `cometmq` with `argv` (without node and script). Ends the process. */
 export function runCometmq(argv: readonly string[]): Promise<void> {
@@ -40,6 +40,8 @@ export function runCometmq(argv: readonly string[]): Promise<void> {
     },
     start: async (configuration, logger) => {
       warnOfExposure(configuration.values, logger);
+      // Loaded here, so that --help and wrong flags are answered without it.
+      const { Standalone } = await import("../standalone.ts");
       const standalone = await Standalone.open({
         configuration,
         clock: systemClock,

@@ -9,7 +9,6 @@ import {
   systemClock,
   systemRandom,
 } from "../../base/index.ts";
-import { Broker, nodeDisk } from "../../broker/index.ts";
 import { openGrpcRegistrar, type Registrar } from "../../registrar/index.ts";
 import { warnOfExposure } from "../exposure.ts";
 import { type Program, runProgram } from "../run-program.ts";
@@ -30,6 +29,8 @@ const program: Program<BrokerConfig> = {
   start: async (configuration, logger) => {
     const { values } = configuration;
     warnOfExposure(values, logger);
+    // Loaded here, so that --help and wrong flags are answered without it.
+    const { Broker, nodeDisk } = await import("../../broker/index.ts");
     const registrar = await openRegistrar(values, logger);
     const broker = await Broker.open({
       config: configuration,

@@ -6,7 +6,6 @@ import {
   namesrvRole,
   systemClock,
 } from "../../base/index.ts";
-import { NameServer } from "../../nameserver/index.ts";
 import { warnOfExposure } from "../exposure.ts";
 import { type Program, runProgram } from "../run-program.ts";
 
@@ -21,6 +20,8 @@ const program: Program<NamesrvConfig> = {
   start: async (configuration, logger) => {
     const { values } = configuration;
     warnOfExposure(values, logger);
+    // Loaded here, so that --help and wrong flags are answered without it.
+    const { NameServer } = await import("../../nameserver/index.ts");
     const nameServer = await NameServer.open({ config: values, clock: systemClock, logger });
     const host = listenHost(values);
     return {
