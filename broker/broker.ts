@@ -187,6 +187,7 @@ export class Broker {
   async #openStorage(): Promise<{ store: Store; state: StateStore }> {
     const { config, clock, random, disk, logger } = this.#options;
     const { values } = config;
+    await this.#lockLogFolder();
     const store = await Store.open({
       ...storeOptions(values),
       disk,
@@ -207,15 +208,25 @@ export class Broker {
     return { store, state };
   }
 
+  /** The store locks its own folder; a commit log elsewhere needs a lock of its own. */
+  async #lockLogFolder(): Promise<void> {
+    const { config, disk } = this.#options;
+    const { storePathCommitLog, storePathRootDir } = config.values;
+    if (storePathCommitLog.startsWith(join(storePathRootDir, "/"))) return;
+    await disk.makeFolder(storePathCommitLog);
+    const lock = await disk.lock(storePathCommitLog);
+    this.#openings.add("log folder", () => lock.release());
+  }
+
   #openIndex(store: Store): KeyIndex | undefined {
     const { config, clock, logger } = this.#options;
-    const { messageIndexEnable, storePathRootDir } = config.values;
+    const { messageIndexEnable, storePathCommitLog, storePathRootDir } = config.values;
     if (!messageIndexEnable) return undefined;
     const index = openKeyIndex({
       store,
       clock,
       logger,
-      logFolder: join(storePathRootDir, "commitlog"),
+      logFolder: storePathCommitLog,
       indexFolder: join(storePathRootDir, "index"),
     });
     this.#openings.add("index", () => index.close());

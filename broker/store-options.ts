@@ -8,6 +8,7 @@ export function storeOptions(
 ): Omit<StoreOptions, "disk" | "clock" | "logger" | "observer"> {
   return {
     folder: values.storePathRootDir,
+    commitLogFolder: values.storePathCommitLog,
     flushDiskType: values.flushDiskType,
     mappedFileSizeCommitLog: values.mappedFileSizeCommitLog,
     syncFlushTimeoutMs: values.syncFlushTimeout,

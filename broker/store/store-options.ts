@@ -11,6 +11,8 @@ export interface StoreOptions extends Partial<RetentionOptions> {
   readonly logger: Logger;
   /** Data folder; made when missing, locked while open. */
   readonly folder: string;
+  /** Folder of the segment files, made when missing; nobody else may use it. Default `commitlog` in `folder`. */
+  readonly commitLogFolder?: string;
   /** SYNC_FLUSH answers after datasync, ASYNC_FLUSH after the write. Default SYNC_FLUSH. */
   readonly flushDiskType?: "SYNC_FLUSH" | "ASYNC_FLUSH";
   /** Size of a segment file, bytes. Default 1 GiB. */
@@ -42,7 +44,7 @@ const mebibyte = 1_048_576;
 
 /** Every option filled in. */
 export function withDefaults(options: StoreOptions): Required<StoreOptions> {
-  return { ...defaults, ...options };
+  return { ...defaults, commitLogFolder: `${options.folder}/commitlog`, ...options };
 }
 
 const defaults = {

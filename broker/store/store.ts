@@ -118,7 +118,7 @@ export class Store {
       },
     );
     this.#writer = new LogWriter(this.#writerParts(), recovered.end);
-    this.#guard = new DiskGuard(options.disk, options.folder, options);
+    this.#guard = new DiskGuard(options.disk, options.commitLogFolder, options);
     this.#upkeep = new Upkeep({
       options,
       segments,
@@ -146,7 +146,7 @@ export class Store {
     await disk.makeFolder(folder);
     const lock = await disk.lock(folder);
     try {
-      const segments = await Segments.open(disk, `${folder}/commitlog`);
+      const segments = await Segments.open(disk, options.commitLogFolder);
       const files = new QueueFiles(disk, `${folder}/consumequeue`, options.queueFileEntries);
       const cold = new ColdReader(segments, clock, options.coldCacheSizeBytes);
       const queues = new ConsumeQueues({

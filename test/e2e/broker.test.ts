@@ -1,5 +1,6 @@
 // One broker over real gRPC, call by call: what clients that behave oddly, operators and a closing broker see.
 import assert from "node:assert/strict";
+import { readdir, rm } from "node:fs/promises";
 import type { rocketmq } from "@cometmq/proto";
 import { type BrokerFixture, startBroker } from "./broker-fixture.ts";
 import { openWire } from "./cuttable-wire.ts";
@@ -143,6 +144,27 @@ describe("a broker", function () {
       startBroker({ storePathRootDir: storePathRootDir ?? "" }),
       (error: Error) => error.message.includes(String(process.pid)),
     );
+  });
+
+  it("keeps the commit log where it is told to, for itself alone", async () => {
+    const { storePathRootDir } = await configOf(connect("a"));
+    const storePathCommitLog = `${storePathRootDir}-log`;
+    let apart = await startBroker({ storePathCommitLog });
+    try {
+      const client = new RawClient(apart.endpoints);
+      clients.push(client);
+      await send(client, "t", ["1"]);
+      await assert.rejects(startBroker({ storePathCommitLog }), /use/);
+      apart = await apart.restart();
+      const again = new RawClient(apart.endpoints);
+      clients.push(again);
+      const { messages } = await again.receive(wish("g", "t")).done;
+      assert.deepEqual(messages.map(idOf), ["1"]);
+      assert.ok((await readdir(storePathCommitLog)).includes("0".repeat(20)));
+    } finally {
+      await apart.close();
+      await rm(storePathCommitLog, { recursive: true, force: true });
+    }
   });
 
   it("keeps topics, groups and progress over a restart", async () => {
