@@ -1,4 +1,5 @@
 // The program `cometmq`: a whole server in one process, for development, tests and small installations.
+import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import {
   type Configuration,
@@ -77,8 +78,7 @@ function ephemeral(
 }
 
 function hints(values: StandaloneConfig, addresses: StandaloneAddresses): string[] {
-  const bin = relative(process.cwd(), dirname(process.argv[1] ?? ""));
-  const mqadmin = bin.startsWith("..") ? "mqadmin" : join(bin === "" ? "." : bin, "mqadmin");
+  const mqadmin = mqadminCommand(dirname(process.argv[1] ?? ""));
   const nameServer = addresses.namesrv.replace(/^(?:0\.0\.0\.0|\[::\]):/, "127.0.0.1:");
   const data = values.ephemeral ? "removed at the end" : values.storePathRootDir;
   return [
@@ -89,4 +89,12 @@ function hints(values: StandaloneConfig, addresses: StandaloneAddresses): string
     `  ${mqadmin} consumeMessage -n ${nameServer} -t hello`,
     "",
   ];
+}
+
+/** How to call mqadmin from the working folder, when the server was started from `folder`. */
+function mqadminCommand(folder: string): string {
+  const bin = relative(process.cwd(), folder);
+  if (!existsSync(join(folder, "mqadmin"))) return join("bin", "mqadmin");
+  if (bin === "") return "./mqadmin";
+  return bin.startsWith("..") ? join(folder, "mqadmin") : join(bin, "mqadmin");
 }
