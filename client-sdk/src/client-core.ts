@@ -20,7 +20,7 @@ import {
   settingsMessage,
   withServerSettings,
 } from "./settings.ts";
-import { Bell, every, sleep } from "./timing.ts";
+import { abortable, Bell, every, sleep } from "./timing.ts";
 
 /** What kind of client this is. The collections are read anew whenever settings are sent. */
 export interface ClientRole {
@@ -178,13 +178,10 @@ export class ClientCore {
   async #connectAny(signal: AbortSignal): Promise<void> {
     const { endpoints, requestTimeoutMs } = this.options;
     const connected = endpoints.map((one) => this.links.channel(one).connected(requestTimeoutMs));
-    const stopped = sleep(requestTimeoutMs * 2, signal);
     try {
-      await Promise.race([Promise.any(connected), stopped]);
+      await abortable(Promise.any(connected), signal);
     } catch (error) {
       throw error instanceof AggregateError ? toError(error.errors[0]) : error;
-    } finally {
-      stopped.catch(toError);
     }
   }
 

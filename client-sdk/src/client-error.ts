@@ -73,8 +73,6 @@ const retryableCodes: ReadonlySet<ClientErrorCode> = new Set<ClientErrorCode>([
 
 /** Number of `Code.OK`. */
 export const statusOk = 20_000;
-/** Number of `Code.MULTIPLE_RESULTS`: look at each entry. */
-export const statusMultipleResults = 30_000;
 /** Number of `Code.MESSAGE_NOT_FOUND`: nothing to receive now. */
 export const statusMessageNotFound = 40_401;
 

@@ -32,7 +32,7 @@ export interface ProducerOptions extends ClientOptions {
   readonly bufferTimeout?: number | undefined;
 }
 
-const batchCountMax = 128;
+const batchCountMax = 512;
 const batchSizeMaxBytes = 1024 * 1024;
 const batchesInFlightMax = 4;
 const singlesInFlightMax = 256;

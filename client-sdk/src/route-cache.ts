@@ -109,14 +109,22 @@ export class RouteCache {
 
   async #ask(entry: Entry): Promise<Route> {
     const named = this.#owner.accessPoints();
+    const names = new Set(named.map((channel) => channel.address));
     const errors = await this.#askSome(entry, named);
+    if (errors.length < named.length) this.#forgetOthers(entry, names);
     if (entry.answers.size === 0 || errors.length === named.length) {
-      const names = new Set(named.map((channel) => channel.address));
       const others = this.#owner.knownBrokers().filter((channel) => !names.has(channel.address));
       errors.push(...(await this.#askSome(entry, others)));
     }
     if (entry.route !== undefined && entry.route.brokers.length > 0) return entry.route;
     throw mostTelling(errors) ?? noBroker(entry.topic, named);
+  }
+
+  /** Once a named server answers, what brokers said in its place counts no longer. */
+  #forgetOthers(entry: Entry, names: ReadonlySet<string>): void {
+    const others = [...entry.answers.keys()].filter((address) => !names.has(address));
+    for (const address of others) entry.answers.delete(address);
+    if (others.length > 0) this.#publish(entry);
   }
 
   /** Asks servers side by side; resolves shortly after the first good answer, or when all have failed, with the failures so far. */

@@ -12,8 +12,10 @@ import {
   numberOption,
 } from "./options.ts";
 import { Receiver } from "./receiver.ts";
+import { defaultSendPolicy, delayAfter } from "./retry-policy.ts";
 import { readableBrokers } from "./route.ts";
 import { Settler } from "./settler.ts";
+import { sleep } from "./timing.ts";
 
 /** Options of a simple consumer. */
 export interface SimpleConsumerOptions extends ConsumerOptions {
@@ -135,6 +137,7 @@ export class SimpleConsumer {
         const again =
           error instanceof ClientError && error.retryable && attempt < this.#attemptsMax;
         if (!again || Date.now() >= endMs) throw error;
+        await sleep(delayAfter(defaultSendPolicy, attempt), signal);
       }
     }
   }

@@ -1,7 +1,7 @@
 // Buffers for requests, used again: large buffers that live for one call each keep the garbage collector busy.
 
-const bufferSizeBytes = 256 * 1024;
-const keptCountMax = 16;
+const bufferSizeBytes = 1024 * 1024;
+const keptCountMax = 8;
 /** Smaller requests come from Node's own pool. */
 const pooledSizeMinBytes = 16 * 1024;
 
