@@ -193,6 +193,25 @@ export function checkRecord(
   return size;
 }
 
+/**
+ * Whether the bytes at `start`, which end at `end`, are headed as the record of `size` bytes at log
+ * position `position`. For memory that was written by this process: no checksum.
+ */
+export function isHeadedAs(
+  source: RecordBuffer,
+  range: { readonly start: number; readonly end: number },
+  place: { readonly position: number; readonly size: number },
+): boolean {
+  const { view } = source;
+  const { start, end } = range;
+  return (
+    end - start >= Math.max(recordHeaderSize, place.size) &&
+    view.getUint32(start + at.length) === place.size &&
+    view.getUint32(start + at.magic) === recordMagic &&
+    getLong(view, start + at.position) === place.position
+  );
+}
+
 /** Size that the header of a record claims, bytes; not to be trusted before `checkRecord`. */
 export function claimedSize(source: RecordBuffer, start: number): number {
   return source.view.getUint32(start + at.length);

@@ -1,7 +1,7 @@
 // The newest bytes of the log in memory: appends are encoded straight into it, the writer writes
 // from it, tail reads get views of it. Bounded; chunks are allocated when needed.
 import { assert } from "../../base/index.ts";
-import { allocateRecordBuffer, type RecordBuffer, RecordView } from "./record.ts";
+import { allocateRecordBuffer, isHeadedAs, type RecordBuffer, RecordView } from "./record.ts";
 
 /** A run of the log in memory: bytes `[start, end)` of one segment. */
 export interface TailChunk {
@@ -59,12 +59,22 @@ export class TailCache {
     return chunk;
   }
 
-  /** The record at `position`, which is a record's start inside the tail; undefined when not in memory. */
-  read(position: number): RecordView | undefined {
+  /** The record at `position`, surely a record's start; undefined when not in memory. */
+  recordAt(position: number): RecordView | undefined {
     const chunk = this.#find(position);
     if (chunk === undefined) return undefined;
     chunk.isShared = true;
     return new RecordView(chunk.buffer, position - chunk.start);
+  }
+
+  /** The record of `size` bytes at `position`; undefined when not in memory, or when there is no such record. */
+  read(position: number, size: number): RecordView | undefined {
+    const chunk = this.#find(position);
+    if (chunk === undefined) return undefined;
+    const range = { start: position - chunk.start, end: chunk.end - chunk.start };
+    if (!isHeadedAs(chunk.buffer, range, { position, size })) return undefined;
+    chunk.isShared = true;
+    return new RecordView(chunk.buffer, range.start);
   }
 
   /** Runs of bytes that cover `[from, to)`, in order; to be written before the next `evict`. */
