@@ -74,7 +74,7 @@ export const limits = {
   /** Longest wait before a retry, milliseconds. More: BAD_REQUEST. */
   retryDelayMaxMs: 86_400_000,
   /** State changes in memory before they are written without waiting for the period. */
-  stateChangesMax: 4_096,
+  stateChangesMax: 16_384,
   /** State changes are written at least so often, milliseconds. */
   stateWritePeriodMs: 1_000,
   /** With no change the applied position alone is written so often, milliseconds. */

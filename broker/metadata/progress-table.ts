@@ -1,8 +1,9 @@
 // What changed in the groups' progress since it was last written, queue by queue. Knows of every
 // cursor, but of no pending message that has been written: those are in the database and in delivery.
 import type { PendingEntry, ProgressChange } from "./progress-change.ts";
-import { below, cursorKey, groupProgress, type KeyRange, pendingKey } from "./state-keys.ts";
-import { type CursorValue, encodeCursor, encodePending, seal } from "./state-values.ts";
+import type { RowChanges } from "./state-changes.ts";
+import { below, cursorKey, groupProgress, type KeyRange } from "./state-keys.ts";
+import type { CursorValue } from "./state-values.ts";
 
 interface QueueRow {
   readonly key: string;
@@ -11,6 +12,8 @@ interface QueueRow {
   cursor: number;
   /** Behind the largest offset that may have a key in the database. */
   pendingEnd: number;
+  /** What `pendingEnd` becomes when `changes` are written. */
+  nextPendingEnd: number;
   /** By offset; undefined says that a key in the database has to go. */
   changes: Map<number, PendingEntry | undefined>;
 }
@@ -23,7 +26,7 @@ export class ProgressTable {
 
   /** Keys that `take` would give, about. */
   get changeCount(): number {
-    return this.#changeCount;
+    return this.#changeCount + this.#dirty.size;
   }
 
   /** Takes a cursor that is in the database. */
@@ -33,21 +36,26 @@ export class ProgressTable {
   ): void {
     const key = cursorKey(queue.group, queue.topic, queue.queueId);
     const { group, topic } = queue;
-    this.#rows.set(key, { key, group, topic, ...value, changes: new Map() });
+    const nextPendingEnd = value.pendingEnd;
+    this.#rows.set(key, { key, group, topic, ...value, nextPendingEnd, changes: new Map() });
   }
 
   /** Applies one queue's change. */
   apply(change: ProgressChange): void {
     const row = this.#row(change);
+    const countBefore = row.changes.size;
     row.cursor = change.cursor;
-    for (const entry of change.upserts) row.changes.set(entry.offset, entry);
+    for (const entry of change.upserts) {
+      row.changes.set(entry.offset, entry);
+      if (entry.offset >= row.nextPendingEnd) row.nextPendingEnd = entry.offset + 1;
+    }
     for (const offset of change.removals) {
       // Most messages are acknowledged before they were ever written: nothing has to be removed then.
       if (offset < row.pendingEnd) row.changes.set(offset, undefined);
       else row.changes.delete(offset);
     }
     this.#dirty.add(row);
-    this.#changeCount += 1 + change.upserts.length;
+    this.#changeCount += row.changes.size - countBefore;
   }
 
   /** Forgets a group. Gives the keys that have to go. */
@@ -68,11 +76,18 @@ export class ProgressTable {
     return ranges;
   }
 
-  /** Puts what has to be written into `entries` and counts it as written. */
-  take(entries: Map<string, Uint8Array | undefined>): void {
-    for (const row of this.#dirty) takeRow(row, entries);
+  /** Gives what has to be written and counts it as written. */
+  take(): readonly RowChanges[] {
+    const taken: RowChanges[] = [];
+    for (const row of this.#dirty) {
+      row.pendingEnd = row.nextPendingEnd;
+      const { key, cursor, pendingEnd, changes } = row;
+      taken.push({ key, cursor, pendingEnd, pending: changes });
+      row.changes = new Map();
+    }
     this.#dirty.clear();
     this.#changeCount = 0;
+    return taken;
   }
 
   #row(change: ProgressChange): QueueRow {
@@ -80,7 +95,7 @@ export class ProgressTable {
     let row = this.#rows.get(key);
     if (row === undefined) {
       const { group, topic, cursor } = change;
-      row = { key, group, topic, cursor, pendingEnd: 0, changes: new Map() };
+      row = { key, group, topic, cursor, pendingEnd: 0, nextPendingEnd: 0, changes: new Map() };
       this.#rows.set(key, row);
     }
     return row;
@@ -89,15 +104,6 @@ export class ProgressTable {
   #drop(row: QueueRow): void {
     this.#rows.delete(row.key);
     this.#dirty.delete(row);
+    this.#changeCount -= row.changes.size;
   }
-}
-
-function takeRow(row: QueueRow, entries: Map<string, Uint8Array | undefined>): void {
-  for (const [offset, entry] of row.changes) {
-    const key = pendingKey(row.key, offset);
-    entries.set(key, entry === undefined ? undefined : seal(key, encodePending(entry)));
-    if (entry !== undefined) row.pendingEnd = Math.max(row.pendingEnd, offset + 1);
-  }
-  entries.set(row.key, seal(row.key, encodeCursor(row)));
-  row.changes = new Map();
 }

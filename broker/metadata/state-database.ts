@@ -1,6 +1,6 @@
 // Where the state is kept: an abstract-level database that can be thrown away and made anew.
 import { Level } from "level";
-import { MqError } from "../../base/index.ts";
+import { limits, MqError } from "../../base/index.ts";
 import type { Disk } from "../store/index.ts";
 import type { KeyRange } from "./state-keys.ts";
 
@@ -12,9 +12,31 @@ export interface StateLevel {
   /** The value of each key, undefined where there is none. */
   getMany(keys: string[]): Promise<(Uint8Array | undefined)[]>;
   /** Gives the keys and values of the moment of the call, in the order of the keys. */
-  iterator(range?: KeyRange): AsyncIterable<[key: string, value: Uint8Array]>;
+  iterator(range?: KeyRange): StateIterator;
   keys(options: { readonly limit: number }): AsyncIterable<string>;
   batch(): StateBatch;
+}
+
+/** A view of the database that nothing changes. */
+export interface StateIterator extends AsyncIterable<[key: string, value: Uint8Array]> {
+  /** The next entries, at most so many; none at the end. */
+  nextv(countMax: number): Promise<[key: string, value: Uint8Array][]>;
+  close(): Promise<void>;
+}
+
+/** Gives the entries in arrays, which is much faster than one by one; closes the iterator. */
+export async function* entriesOf(
+  iterator: StateIterator,
+): AsyncGenerator<[key: string, value: Uint8Array][]> {
+  try {
+    for (;;) {
+      const entries = await iterator.nextv(limits.stateEntriesPerTurn);
+      if (entries.length === 0) return;
+      yield entries;
+    }
+  } finally {
+    await iterator.close();
+  }
 }
 
 /** Changes that are written together or not at all. */

@@ -4,6 +4,7 @@ import { type RecordDraft, RecordType } from "../store/index.ts";
 import type { AppliedWaiters } from "./applied-waiters.ts";
 import { encodeMetadataChange, type MetadataChange } from "./metadata-codec.ts";
 import { type SnapshotHead, SnapshotPart } from "./snapshot-codec.ts";
+import { entriesOf, type StateIterator } from "./state-database.ts";
 import { digestWith, emptyDigest, isSameDigest, type StateDigest } from "./state-digest.ts";
 import { appliedKey, digestKey } from "./state-keys.ts";
 import type { StateLog } from "./state-log.ts";
@@ -28,7 +29,7 @@ export async function appendChange(
  */
 export async function appendSnapshot(
   log: StateLog,
-  entries: AsyncIterable<readonly [key: string, value: Uint8Array]>,
+  iterator: StateIterator,
   head: Pick<SnapshotHead, "id" | "asOf"> & { readonly digest: StateDigest },
 ): Promise<Position> {
   let digest = emptyDigest;
@@ -42,13 +43,15 @@ export async function appendSnapshot(
     part = new SnapshotPart();
     partCount += 1;
   };
-  for await (const [key, value] of entries) {
-    unseal(key, value);
-    if (key !== digestKey) digest = digestWith(digest, value);
-    // These say something of this database only; what the snapshot reflects is in its head.
-    if (key === appliedKey || key === digestKey) continue;
-    part.add(key, value);
-    if (part.size >= limits.snapshotPartSize) await flush(false);
+  for await (const entries of entriesOf(iterator)) {
+    for (const [key, value] of entries) {
+      unseal(key, value);
+      if (key !== digestKey) digest = digestWith(digest, value);
+      // These say something of this database only; what the snapshot reflects is in its head.
+      if (key === appliedKey || key === digestKey) continue;
+      part.add(key, value);
+      if (part.size >= limits.snapshotPartSize) await flush(false);
+    }
   }
   if (!isSameDigest(digest, head.digest)) {
     throw new MqError("CORRUPT", "the state's database has lost keys: restart to rebuild it");

@@ -3,7 +3,7 @@
 import { type Logger, limits, MqError, type Position, position } from "../../base/index.ts";
 import { RecordType } from "../store/index.ts";
 import { decodeSnapshotHead, type SnapshotHead, snapshotEntries } from "./snapshot-codec.ts";
-import type { StateLevel } from "./state-database.ts";
+import { entriesOf, type StateLevel } from "./state-database.ts";
 import { digestWith, emptyDigest, isSameDigest, type StateDigest } from "./state-digest.ts";
 import { appliedKey, digestKey } from "./state-keys.ts";
 import type { LoggedRecord, StateLog } from "./state-log.ts";
@@ -31,9 +31,11 @@ export async function loadDatabase(
   if (reason !== undefined) return { isUsable: false, reason };
   tables.startAt(applied);
   let digest = emptyDigest;
-  for await (const [key, sealed] of level.iterator()) {
-    tables.load(key, sealed);
-    if (key !== digestKey) digest = digestWith(digest, sealed);
+  for await (const entries of entriesOf(level.iterator())) {
+    for (const [key, sealed] of entries) {
+      tables.load(key, sealed);
+      if (key !== digestKey) digest = digestWith(digest, sealed);
+    }
   }
   if (!isSameDigest(digest, await readDigest(level))) {
     return { isUsable: false, reason: "keys are missing or old" };

@@ -15,7 +15,7 @@ import { AppliedWaiters } from "./applied-waiters.ts";
 import { Metadata } from "./metadata.ts";
 import type { QueueEnd } from "./metadata-codec.ts";
 import type { PendingEntry, QueueProgress } from "./progress-change.ts";
-import type { LevelSource, StateLevel } from "./state-database.ts";
+import { entriesOf, type LevelSource, type StateLevel } from "./state-database.ts";
 import { emptyDigest, type StateDigest } from "./state-digest.ts";
 import { allProgress, parseKey } from "./state-keys.ts";
 import type { LoggedRecord, StateLog } from "./state-log.ts";
@@ -123,15 +123,19 @@ export class StateStore {
       () => level.iterator(allProgress),
     );
     let current: (QueueProgress & { readonly pending: PendingEntry[] }) | undefined;
-    for await (const [key, value] of iterator) {
-      const parsed = parseKey(key);
-      const content = unseal(key, value);
-      if (parsed?.kind === "cursor") {
+    for await (const entries of entriesOf(iterator)) {
+      for (const [key, value] of entries) {
+        const parsed = parseKey(key);
+        const content = unseal(key, value);
+        if (parsed?.kind === "pending") {
+          current?.pending.push(decodePending(parsed.offset, content));
+          continue;
+        }
         if (current !== undefined) yield current;
+        current = undefined;
+        if (parsed?.kind !== "cursor") continue;
         const { group, topic, queueId } = parsed;
         current = { group, topic, queueId, cursor: decodeCursor(content).cursor, pending: [] };
-      } else if (parsed?.kind === "pending") {
-        current?.pending.push(decodePending(parsed.offset, content));
       }
     }
     if (current !== undefined) yield current;

@@ -14,7 +14,7 @@ import {
 } from "./metadata-codec.ts";
 import { decodeProgress } from "./progress-codec.ts";
 import { ProgressTable } from "./progress-table.ts";
-import type { StateWrite } from "./state-changes.ts";
+import type { StateChanges } from "./state-changes.ts";
 import {
   appliedKey,
   groupKey,
@@ -133,13 +133,13 @@ export class StateTables {
   }
 
   /** Gives all that has to be written for the database to reflect `applied`, and counts it as written. */
-  take(): StateWrite {
-    this.#progress.take(this.#entries);
+  take(): StateChanges {
     this.#entries.set(appliedKey, seal(appliedKey, encodeApplied(this.#applied)));
-    const write = { cleared: this.#cleared, entries: this.#entries };
+    const rows = this.#progress.take();
+    const changes = { cleared: this.#cleared, entries: this.#entries, rows };
     this.#cleared = [];
     this.#entries = new Map();
-    return write;
+    return changes;
   }
 
   #loadBounds(key: string, bounds: QueueBounds): void {

@@ -1,8 +1,7 @@
 // Writes the changes of the tables to the database, one write at a time, and never what the log has
 // not durably: so the database is never ahead of a log that comes back after a power cut.
-import { setImmediate } from "node:timers/promises";
 import { type Clock, type Logger, limits, type Position, position } from "../../base/index.ts";
-import { mergeWrites, type StateWrite } from "./state-changes.ts";
+import { Unwritten } from "./state-changes.ts";
 import type { StateBatch, StateLevel } from "./state-database.ts";
 import { digestWith, digestWithout, emptyDigest, type StateDigest } from "./state-digest.ts";
 import { digestKey } from "./state-keys.ts";
@@ -29,7 +28,8 @@ export class StateWriter {
   #digest: StateDigest;
   #turn: Promise<unknown> = Promise.resolve();
   #isWriting = false;
-  #failed: StateWrite | undefined;
+  /** Empty unless a write has failed, or is under way. */
+  readonly #unwritten = new Unwritten();
   #failureCount = 0;
   #levelIsBroken = false;
   #written: Applied | undefined;
@@ -99,7 +99,7 @@ export class StateWriter {
     const { tables, clock } = this.#options;
     const now = clock.monotonicMs();
     if (now < this.#retryAtMs) return false;
-    if (this.#failed !== undefined || tables.changeCount > 0) return true;
+    if (this.#hasUnwritten || tables.changeCount > 0) return true;
     // Without changes only the position moves: a longer replay after a crash costs less than the flush.
     const isBehind = tables.applied.position > this.writtenPosition;
     return isBehind && now - this.#writtenAtMs >= limits.statePositionPeriodMs;
@@ -108,41 +108,44 @@ export class StateWriter {
   async #writeNow(): Promise<Applied> {
     const { tables, log, clock, logger } = this.#options;
     const { applied } = tables;
-    const isIdle = tables.changeCount === 0 && this.#failed === undefined;
+    const isIdle = tables.changeCount === 0 && !this.#hasUnwritten;
     if (isIdle && applied.position === this.#written?.position) return applied;
-    const taken = tables.take();
-    const write = this.#failed === undefined ? taken : mergeWrites(this.#failed, taken);
+    const changes = tables.take();
     this.#isWriting = true;
     try {
+      await this.#unwritten.add(changes);
       await log.flushTo(applied.position);
-      await this.#put(write);
-    } catch (error) {
-      this.#failed = write;
-      throw error;
+      await this.#put(this.#unwritten);
+      this.#unwritten.written();
     } finally {
       this.#isWriting = false;
     }
     if (this.#failureCount > 0) logger.info("state written again");
-    this.#failed = undefined;
     this.#failureCount = 0;
     this.#written = applied;
     this.#writtenAtMs = clock.monotonicMs();
     return applied;
   }
 
-  async #put(write: StateWrite): Promise<void> {
+  get #hasUnwritten(): boolean {
+    return this.#unwritten.entries.size > 0;
+  }
+
+  async #put(write: Pick<Unwritten, "cleared" | "entries">): Promise<void> {
     const { level } = this.#options;
     if (this.#levelIsBroken) await this.#reopen();
     this.#levelIsBroken = true;
     const batch = new DigestedBatch(level.batch(), this.#digest);
     for (const range of write.cleared) {
-      for await (const [key, old] of level.iterator(range)) await batch.set(key, undefined, old);
+      for await (const [key, old] of level.iterator(range)) batch.set(key, undefined, old);
     }
-    // What the ranges took away is not there any more for what follows: keys come once in a write.
-    const keys = [...write.entries.keys()].filter((key) => !batch.has(key));
-    const values = await level.getMany(keys);
-    const old = new Map(keys.map((key, index) => [key, values[index]]));
-    for (const [key, value] of write.entries) await batch.set(key, value, old.get(key));
+    for (const chunk of chunks(write.entries, limits.stateEntriesPerTurn)) {
+      // What the ranges took away is not there any more for what follows.
+      const keys = chunk.map(([key]) => key).filter((key) => !batch.hasRemoved(key));
+      const values = await level.getMany(keys);
+      const old = new Map(keys.map((key, index) => [key, values[index]]));
+      for (const [key, value] of chunk) batch.set(key, value, old.get(key));
+    }
     this.#digest = await batch.write();
     this.#levelIsBroken = false;
   }
@@ -162,12 +165,23 @@ export async function readDigest(level: StateLevel): Promise<StateDigest> {
   return value === undefined ? emptyDigest : decodeDigest(unseal(digestKey, value));
 }
 
-/** A batch that keeps the digest, and lets other work have its turn while it grows. */
+/** Gives `items` in arrays of at most `countMax`. */
+function* chunks<T>(items: Iterable<T>, countMax: number): Generator<T[]> {
+  let chunk: T[] = [];
+  for (const item of items) {
+    chunk.push(item);
+    if (chunk.length < countMax) continue;
+    yield chunk;
+    chunk = [];
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+/** A batch that keeps the digest. */
 class DigestedBatch {
   readonly #batch: StateBatch;
   readonly #removed = new Set<string>();
   #digest: StateDigest;
-  #count = 0;
 
   constructor(batch: StateBatch, digest: StateDigest) {
     this.#batch = batch;
@@ -175,16 +189,12 @@ class DigestedBatch {
   }
 
   /** Whether the key has been removed by this batch. */
-  has(key: string): boolean {
+  hasRemoved(key: string): boolean {
     return this.#removed.has(key);
   }
 
   /** Sets a key that has the value `old` now, or removes it. */
-  async set(
-    key: string,
-    value: Uint8Array | undefined,
-    old: Uint8Array | undefined,
-  ): Promise<void> {
+  set(key: string, value: Uint8Array | undefined, old: Uint8Array | undefined): void {
     if (old !== undefined) this.#digest = digestWithout(this.#digest, old);
     if (value === undefined) {
       this.#batch.del(key);
@@ -193,8 +203,6 @@ class DigestedBatch {
       this.#batch.put(key, value);
       this.#digest = digestWith(this.#digest, value);
     }
-    this.#count += 1;
-    if (this.#count % limits.stateEntriesPerTurn === 0) await setImmediate();
   }
 
   /** Writes all at once, and gives the digest of the database from then on. */
