@@ -26,7 +26,7 @@ async function simple(broker: FakeBroker): Promise<SimpleConsumer> {
     endpoints: broker.endpoints,
     consumerGroup: group,
     subscriptions: new Map([[topic, "*"]]),
-    awaitDuration: 1_000,
+    awaitDuration: 300,
   });
   await consumer.startup();
   return consumer;

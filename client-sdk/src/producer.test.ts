@@ -362,4 +362,30 @@ describe("Producer", () => {
       assert.match(String(headers.get("authorization")[0]), /^MQv2-HMAC-SHA1 Credential=AK, /);
     }
   });
+
+  it("no send fails when one of two brokers dies, and both are used again when it is back", async () => {
+    using first = await FakeBroker.start();
+    using second = await FakeBroker.start({}, { name: "fake-b" });
+    const both = [
+      { name: "fake-a", port: first.port },
+      { name: "fake-b", port: second.port },
+    ];
+    first.routeTo = both;
+    second.routeTo = both;
+    await using producer = new Producer({ endpoints: first.endpoints, topics: [topic] });
+    await producer.startup();
+    const send = (count: number): Promise<unknown> =>
+      Promise.all(Array.from({ length: count }, () => producer.send({ topic, body })));
+    await send(10);
+    first.stop();
+    for (let round = 0; round < 20; round++) await send(10);
+    assert.ok(second.stored.length >= 200);
+    await first.listen();
+    const before = first.stored.length;
+    for (let round = 0; round < 200 && first.stored.length === before; round++) {
+      await send(1);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assert.ok(first.stored.length > before);
+  });
 });

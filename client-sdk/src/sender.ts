@@ -60,6 +60,7 @@ export class Sender {
     const tried = new Set<string>();
     const deadlineMs = items[0]?.deadlineMs ?? 0;
     for (let number = 1; number <= this.#attemptsMax && left.length > 0; number++) {
+      if (deadlineMs <= Date.now()) break;
       const attempt = { number, tried, deadlineMs };
       try {
         const round = await this.#tryOnce(left, attempt);
@@ -71,7 +72,6 @@ export class Sender {
         if (telling || lastError === undefined) lastError = toError(error);
         if (!(error instanceof ClientError) || !error.retryable) break;
       }
-      if (deadlineMs <= Date.now()) break;
     }
     if (left.length === 0) return;
     const error = lastError ?? lateError(left);
@@ -106,7 +106,10 @@ export class Sender {
       error = outcome;
       left.push(item);
     });
-    if (error !== undefined) await this.#pause(error, attempt);
+    const [first] = left;
+    if (error !== undefined && first !== undefined) {
+      await this.#pause(error, attempt, first.message);
+    }
     return { left, error };
   }
 
@@ -197,15 +200,16 @@ export class Sender {
     }
   }
 
-  /** Waits before the next attempt when the broker asked for it, or when the same broker is next. */
-  async #pause(error: ClientError, attempt: Attempt): Promise<void> {
+  /** Waits before the next attempt when the broker asked for it, or when no other broker is there. */
+  async #pause(error: ClientError, attempt: Attempt, message: OutgoingMessage): Promise<void> {
     if (attempt.number >= this.#attemptsMax) return;
-    if (error.code !== "TOO_MANY_REQUESTS" && attempt.tried.size > attempt.number) return;
+    if (error.code !== "TOO_MANY_REQUESTS" && message.messageGroup === undefined) {
+      const brokers = writableBrokers(await this.#core.route(message.topic));
+      if (brokers.some((broker) => !attempt.tried.has(broker.endpoints.facade))) return;
+    }
     const delayMs = delayAfter(this.#core.settings.sendPolicy, attempt.number);
-    await sleep(
-      Math.min(delayMs, Math.max(0, attempt.deadlineMs - Date.now())),
-      this.#core.closing,
-    );
+    const leftMs = Math.max(0, attempt.deadlineMs - Date.now());
+    await sleep(Math.min(delayMs, leftMs), this.#core.closing);
   }
 }
 

@@ -19,7 +19,7 @@ import { sleep } from "./timing.ts";
 
 /** Options of a simple consumer. */
 export interface SimpleConsumerOptions extends ConsumerOptions {
-  /** Milliseconds a receive waits for messages, from 1000; 30000 when left out. Servers may answer earlier. */
+  /** Milliseconds a receive waits for messages, from 100; 30000 when left out. Servers may answer earlier. */
   readonly awaitDuration?: number | undefined;
   /** Tries of one receive while time is left; 3 when left out. */
   readonly maxRetryAttempts?: number | undefined;
@@ -55,7 +55,7 @@ export class SimpleConsumer {
     this.#subscriptions = checkSubscriptions(options);
     this.#consumerGroup = options.consumerGroup;
     this.#awaitMs = numberOption("awaitDuration", options.awaitDuration, {
-      min: 1_000,
+      min: 100,
       max: 3_600_000,
       otherwise: 30_000,
     });

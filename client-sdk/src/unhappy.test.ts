@@ -43,7 +43,7 @@ async function started(behaviour: FakeBehaviour): Promise<{
     ...options,
     consumerGroup: "g",
     subscriptions: new Map([[topic, "*"]]),
-    awaitDuration: 1_000,
+    awaitDuration: 300,
   });
   await Promise.all([producer.startup(), consumer.startup()]);
   return {

@@ -227,7 +227,9 @@ export class FakeBroker {
   #receive: handleServerStreamingCall<Buffer, Buffer> = (stream) => {
     const request = methods.ReceiveMessage.request.decode(stream.request);
     if (this.behaviour.receive?.(request, stream) === true) return;
-    const pollEndMs = Date.now() + (request.longPollingTimeout?.seconds ?? 0) * 1000;
+    const polling = request.longPollingTimeout;
+    const pollEndMs =
+      Date.now() + (polling?.seconds ?? 0) * 1000 + (polling?.nanos ?? 0) / 1_000_000;
     const topic = request.messageQueue?.topic?.name;
     const attempt = (): void => {
       if (stream.cancelled) return;
