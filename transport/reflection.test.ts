@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import protobuf from "protobufjs";
+import { healthDescriptor } from "./health-descriptor.ts";
 import { reflectionMethods } from "./reflection.ts";
 import type { BidiStream } from "./types.ts";
 import { MessageWriter } from "./wire.ts";
@@ -87,15 +88,10 @@ function files(answer: Record<string, unknown>): unknown {
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 
 describe("reflection", () => {
-  it("lists the services, its own and health included", async () => {
+  it("lists the services and health", async () => {
     const answer = await ask({ listServices: "" });
     assert.deepEqual(answer["listServicesResponse"], {
-      service: [
-        "p.S",
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1.ServerReflection",
-        "grpc.reflection.v1alpha.ServerReflection",
-      ].map((name) => ({ name })),
+      service: [{ name: "p.S" }, { name: "grpc.health.v1.Health" }],
     });
   });
 
@@ -118,6 +114,13 @@ describe("reflection", () => {
       );
     }
     assert.deepEqual(files(await ask({ fileContainingSymbol: "B" })), [base64(fileB)]);
+  });
+
+  it("describes the health service", async () => {
+    const found = files(await ask({ fileContainingSymbol: "grpc.health.v1.Health.Watch" }));
+    assert.deepEqual(found, [base64(healthDescriptor())]);
+    const enumName = "grpc.health.v1.HealthCheckResponse.ServingStatus";
+    assert.deepEqual(files(await ask({ fileContainingSymbol: enumName })), found);
   });
 
   it("finds extensions", async () => {

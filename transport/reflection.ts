@@ -1,5 +1,6 @@
 // gRPC server reflection, v1 and v1alpha, from serialized file descriptors.
 import { DescriptorIndex } from "./descriptor-index.ts";
+import { healthDescriptor, healthFileName } from "./health-descriptor.ts";
 import { GrpcStatus, RpcError } from "./status.ts";
 import type { BidiStream, MethodHandler } from "./types.ts";
 import { fieldsOf, MessageWriter, text, type WireField } from "./wire.ts";
@@ -19,18 +20,15 @@ const errorAnswer = 7;
 
 const requestSizeMax = 65_536;
 
-/** The reflection methods for services with these descriptions. */
+/** The reflection methods for services with these descriptions, and for the health service. */
 export function reflectionMethods(services: {
   readonly names: readonly string[];
   readonly files: ReadonlyMap<string, Uint8Array>;
 }): Map<string, MethodHandler> {
-  const names = [
-    ...services.names,
-    "grpc.health.v1.Health",
-    "grpc.reflection.v1.ServerReflection",
-    "grpc.reflection.v1alpha.ServerReflection",
-  ];
-  const index = new DescriptorIndex(services.files);
+  const names = [...services.names, "grpc.health.v1.Health"];
+  const index = new DescriptorIndex(
+    new Map([...services.files, [healthFileName, healthDescriptor()]]),
+  );
   const method: MethodHandler = {
     kind: "bidi",
     requestSizeMax,
