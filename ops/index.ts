@@ -1,5 +1,5 @@
+export type { MetricHistogram } from "./histogram.ts";
 export {
-  type MetricHistogram,
   type MetricLabels,
   type MetricName,
   Metrics,

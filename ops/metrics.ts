@@ -1,6 +1,7 @@
 // The metrics of one server over a registry of its own, so that several servers live in one process.
 // Hot paths keep plain counters and are read at each scrape; nothing here is called per message.
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Registry } from "prom-client";
+import { BucketCounts, type MetricHistogram } from "./histogram.ts";
 
 /** Values of a metric's labels. */
 export type MetricLabels = Readonly<Record<string, string | number>>;
@@ -15,71 +16,69 @@ export interface MetricName {
 /** Takes one value of a sampled metric. */
 export type SetSample = (labels: MetricLabels, value: number) => void;
 
-/** A distribution. */
-export interface MetricHistogram {
-  observe(value: number, labels?: MetricLabels): void;
+/** Tells the values of a metric at a scrape. */
+export type SampleReader = (set: SetSample) => void | Promise<void>;
+
+/** A metric before anybody has asked for it. */
+export type MetricDefinition =
+  | {
+      readonly kind: "counter" | "gauge";
+      readonly metric: MetricName;
+      readonly read: SampleReader;
+    }
+  | { readonly kind: "histogram"; readonly metric: MetricName; readonly counts: BucketCounts };
+
+interface Prometheus {
+  readonly registry: Registry;
+  readonly add: (registry: Registry, definition: MetricDefinition) => void;
 }
 
 /** The metrics of one server. */
 export class Metrics {
-  readonly #registry: Registry = new Registry();
+  /** Media type of `text()`. */
+  readonly contentType = "text/plain; version=0.0.4; charset=utf-8";
+  readonly #labels: Readonly<Record<string, string>>;
+  readonly #names = new Set<string>();
+  /** Not yet in the registry. */
+  #waiting: MetricDefinition[] = [];
+  #prometheus: Promise<Prometheus> | undefined;
 
   /** `labels` stand on every line: RocketMQ's are cluster, node_type and node_id. */
   constructor(labels: Readonly<Record<string, string>>) {
-    this.#registry.setDefaultLabels(labels);
+    this.#labels = labels;
   }
 
   /** A metric whose values `read` tells at each scrape. A counter's values must never go back. */
-  sampled(
-    kind: "counter" | "gauge",
-    metric: MetricName,
-    read: (set: SetSample) => void | Promise<void>,
-  ): void {
-    const options = {
-      name: metric.name,
-      help: metric.help,
-      labelNames: metric.labelNames ?? [],
-      registers: [this.#registry],
-    };
-    if (kind === "gauge") {
-      const collect = async function (this: Gauge): Promise<void> {
-        this.reset();
-        await read((labels, value) => this.set({ ...labels }, value));
-      };
-      void new Gauge({ ...options, collect });
-      return;
-    }
-    const collect = async function (this: Counter): Promise<void> {
-      this.reset();
-      await read((labels, value) => this.inc({ ...labels }, value));
-    };
-    void new Counter({ ...options, collect });
+  sampled(kind: "counter" | "gauge", metric: MetricName, read: SampleReader): void {
+    this.#define({ kind, metric, read });
   }
 
   /** A distribution with upper bounds `buckets`, in the unit that the name ends with. */
-  histogram(metric: MetricName & { readonly buckets: readonly number[] }): MetricHistogram {
-    const histogram = new Histogram({
-      name: metric.name,
-      help: metric.help,
-      labelNames: metric.labelNames ?? [],
-      buckets: [...metric.buckets],
-      registers: [this.#registry],
-    });
-    return {
-      observe: (value, labels) => {
-        if (labels === undefined) histogram.observe(value);
-        else histogram.observe({ ...labels }, value);
-      },
-    };
+  histogram(
+    metric: Omit<MetricName, "labelNames"> & { readonly buckets: readonly number[] },
+  ): MetricHistogram {
+    const counts = new BucketCounts(metric.buckets);
+    this.#define({ kind: "histogram", metric: { name: metric.name, help: metric.help }, counts });
+    return counts;
   }
 
   /** All metrics in the Prometheus text format. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    this.#prometheus ??= this.#load();
+    const { registry, add } = await this.#prometheus;
+    for (const definition of this.#waiting.splice(0)) add(registry, definition);
+    return await registry.metrics();
   }
 
-  /** Media type of `text()`. */
-  get contentType(): string {
-    return this.#registry.contentType;
+  async #load(): Promise<Prometheus> {
+    const { addMetric, openRegistry } = await import("./prometheus.ts");
+    return { registry: openRegistry(this.#labels), add: addMetric };
+  }
+
+  #define(definition: MetricDefinition): void {
+    const { name } = definition.metric;
+    if (this.#names.has(name)) throw new Error(`the metric ${name} is defined twice`);
+    this.#names.add(name);
+    this.#waiting.push(definition);
   }
 }

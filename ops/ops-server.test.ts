@@ -35,14 +35,25 @@ describe("ops server", () => {
       set({}, 7),
     );
     const histogram = metrics.histogram({ name: "batch", help: "Batch.", buckets: [1, 10] });
-    histogram.observe(5);
+    for (const value of [1, 5, 10, 11]) histogram.observe(value);
     await get("/metrics");
+    histogram.observe(0);
+    assert.throws(() => metrics.sampled("gauge", { name: "batch", help: "" }, () => {}), /twice/);
     const [status, text] = await get("/metrics");
     assert.equal(status, 200);
     const labels = 'cluster="c",node_type="broker",node_id="a"';
     assert.match(text, new RegExp(`^rocketmq_messages_in_total\\{topic="t",${labels}\\} 2$`, "m"));
     assert.match(text, new RegExp(`^rocketmq_topic_number\\{${labels}\\} 7$`, "m"));
-    assert.match(text, /^batch_bucket\{le="10",.*\} 1$/m);
+    const batch = text.split("\n").filter((line) => line.includes("batch"));
+    assert.deepEqual(batch, [
+      "# HELP batch Batch.",
+      "# TYPE batch histogram",
+      `batch_bucket{le="1",${labels}} 2`,
+      `batch_bucket{le="10",${labels}} 4`,
+      `batch_bucket{le="+Inf",${labels}} 5`,
+      `batch_sum{${labels}} 27`,
+      `batch_count{${labels}} 5`,
+    ]);
   });
 
   it("tells of the process", async () => {

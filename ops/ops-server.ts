@@ -3,14 +3,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, isIPv6 } from "node:net";
 import { background, type Logger, MqError } from "../base/index.ts";
-import type { Metrics } from "./metrics.ts";
 
 /** What the server needs. */
 export interface OpsServerOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
-  readonly metrics: Pick<Metrics, "text" | "contentType">;
+  readonly metrics: { text(): Promise<string>; readonly contentType: string };
   /** `undefined` when the server takes calls, else why not. */
   readonly ready: () => string | undefined;
   readonly logger: Logger;
