@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as fsp from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Disk, DiskFile } from "./disk.ts";
 import { errorCode } from "./disk.ts";
 import { lockFolder } from "./folder-lock.ts";
@@ -18,9 +19,7 @@ export const nodeDisk: Disk = {
   },
   rename: (from, to) => fsp.rename(from, to),
   remove: (path) => fsp.rm(path, { force: true }),
-  async makeFolder(path) {
-    await fsp.mkdir(path, { recursive: true });
-  },
+  makeFolder,
   removeFolder: (path) => fsp.rm(path, { force: true, recursive: true }),
   async list(folder) {
     try {
@@ -61,6 +60,28 @@ export const nodeDisk: Disk = {
     }
   },
 };
+
+// Not mkdir's own `recursive`: on a file system that takes no folders (such as /proc) Node's never ends.
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await fsp.mkdir(path);
+  } catch (error) {
+    const parent = dirname(path);
+    if (errorCode(error) === "EEXIST" && (await fsp.stat(path)).isDirectory()) return;
+    if (errorCode(error) !== "ENOENT" || parent === path || (await exists(parent))) throw error;
+    await makeFolder(parent);
+    await makeFolder(path);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await fsp.stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 class NodeFile implements DiskFile {
   readonly #descriptor: number;
