@@ -3,7 +3,6 @@
 import type { Socket } from "node:net";
 import { AssertionError, type CancelTimer, type Clock } from "../base/index.ts";
 import { ClosedStreams } from "./closed-streams.ts";
-import type { ConnectionInfo } from "./connection-info.ts";
 import { goaway, greet } from "./control-frames.ts";
 import { FloodGuard, type FloodKind } from "./flood-guard.ts";
 import { checkShape } from "./frame-shape.ts";
@@ -15,6 +14,7 @@ import {
   unpaddedEnd,
 } from "./header-blocks.ts";
 import { ConnectionError, ErrorCode, Flag, FrameType, windowSizeMax } from "./http2.ts";
+import type { Peer } from "./peer.ts";
 import { applySettings } from "./peer-settings.ts";
 import { validTrailers } from "./request-head.ts";
 import { type FlushQueue, Sender } from "./sender.ts";
@@ -49,7 +49,7 @@ const drainPing = Buffer.from("draining");
 
 /** One client's connection. */
 export class Http2Connection implements StreamHost {
-  readonly info: ConnectionInfo;
+  readonly peer: Peer;
   readonly sender: Sender;
   readonly context: ConnectionContext;
   readonly #socket: Socket;
@@ -69,9 +69,9 @@ export class Http2Connection implements StreamHost {
   #activeMs: number;
   #cancelTimer: CancelTimer | undefined;
 
-  constructor(socket: Socket, info: ConnectionInfo, context: ConnectionContext) {
+  constructor(socket: Socket, peer: Peer, context: ConnectionContext) {
     this.#socket = socket;
-    this.info = info;
+    this.peer = peer;
     this.context = context;
     this.#splitter = new FrameSplitter(context.frame, (frame) => this.#onFrame(frame));
     this.#blocks = new HeaderBlocks(context);
@@ -437,7 +437,7 @@ export class Http2Connection implements StreamHost {
     this.context.observer.connectionCut?.(
       code === ErrorCode.enhanceYourCalm ? "flood" : "protocolError",
     );
-    this.context.logger.debug("connection cut", { peer: this.info.remoteAddress, reason: text });
+    this.context.logger.debug("connection cut", { peer: this.peer.remoteAddress, reason: text });
     goaway(this.sender, { lastStreamId: this.#lastStreamId, code, text });
     this.#terminateStreams(new RpcError(GrpcStatus.cancelled, text));
     this.#end();
@@ -457,7 +457,7 @@ export class Http2Connection implements StreamHost {
 
   #cut(reason: CutReason): void {
     this.context.observer.connectionCut?.(reason);
-    this.context.logger.debug("connection cut", { peer: this.info.remoteAddress, reason });
+    this.context.logger.debug("connection cut", { peer: this.peer.remoteAddress, reason });
     this.#socket.destroy();
   }
 
@@ -472,7 +472,7 @@ export class Http2Connection implements StreamHost {
     this.#cancelTimer?.();
     this.#terminateStreams(new RpcError(GrpcStatus.cancelled, "the connection was lost"));
     this.sender.close();
-    this.info.close();
+    this.peer.close();
     this.context.onClosed(this);
   }
 }

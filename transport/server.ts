@@ -11,12 +11,12 @@ import {
 } from "../base/index.ts";
 import type { CertificateSource } from "./certificates.ts";
 import { type ConnectionContext, Http2Connection } from "./connection.ts";
-import { ConnectionInfo } from "./connection-info.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
 import { Frame } from "./frame-splitter.ts";
 import { awaitGreeting, type Greeting, http1Answer } from "./greeting.ts";
 import { HealthService } from "./health.ts";
 import { HeaderList } from "./hpack-decoder.ts";
+import { Peer } from "./peer.ts";
 import { reflectionMethods } from "./reflection.ts";
 import { FlushQueue } from "./sender.ts";
 import { TlsDoor, type TlsMode } from "./tls-door.ts";
@@ -221,11 +221,11 @@ export class GrpcServer {
   }
 
   #connect(socket: Socket, rest: Buffer, options: { readonly tls: boolean }): void {
-    const info = new ConnectionInfo(this.#nextId, socket, options);
+    const peer = new Peer(this.#nextId, socket, options);
     this.#nextId += 1;
-    const connection = new Http2Connection(socket, info, this.#context);
+    const connection = new Http2Connection(socket, peer, this.#context);
     this.#connections.add(connection);
-    this.#observer.connectionOpened?.(info);
+    this.#observer.connectionOpened?.(peer);
     connection.start(rest);
     if (this.#closing !== undefined) connection.drain();
   }
@@ -259,7 +259,7 @@ export class GrpcServer {
 
   #onClosed(connection: Http2Connection): void {
     this.#connections.delete(connection);
-    this.#observer.connectionClosed?.(connection.info);
+    this.#observer.connectionClosed?.(connection.peer);
     if (this.#connections.size === 0) this.#onEmpty?.();
   }
 

@@ -21,7 +21,7 @@ export interface HostedStream {
 
 /** What a call needs of its connection. */
 export interface StreamHost {
-  readonly info: Connection;
+  readonly peer: Connection;
   readonly sender: Sender;
   readonly context: CallContext;
   /** Both sides are done: the number is closed. */

@@ -57,7 +57,7 @@ export class GrpcStream implements BidiStream, DeadlineEntry, RequestOwner, Answ
   }
 
   get connection(): Connection {
-    return this.host.info;
+    return this.host.peer;
   }
 
   get path(): string {

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import type { Connection } from "./types.ts";
 
 /** The addresses are taken when it is made: a closed socket has none. */
-export class ConnectionInfo implements Connection {
+export class Peer implements Connection {
   readonly id: number;
   readonly remoteAddress: string;
   readonly remotePort: number;
