@@ -1,8 +1,8 @@
 // What a scrape needs of prom-client. Loaded at the first scrape: a start does not wait for it, and a server that
 // nobody watches does not hold it in memory.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { MetricDefinition, MetricName, SampleReader } from "./definition.ts";
 import type { BucketCounts } from "./histogram.ts";
-import type { MetricDefinition, MetricName, SampleReader } from "./metrics.ts";
 
 /** An empty registry whose lines all carry `labels`. */
 export function openRegistry(labels: Readonly<Record<string, string>>): Registry {
