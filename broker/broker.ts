@@ -164,7 +164,7 @@ export class Broker {
       cluster: brokerClusterName,
       port: this.#grpcPort,
       epoch: store.epoch,
-      nameServers: registrar === undefined ? "none: this broker serves its own routes only" : "yes",
+      nameServers: registrar?.status().length ?? "none, this broker serves its own routes only",
     });
   }
 

@@ -156,6 +156,15 @@ describe("ReceiveMessage", () => {
     assert.equal(broker.context.traffic.total.out.messages, 0);
   });
 
+  it("gives the messages back when writing them fails", async () => {
+    broker.toDeliver = [delivered(1)];
+    const stream = new TestStream();
+    stream.finish = () => Promise.reject(new Error("broken"));
+    const receiving = broker.stream(method.path, method.request.encode(wish), stream);
+    await assert.rejects(receiving, /broken/);
+    assert.deepEqual(broker.calls, ["giveBack 1"]);
+  });
+
   it("takes the wait from the settings when the request has none, as Go's simple consumer", async () => {
     const connection = new TestConnection();
     broker.clients.settle(

@@ -74,12 +74,28 @@ class Receiver {
       isClientGone,
     });
     if (delivered.length === 0) return await this.#answerEmpty(stream, noMessage);
-    const bytes = await this.#write(delivered, stream, wish.topic.name);
-    if ((await stream.finish()) === "reset") return delivery.giveBack(delivered);
+    const bytes = await this.#hand(delivered, stream, wish.topic.name);
+    if (bytes === undefined) return;
     for (const count of [traffic.received(wish.group.name, wish.topic.name), traffic.total.out]) {
       count.messages += delivered.length;
       count.bytes += bytes;
     }
+  }
+
+  /** Writes the whole answer; undefined when it did not get through, and then the messages are given back. */
+  async #hand(
+    delivered: readonly Delivered[],
+    stream: ServerStream,
+    topic: string,
+  ): Promise<number | undefined> {
+    let bytes: number | undefined;
+    try {
+      const written = await this.#write(delivered, stream, topic);
+      if ((await stream.finish()) === "written") bytes = written;
+    } finally {
+      if (bytes === undefined) this.#context.delivery.giveBack(delivered);
+    }
+    return bytes;
   }
 
   /** Writes status, messages and delivery time; gives the bytes of all bodies. Stops early when the stream is lost. */

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  brokerRole,
+  Configuration,
+  MqError,
+  silentLogger,
+  systemClock,
+  systemRandom,
+} from "../base/index.ts";
+import type { Registrar, Registration } from "../registrar/index.ts";
+import { Broker, type BrokerOptions } from "./broker.ts";
+import { nodeDisk } from "./store/index.ts";
+
+/** Notes what the broker publishes. */
+class NotingRegistrar implements Registrar {
+  readonly published: Registration[] = [];
+  closed = 0;
+  publish(registration: Registration): void {
+    this.published.push(registration);
+  }
+  status(): ReturnType<Registrar["status"]> {
+    return [{ address: "ns:9876", state: "connecting", sinceMs: 0, reason: "refused" }];
+  }
+  async close(): Promise<void> {
+    this.closed += 1;
+  }
+}
+
+describe("Broker", () => {
+  let folder: string;
+  let registrar: NotingRegistrar;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "cometmq-broker-"));
+    registrar = new NotingRegistrar();
+  });
+
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  function options(flags: Readonly<Record<string, string>> = {}): BrokerOptions {
+    const free = { grpcServerPort: "0", metricsPromExporterPort: "0" };
+    return {
+      config: Configuration.load(brokerRole, {
+        flags: { storePathRootDir: folder, brokerName: "b", ...free, ...flags },
+      }),
+      clock: systemClock,
+      random: systemRandom,
+      disk: nodeDisk,
+      logger: silentLogger,
+      registrar,
+    };
+  }
+
+  it("is ready when open, and makes itself known", async () => {
+    const broker = await Broker.open(options({ brokerIP1: "10.0.0.9" }));
+    try {
+      assert.equal(broker.notReady, undefined);
+      assert.ok(broker.grpcPort > 0 && broker.metricsPort > 0);
+      const [first, ...more] = registrar.published;
+      assert.equal(more.length, 0);
+      assert.equal(first?.brokerName, "b");
+      assert.equal(first?.host, "10.0.0.9");
+      assert.equal(first?.port, broker.grpcPort);
+      assert.equal(first?.version.epoch, 1);
+    } finally {
+      await broker.close();
+    }
+    assert.equal(broker.notReady, "stopping");
+    assert.equal(registrar.closed, 1);
+  });
+
+  it("opens a new epoch each time", async () => {
+    await (await Broker.open(options())).close();
+    await (await Broker.open(options())).close();
+    assert.deepEqual(
+      registrar.published.map(({ version }) => version.epoch),
+      [1, 2],
+    );
+  });
+
+  it("closes once, however often it is asked", async () => {
+    const broker = await Broker.open(options());
+    await Promise.all([broker.close(), broker.close()]);
+    await broker[Symbol.asyncDispose]();
+    assert.equal(registrar.closed, 1);
+  });
+
+  it("leaves nothing open when its port is taken", async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => {
+      taken.listen(0, "127.0.0.1", resolve);
+    });
+    const address = taken.address();
+    assert.ok(address !== null && typeof address === "object");
+    try {
+      await assert.rejects(
+        Broker.open(options({ grpcServerPort: String(address.port) })),
+        (error: unknown) => error instanceof MqError && error.code === "BAD_CONFIG",
+      );
+      assert.ok(registrar.closed >= 1);
+      assert.deepEqual(registrar.published, []);
+      // The folder is free again.
+      await (await Broker.open(options())).close();
+    } finally {
+      taken.close();
+    }
+  });
+
+  it("refuses a folder in use", async () => {
+    const broker = await Broker.open(options());
+    try {
+      await assert.rejects(
+        Broker.open(options()),
+        (error: unknown) => error instanceof MqError && error.code === "FOLDER_IN_USE",
+      );
+    } finally {
+      await broker.close();
+    }
+  });
+});
