@@ -11,7 +11,6 @@ export {
 } from "./identity.ts";
 export {
   type ClientRole,
-  clientTypes,
   consumerSettings,
   producerSettings,
   readSettings,

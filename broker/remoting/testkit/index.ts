@@ -1,3 +1,3 @@
-export { type CallOptions, TestBidi, TestCall, TestConnection, TestStream } from "./calls.ts";
+export { type CallOptions, TestBidi, TestConnection, TestStream } from "./calls.ts";
 export { ManualClock } from "./manual-clock.ts";
 export { TestBroker, type TestBrokerOptions } from "./test-broker.ts";
