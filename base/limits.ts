@@ -104,7 +104,7 @@ export const limits = {
   // Store.
   /** One record of the commit log, bytes. A larger draft: MESSAGE_BODY_TOO_LARGE; larger stored: CORRUPT. */
   recordSizeMax: 67_108_864,
-  /** Bytes appended but not yet written. More: TOO_MANY_REQUESTS until the disk has caught up. */
+  /** Bytes appended but not yet confirmed. More: TOO_MANY_REQUESTS until the disk has caught up. */
   appendBacklogSizeMax: 134_217_728,
   /** Open segment files of the commit log; the least recently used is closed. */
   segmentFilesOpenMax: 64,

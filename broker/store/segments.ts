@@ -1,7 +1,7 @@
 // The segment files of the commit log: `<20-digit start position>`, each ending where the next
 // starts. Knows sizes and files, not records.
 import { limits, MqError } from "../../base/index.ts";
-import { type Disk, type DiskFile } from "./disk.ts";
+import { type Disk, type DiskFile, errorCode } from "./disk.ts";
 import { FileCache } from "./file-cache.ts";
 
 /** One file of the log: bytes `[start, end)`. */
@@ -50,7 +50,8 @@ export class Segments {
     for (const name of names) {
       const start = Number(name);
       const path = `${this.folder}/${name}`;
-      const size = await this.#files.use(path, { create: false }, (file) => file.size());
+      const size = await this.#sizeOf(path);
+      if (size === undefined) continue;
       const last = found.at(-1);
       if (last !== undefined && last.end > start) throw overlapError(last, start);
       found.push({ start, path, end: start + size });
@@ -111,10 +112,11 @@ export class Segments {
   /** Starts a new file at `start`, durable by name. */
   async add(start: number): Promise<Segment> {
     const path = `${this.folder}/${startName(start)}`;
+    const segment = { start, path, end: start };
+    // Listed first: when making it fails half way, `truncate` removes what there is of it.
+    this.#list.push(segment);
     await this.#files.use(path, { create: true }, (file) => file.truncate(0));
     await this.#disk.syncFolder(this.folder);
-    const segment = { start, path, end: start };
-    this.#list.push(segment);
     return segment;
   }
 
@@ -128,7 +130,7 @@ export class Segments {
     await this.#disk.syncFolder(this.folder);
     const last = this.#list.at(-1);
     if (last === undefined) return;
-    await this.use(last, async (file) => {
+    await this.#files.use(last.path, { create: true }, async (file) => {
       if ((await file.size()) !== end - last.start) await file.truncate(end - last.start);
       await file.datasync();
     });
@@ -152,6 +154,16 @@ export class Segments {
   /** Closes the files. */
   close(): Promise<void> {
     return this.#files.close();
+  }
+
+  /** Bytes of a file; undefined when retention has removed it since it was listed. */
+  async #sizeOf(path: string): Promise<number | undefined> {
+    try {
+      return await this.#files.use(path, { create: false }, (file) => file.size());
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return undefined;
+      throw error;
+    }
   }
 
   async #remove(segment: Segment): Promise<void> {

@@ -27,9 +27,9 @@ export interface StoreOptions extends Partial<RetentionOptions> {
   readonly cleanResourceIntervalMs?: number;
   /** Time between checkpoints, milliseconds. Default 60,000. */
   readonly checkpointIntervalMs?: number;
-  /** Bytes dispatched after which a checkpoint is due early. Default 1 GiB. */
+  /** Bytes dispatched after which a checkpoint is due early. Default 256 MiB; 128 KiB more for each queue. */
   readonly checkpointSizeBytes?: number;
-  /** Bytes at the log's end that every start verifies. Default 64 MiB. */
+  /** Bytes at the log's end that every start verifies. Default 32 MiB. */
   readonly verifySizeBytes?: number;
   /** Newest bytes of the log kept in memory. Default 32 MiB. */
   readonly tailCacheSizeBytes?: number;
@@ -55,8 +55,8 @@ const defaults = {
   syncFlushTimeoutMs: 5_000,
   cleanResourceIntervalMs: 10_000,
   checkpointIntervalMs: 60_000,
-  checkpointSizeBytes: 1024 * mebibyte,
-  verifySizeBytes: 64 * mebibyte,
+  checkpointSizeBytes: 256 * mebibyte,
+  verifySizeBytes: 32 * mebibyte,
   tailCacheSizeBytes: 32 * mebibyte,
   queueCacheSizeBytes: 16 * mebibyte,
   coldCacheSizeBytes: 8 * mebibyte,

@@ -1,5 +1,6 @@
 // The store of one broker: the commit log and what follows it, behind one door. Knows no network
 // and no meaning of a record beyond its queue.
+import { dirname } from "node:path";
 import {
   assert,
   background,
@@ -54,6 +55,9 @@ export interface StoreStats {
 type State = "open" | "begun" | "closing" | "closed";
 
 const timeoutCheckMs = 250;
+const idleCheckMs = 10_000;
+/** Appended between two looks by a broker that counts as idle, bytes. */
+const idleSizeMax = 1_048_576;
 /** Time for saving the queues when closing; what is not saved is rebuilt from the log. */
 const closeSaveMs = 2_000;
 
@@ -87,6 +91,8 @@ export class Store {
   #flushWaiters: FlushWaiter[] = [];
   #state: State = "open";
   #failure: MqError | undefined;
+  /** Where the log ended at the last look for idleness. */
+  #idleEnd = 0;
   /** Deadline of an append made now, monotonic time. */
   #deadlineMs = 0;
   #closing: Promise<void> | undefined;
@@ -145,8 +151,12 @@ export class Store {
     const { disk, folder, clock } = options;
     await disk.makeFolder(folder);
     const lock = await disk.lock(folder);
+    let segments: Segments | undefined;
     try {
-      const segments = await Segments.open(disk, options.commitLogFolder);
+      segments = await Segments.open(disk, options.commitLogFolder);
+      // The folders may be new: their names have to survive a power cut as well.
+      await disk.syncFolder(dirname(folder));
+      await disk.syncFolder(dirname(options.commitLogFolder));
       const files = new QueueFiles(disk, `${folder}/consumequeue`, options.queueFileEntries);
       const cold = new ColdReader(segments, clock, options.coldCacheSizeBytes);
       const queues = new ConsumeQueues({
@@ -167,6 +177,7 @@ export class Store {
       const mark = await FlushMarkFile.open(disk, folder);
       return new Store({ options, lock, segments, files, queues, cold, mark, recovered });
     } catch (error) {
+      await segments?.close();
       await lock.release();
       throw error;
     }
@@ -244,6 +255,7 @@ export class Store {
     this.#timers.push(
       clock.every(timeoutCheckMs, () => this.#expireAcks()),
       clock.every(flushIntervalCommitLogMs, () => this.#writer.wantFlush(this.#writer.written)),
+      clock.every(idleCheckMs, () => this.#releaseWhenIdle()),
     );
     this.#upkeep.start();
     this.#expireAcks();
@@ -395,7 +407,7 @@ export class Store {
     if (this.#state !== "begun") {
       return new MqError("SHUTTING_DOWN", "the store takes no records now");
     }
-    if (this.#log.end - this.#writer.written > limits.appendBacklogSizeMax) {
+    if (this.#log.end - this.#dispatcher.dispatched > limits.appendBacklogSizeMax) {
       return new MqError("TOO_MANY_REQUESTS", "the disk is behind: too much waits to be written");
     }
     try {
@@ -428,6 +440,12 @@ export class Store {
     const nowMs = this.#options.clock.monotonicMs();
     this.#deadlineMs = nowMs + timeoutCheckMs + this.#options.syncFlushTimeoutMs;
     this.#acks.expire(nowMs);
+  }
+
+  #releaseWhenIdle(): void {
+    const { end } = this.#log;
+    if (end - this.#idleEnd < idleSizeMax) this.#tail.releaseSpares();
+    this.#idleEnd = end;
   }
 
   #advance(): void {

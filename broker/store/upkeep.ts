@@ -1,6 +1,13 @@
 // What the store does beside appending: saves queues, the flush mark and checkpoints, measures the
 // disk, and lets expired segments go. One job at a time, none on the path of a send.
-import { assert, background, type CancelTimer, type Logger, MqError } from "../../base/index.ts";
+import {
+  AssertionError,
+  assert,
+  background,
+  type CancelTimer,
+  type Logger,
+  MqError,
+} from "../../base/index.ts";
 import { type Checkpoint, type EpochStart, writeCheckpoint } from "./checkpoint.ts";
 import type { ColdReader } from "./cold-reader.ts";
 import type { ConsumeQueues } from "./consume-queues.ts";
@@ -40,6 +47,8 @@ export interface UpkeepParts {
 }
 
 const saveIntervalMs = 1_000;
+/** Saving many queues is dear: the more there are, the more log lies between two checkpoints. */
+const checkpointSizePerQueue = 131_072;
 
 /** The background work of a store. */
 export class Upkeep {
@@ -135,8 +144,9 @@ export class Upkeep {
     const { clock, checkpointIntervalMs, checkpointSizeBytes } = this.#parts.options;
     const aheadBytes = this.#parts.state().dispatched - this.#checkpointPosition;
     if (aheadBytes === 0) return false;
+    const dueBytes = checkpointSizeBytes + this.#parts.queues.count * checkpointSizePerQueue;
     const ageMs = clock.monotonicMs() - this.#checkpointMs;
-    return aheadBytes >= checkpointSizeBytes || ageMs >= checkpointIntervalMs;
+    return aheadBytes >= dueBytes || ageMs >= checkpointIntervalMs;
   }
 
   async #writeCheckpoint(deadlineMs: number): Promise<void> {
@@ -189,7 +199,8 @@ export class Upkeep {
       nowMs: options.clock.now(),
     });
     if (below === undefined) return;
-    const needed = this.hook === undefined ? below : await this.hook.snapshot();
+    const needed = await this.#neededFrom(below);
+    if (needed === undefined) return;
     const { flushed, dispatched } = this.#parts.state();
     const start = this.#segmentBorder(Math.min(below, needed, flushed, dispatched));
     if (start <= segments.start) return;
@@ -203,6 +214,19 @@ export class Upkeep {
     }
     await this.#measure();
     this.#logger.info("expired segments are removed", { start, removedBytes });
+  }
+
+  /** From where the log is needed by those who derive state from it; undefined when they cannot say. */
+  async #neededFrom(below: number): Promise<number | undefined> {
+    if (this.hook === undefined) return below;
+    try {
+      return await this.hook.snapshot();
+    } catch (error) {
+      if (error instanceof AssertionError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#logger.warn("no snapshot of the state: expired segments are kept", { reason });
+      return undefined;
+    }
   }
 
   #segmentBorder(position: number): number {
@@ -233,11 +257,10 @@ export class Upkeep {
   }
 
   #report(what: string, error: unknown): void {
-    if (isDiskFull(error) || (error instanceof MqError && error.code !== "CORRUPT")) {
-      this.#logger.warn(what, { reason: error instanceof Error ? error.message : String(error) });
-      return;
-    }
+    if (isDiskFull(error)) return this.diskFull();
     if (!(error instanceof Error) || !("code" in error)) throw error;
+    // These have been said where they came up.
+    if (error.code === "DISK_FULL" || error.code === "STORE_FAILED") return;
     const failure = new MqError("STORE_FAILED", `${what}: ${error.message}`, { cause: error });
     this.#parts.failed(failure);
   }

@@ -16,7 +16,7 @@ import {
   until,
 } from "../../broker/store/testkit/open-store.ts";
 import { seededRandom } from "../../broker/store/testkit/seeded-random.ts";
-import { SimulatedDisk } from "../../broker/store/testkit/simulated-disk.ts";
+import { SimulatedDisk, systemError } from "../../broker/store/testkit/simulated-disk.ts";
 
 const isFull = (error: unknown): boolean => error instanceof MqError && error.code === "DISK_FULL";
 
@@ -64,6 +64,31 @@ describe("full disk", () => {
     const again = await openStore(disk);
     assert.deepEqual(await readQueue(again), ["kept", "next"]);
     assert.equal((await scanAll(again)).length, 3);
+    await again.close();
+  });
+
+  it("cleans up after a segment that could not be made", async () => {
+    const disk = new SimulatedDisk();
+    const clock = new ManualClock();
+    const options = { ...noWatermark, clock, mappedFileSizeCommitLog: 400 };
+    const store = await beginStore(disk, options);
+    await send(store, "one");
+    const log = "/data/commitlog";
+    disk.onOperation = ({ kind, path }) => {
+      if (kind === "datasync" && path === log && disk.paths().length > 2) {
+        disk.onOperation = undefined;
+        throw systemError("ENOSPC", "no space");
+      }
+    };
+    await assert.rejects(send(store, "x".repeat(500)), /no space/);
+    clock.pass(1_000);
+    await until(() => !store.stats.isDiskFull);
+    await send(store, "two");
+    await send(store, "three");
+    await send(store, "x".repeat(500));
+    disk.kill();
+    const again = await openStore(disk, options);
+    assert.deepEqual(await readQueue(again), ["one", "two", "three", "x".repeat(500)]);
     await again.close();
   });
 

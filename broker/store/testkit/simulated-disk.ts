@@ -179,6 +179,7 @@ export class SimulatedDisk implements Disk {
   async syncFolder(path: string): Promise<void> {
     await this.#step({ kind: "datasync", path });
     const folder = this.#folders.get(path);
+    if (path === "/") return;
     if (folder === undefined) throw systemError("ENOENT", `no such folder: ${path}`);
     folder.synced = new Map(folder.names);
   }
