@@ -1,6 +1,5 @@
 // The store of one broker: the commit log and what follows it, behind one door. Knows no network
 // and no meaning of a record beyond its queue.
-import { dirname } from "node:path";
 import {
   assert,
   background,
@@ -14,22 +13,23 @@ import {
 } from "../../base/index.ts";
 import { AckLine, type Appended } from "./ack-line.ts";
 import type { EpochStart } from "./checkpoint.ts";
-import { ColdReader, type RecordPlace } from "./cold-reader.ts";
+import type { ColdReader, RecordPlace } from "./cold-reader.ts";
 import { CommitLog } from "./commit-log.ts";
 import type { ConsumeQueue } from "./consume-queue.ts";
-import { ConsumeQueues, type QueueBounds } from "./consume-queues.ts";
+import type { ConsumeQueues, QueueBounds } from "./consume-queues.ts";
 import type { FolderLock } from "./disk.ts";
 import { DiskGuard } from "./disk-guard.ts";
 import { Dispatcher, type StoreFollower } from "./dispatcher.ts";
-import { FlushMarkFile } from "./flush-mark.ts";
+import { FlushLine } from "./flush-line.ts";
+import type { FlushMarkFile } from "./flush-mark.ts";
 import { scanLog } from "./log-scanner.ts";
 import { LogWriter } from "./log-writer.ts";
-import { QueueFiles } from "./queue-files.ts";
+import type { QueueFiles } from "./queue-files.ts";
 import { type RecordDraft, RecordType, type RecordView } from "./record.ts";
-import { type Recovered, recover } from "./recovery.ts";
 import { type RetentionOptions, usedPercent } from "./retention.ts";
-import { Segments } from "./segments.ts";
+import type { Segments } from "./segments.ts";
 import { type StoreOptions, withDefaults } from "./store-options.ts";
+import { openParts, type StoreParts } from "./store-parts.ts";
 import { TailCache } from "./tail-cache.ts";
 import { type ExpireHook, Upkeep } from "./upkeep.ts";
 
@@ -88,7 +88,7 @@ export class Store {
   readonly #acks = new AckLine();
   readonly #timers: CancelTimer[] = [];
   readonly #epochs: EpochStart[];
-  #flushWaiters: FlushWaiter[] = [];
+  readonly #flushes = new FlushLine();
   #state: State = "open";
   #failure: MqError | undefined;
   /** Where the log ended at the last look for idleness. */
@@ -97,7 +97,7 @@ export class Store {
   #deadlineMs = 0;
   #closing: Promise<void> | undefined;
 
-  private constructor(parts: OpenParts) {
+  private constructor(parts: StoreParts) {
     const { options, segments, recovered, queues } = parts;
     this.#options = options;
     this.#lock = parts.lock;
@@ -147,40 +147,7 @@ export class Store {
    * FOLDER_IN_USE, CORRUPT (the log is damaged; nothing was changed), and what the disk throws.
    */
   static async open(given: StoreOptions): Promise<Store> {
-    const options = withDefaults(given);
-    const { disk, folder, clock } = options;
-    await disk.makeFolder(folder);
-    const lock = await disk.lock(folder);
-    let segments: Segments | undefined;
-    try {
-      segments = await Segments.open(disk, options.commitLogFolder);
-      // The folders may be new: their names have to survive a power cut as well.
-      await disk.syncFolder(dirname(folder));
-      await disk.syncFolder(dirname(options.commitLogFolder));
-      const files = new QueueFiles(disk, `${folder}/consumequeue`, options.queueFileEntries);
-      const cold = new ColdReader(segments, clock, options.coldCacheSizeBytes);
-      const queues = new ConsumeQueues({
-        files,
-        clock,
-        memorySizeMax: options.queueCacheSizeBytes,
-        storeTime: (place) => cold.storeTime(place),
-      });
-      const recovered = await recover({
-        disk,
-        folder,
-        segments,
-        queues,
-        logger: options.logger,
-        forgetQueueFiles: () => files.removeAll(),
-        verifySizeBytes: options.verifySizeBytes,
-      });
-      const mark = await FlushMarkFile.open(disk, folder);
-      return new Store({ options, lock, segments, files, queues, cold, mark, recovered });
-    } catch (error) {
-      await segments?.close();
-      await lock.release();
-      throw error;
-    }
+    return new Store(await openParts(withDefaults(given)));
   }
 
   /** First byte of the log that is kept. */
@@ -343,10 +310,8 @@ export class Store {
     assert(position <= this.#log.end, "a flush beyond the log's end");
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (position <= this.#writer.flushed) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#flushWaiters.push({ position, resolve, reject });
-      this.#writer.wantFlush(position);
-    });
+    this.#writer.wantFlush(position);
+    return this.#flushes.wait(position);
   }
 
   /** Lets queues continue where they were when all their messages have expired. To be called before `begin`. */
@@ -453,10 +418,7 @@ export class Store {
     this.#dispatcher.advance(confirmed);
     this.#acks.confirm(confirmed);
     this.#tail.evict(Math.min(confirmed, this.#writer.written));
-    if (this.#flushWaiters.length === 0) return;
-    const done = this.#flushWaiters.filter((waiter) => waiter.position <= flushed);
-    this.#flushWaiters = this.#flushWaiters.filter((waiter) => waiter.position > flushed);
-    for (const waiter of done) waiter.resolve();
+    this.#flushes.flushed(flushed);
   }
 
   #rollBack(cause: unknown): void {
@@ -468,9 +430,7 @@ export class Store {
     this.#dispatcher.takeBack(written);
     this.#log.takeBack(written, this.#segments.all.at(-1)?.start ?? written);
     this.#acks.refuse(written, error);
-    const lost = this.#flushWaiters.filter((waiter) => waiter.position > written);
-    this.#flushWaiters = this.#flushWaiters.filter((waiter) => waiter.position <= written);
-    for (const waiter of lost) waiter.reject(error);
+    this.#flushes.refuse(written, error);
     this.#upkeep.diskFull();
   }
 
@@ -481,27 +441,8 @@ export class Store {
       reason: error.message,
     });
     this.#acks.refuse(this.confirmed, error);
-    const waiters = this.#flushWaiters;
-    this.#flushWaiters = [];
-    for (const waiter of waiters) waiter.reject(error);
+    this.#flushes.refuse(0, error);
   }
-}
-
-interface OpenParts {
-  readonly options: Required<StoreOptions>;
-  readonly lock: FolderLock;
-  readonly segments: Segments;
-  readonly files: QueueFiles;
-  readonly queues: ConsumeQueues;
-  readonly cold: ColdReader;
-  readonly mark: FlushMarkFile;
-  readonly recovered: Recovered;
-}
-
-interface FlushWaiter {
-  readonly position: number;
-  resolve(): void;
-  reject(error: Error): void;
 }
 
 const noBytes = new Uint8Array(0);

@@ -1,0 +1,67 @@
+// Opens what a store is made of: takes the folder, recovers the log, and brings the queues up to it.
+import { dirname } from "node:path";
+import { ColdReader } from "./cold-reader.ts";
+import { ConsumeQueues } from "./consume-queues.ts";
+import type { FolderLock } from "./disk.ts";
+import { FlushMarkFile } from "./flush-mark.ts";
+import { QueueFiles } from "./queue-files.ts";
+import { type Recovered, recover } from "./recovery.ts";
+import { Segments } from "./segments.ts";
+import type { StoreOptions } from "./store-options.ts";
+
+/** The parts of a recovered store; closed by whoever opened them. */
+export interface StoreParts {
+  readonly options: Required<StoreOptions>;
+  readonly lock: FolderLock;
+  readonly segments: Segments;
+  readonly files: QueueFiles;
+  readonly queues: ConsumeQueues;
+  readonly cold: ColdReader;
+  readonly mark: FlushMarkFile;
+  readonly recovered: Recovered;
+}
+
+/** Opens and recovers. Throws as `Store.open` does, and holds nothing then. */
+export async function openParts(options: Required<StoreOptions>): Promise<StoreParts> {
+  const { disk, folder } = options;
+  await disk.makeFolder(folder);
+  const lock = await disk.lock(folder);
+  let segments: Segments | undefined;
+  try {
+    segments = await Segments.open(disk, options.commitLogFolder);
+    // The folders may be new: their names have to survive a power cut as well.
+    await disk.syncFolder(dirname(folder));
+    await disk.syncFolder(dirname(options.commitLogFolder));
+    return await recoverParts(options, lock, segments);
+  } catch (error) {
+    await segments?.close();
+    await lock.release();
+    throw error;
+  }
+}
+
+async function recoverParts(
+  options: Required<StoreOptions>,
+  lock: FolderLock,
+  segments: Segments,
+): Promise<StoreParts> {
+  const { disk, folder, clock, logger, verifySizeBytes } = options;
+  const files = new QueueFiles(disk, `${folder}/consumequeue`, options.queueFileEntries);
+  const cold = new ColdReader(segments, clock, options.coldCacheSizeBytes);
+  const queues = new ConsumeQueues({
+    files,
+    clock,
+    memorySizeMax: options.queueCacheSizeBytes,
+    storeTime: (place) => cold.storeTime(place),
+  });
+  const forgetQueueFiles = (): Promise<void> => files.removeAll();
+  const given = { disk, logger, folder, segments, queues, forgetQueueFiles, verifySizeBytes };
+  try {
+    const recovered = await recover(given);
+    const mark = await FlushMarkFile.open(disk, folder);
+    return { options, lock, segments, files, queues, cold, mark, recovered };
+  } catch (error) {
+    await files.close();
+    throw error;
+  }
+}
