@@ -8,7 +8,7 @@ import type { Disk } from "./disk.ts";
 import { type FlushMark, readFlushMark } from "./flush-mark.ts";
 import { type BadRecord, corruptError, findRecord, LogScanner } from "./log-scanner.ts";
 import type { QueueEntry } from "./queue-entries.ts";
-import { RecordType, type RecordView } from "./record.ts";
+import { RecordType, type RecordView, recordMagic } from "./record.ts";
 import type { Segments } from "./segments.ts";
 
 /** What recovery works on. */
@@ -120,6 +120,7 @@ async function settleEnd(parts: RecoveryParts, found: FoundEnd): Promise<void> {
   }
   const cutBytes = segments.end - end;
   if (cutBytes === 0) return;
+  if (mark === undefined && end === segments.start) await refuseForeignLog(segments);
   logger.warn("the log's tail was not written completely: it is cut", {
     position: end,
     cutBytes,
@@ -127,6 +128,22 @@ async function settleEnd(parts: RecoveryParts, found: FoundEnd): Promise<void> {
     recordsBehind: next !== undefined,
   });
   await segments.truncate(end);
+}
+
+// A store without a flush mark whose log begins with something else than a record was never ours:
+// RocketMQ's files have the same names. What a power cut leaves of a first write begins with zeros.
+async function refuseForeignLog(segments: Segments): Promise<void> {
+  const first = segments.all[0];
+  if (first === undefined) return;
+  const head = Buffer.alloc(8);
+  await segments.use(first, (file) => file.read(head, 0));
+  if (head.readUInt32BE(4) === 0 || head.readUInt32BE(4) === recordMagic) return;
+  throw new MqError(
+    "CORRUPT",
+    `${first.path} does not begin with a record of CometMQ; it is left untouched. ` +
+      "Is it the store of another program? Set storePathRootDir to a folder of its own.",
+    { facts: { file: first.path, position: segments.start } },
+  );
 }
 
 async function refuseDamage(
