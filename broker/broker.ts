@@ -130,6 +130,11 @@ export class Broker {
     const { store, state } = await this.#openStorage();
     const { metadata } = state;
     const { delivery, clients } = await this.#openDelivery(store, state);
+    metadata.onChange(({ kind, name, config }) => {
+      if (config !== undefined) return;
+      if (kind === "topic") this.#traffic.forgetTopic(name);
+      else this.#traffic.forgetGroup(name);
+    });
     const rates = new TrafficRates(this.#traffic, this.#options.clock);
     this.#openings.add("rates", () => rates.close());
     const index = this.#openIndex(store);

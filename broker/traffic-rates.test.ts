@@ -33,5 +33,12 @@ describe("Traffic", () => {
       [...traffic.outs()].map(({ group, topic, bytes }) => `${group} ${topic} ${bytes}`),
       ["g t 3", "g u 4", "h t 5"],
     );
+    traffic.forgetGroup("h");
+    traffic.forgetTopic("t");
+    assert.deepEqual([...traffic.ins()], []);
+    assert.deepEqual(
+      [...traffic.outs()].map(({ group, topic }) => `${group} ${topic}`),
+      ["g u"],
+    );
   });
 });

@@ -12,7 +12,7 @@ export interface ConsumerCount extends TrafficCount {
   readonly topic: string;
 }
 
-/** The counters of one broker since its start. Deleted topics keep theirs until the broker restarts. */
+/** The counters of one broker since its start. */
 export class Traffic {
   readonly #in = new Map<string, TrafficCount>();
   readonly #out = new Map<string, Map<string, ConsumerCount>>();
@@ -21,7 +21,7 @@ export class Traffic {
     out: { messages: 0, bytes: 0 },
   };
 
-  /** The counter of what is sent to `topic`; the same object each time. */
+  /** The counter of what is sent to `topic`; the same object until the topic is forgotten. */
   sent(topic: string): TrafficCount {
     let count = this.#in.get(topic);
     if (count === undefined) {
@@ -31,7 +31,7 @@ export class Traffic {
     return count;
   }
 
-  /** The counter of what `group` gets of `topic`; the same object each time. */
+  /** The counter of what `group` gets of `topic`; the same object until one of them is forgotten. */
   received(group: string, topic: string): ConsumerCount {
     let topics = this.#out.get(group);
     if (topics === undefined) {
@@ -44,6 +44,17 @@ export class Traffic {
       topics.set(topic, count);
     }
     return count;
+  }
+
+  /** Drops what was counted for a topic that is gone. */
+  forgetTopic(topic: string): void {
+    this.#in.delete(topic);
+    for (const topics of this.#out.values()) topics.delete(topic);
+  }
+
+  /** Drops what was counted for a group that is gone. */
+  forgetGroup(group: string): void {
+    this.#out.delete(group);
   }
 
   /** All that was sent, by topic. */

@@ -240,6 +240,53 @@ describe("a broker", function () {
     assert.equal(unknown.status?.code, 40_403);
   });
 
+  it("tells operators what was wrong", async () => {
+    const client = connect("operator");
+    const wrong: [number | undefined, number][] = [
+      [(await client.call(admin.UpdateTopic, { name: "a b" })).status?.code, 40_002],
+      [
+        (await client.call(admin.UpdateTopic, { name: "t", messageType: "ODD" })).status?.code,
+        40_000,
+      ],
+      [(await client.call(admin.UpdateTopic, { name: "t", perm: 9 })).status?.code, 40_000],
+      [(await client.call(admin.UpdateTopic, { name: "t", readQueues: 0 })).status?.code, 40_000],
+      [(await client.call(admin.UpdateGroup, { name: "" })).status?.code, 40_003],
+      [(await client.call(admin.UpdateGroup, { name: "g", retryPolicy: {} })).status?.code, 40_000],
+      [
+        (await client.call(admin.UpdateGroup, { name: "g", consumeFrom: "x" })).status?.code,
+        40_000,
+      ],
+      [(await client.call(admin.DeleteTopic, { name: "none" })).status?.code, 40_402],
+      [(await client.call(admin.DeleteGroup, { name: "none" })).status?.code, 40_403],
+      [(await client.call(admin.GetConsumerProgress, { group: "none" })).status?.code, 40_403],
+      [(await client.call(admin.GetBrokerConfig, { key: "none" })).status?.code, 40_000],
+      [(await client.call(admin.UpdateBrokerConfig, { key: "none" })).status?.code, 40_000],
+      [(await client.call(admin.QueryMessageById, { topic: "none" })).status?.code, 40_402],
+    ];
+    assert.deepEqual(
+      wrong.map(([code]) => code),
+      wrong.map(([, expected]) => expected),
+    );
+    const { topics } = await client.call(admin.ListTopics, {});
+    assert.deepEqual(topics, []);
+  });
+
+  it("sets and removes attributes of topics and groups", async () => {
+    const client = connect("operator");
+    const typed = await client.call(admin.UpdateTopic, { name: "f", messageType: "FIFO" });
+    assert.equal(typed.topic?.messageType, "FIFO");
+    const plain = await client.call(admin.UpdateTopic, {
+      name: "f",
+      removedAttributes: ["message.type"],
+    });
+    assert.equal(plain.topic?.messageType, "NORMAL");
+    const first = await client.call(admin.UpdateGroup, { name: "g", consumeFrom: "first" });
+    assert.equal(first.group?.consumeFrom, "first");
+    const kept = await client.call(admin.UpdateGroup, { name: "g", retryMaxTimes: 2 });
+    assert.equal(kept.group?.consumeFrom, "first");
+    assert.equal(kept.group?.retryMaxTimes, 2);
+  });
+
   it("changes live configuration keys, and only those", async () => {
     const client = connect("operator");
     const changed = await client.call(admin.UpdateBrokerConfig, {
