@@ -167,15 +167,23 @@ export class ConsumeQueues {
     return this.#inTurn(() => this.#parts.files.sync());
   }
 
-  /** Drops what lies below log position `below` from every queue, and the files that held only that. */
+  /** Drops what lies below log position `below` from every queue. The files stay, see `removeExpired`. */
   expire(below: number): Promise<void> {
     return this.#inTurn(async () => {
       for (const queue of Array.from(this.all())) {
-        const before = queue.minOffset;
         queue.expire(await queue.offsetByPosition(below));
-        if (queue.minOffset > before) {
-          await this.#parts.files.removeBelow(queue, before, queue.minOffset);
-        }
+      }
+    });
+  }
+
+  /** Removes files that hold expired entries only. To be called when a checkpoint says where queues start. */
+  removeExpired(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const topic of Array.from(this.#topics.keys())) {
+        await this.#parts.files.removeExpired(
+          topic,
+          (queueId) => this.get(topic, queueId)?.minOffset,
+        );
       }
     });
   }

@@ -85,11 +85,20 @@ export class QueueFiles {
     this.#newNames.clear();
   }
 
-  /** Removes whole files that hold entries of `[from, below)` only. */
-  async removeBelow(queue: QueueName, from: number, below: number): Promise<void> {
-    const fileEnd = this.#fileStart(below);
-    for (let start = this.#fileStart(from); start < fileEnd; start += this.#entriesPerFile) {
-      await this.#remove(this.#pathOf(queue, start));
+  /**
+   * Removes the files of a topic that hold only entries below the minimum offset of their queue, those
+   * too that a start before has left behind. `minOffset` gives undefined for queues unknown.
+   */
+  async removeExpired(
+    topic: string,
+    minOffset: (queueId: number) => number | undefined,
+  ): Promise<void> {
+    const folder = this.#folderOf(topic);
+    for (const name of await this.#disk.list(folder)) {
+      const [queueId, start] = name.split(".").map(Number);
+      if (queueId === undefined || start === undefined) continue;
+      if (start + this.#entriesPerFile > (minOffset(queueId) ?? 0)) continue;
+      await this.#remove(`${folder}/${name}`);
     }
   }
 

@@ -205,10 +205,11 @@ export class Upkeep {
     const start = this.#segmentBorder(Math.min(below, needed, flushed, dispatched));
     if (start <= segments.start) return;
     await this.#parts.queues.expire(start);
-    // Queues continue their offsets from the checkpoint when their records are gone.
+    // Before anything goes: queues start, and continue their offsets, where the checkpoint says.
     await this.checkpoint();
     assert(this.#checkpointPosition >= start, "the log would lose what no checkpoint covers");
     const removedBytes = await this.#inTurn(() => segments.removeBelow(start));
+    await this.#parts.queues.removeExpired();
     for (const position of this.#newestTimes.keys()) {
       if (position <= start) this.#newestTimes.delete(position);
     }
