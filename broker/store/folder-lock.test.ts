@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { MqError } from "../../base/index.ts";
 import { lockFolder } from "./folder-lock.ts";
@@ -89,6 +89,16 @@ describe("folder lock", () => {
     const won = results.filter((result) => result.status === "fulfilled");
     assert.equal(won.length, 1);
     await won[0]?.value.release();
+  });
+
+  it("is given to one of many that start at once in a new folder", async () => {
+    for (let round = 0; round < 30; round += 1) {
+      const results = await Promise.allSettled(Array.from({ length: 6 }, () => lockFolder(folder)));
+      const won = results.filter((result) => result.status === "fulfilled");
+      assert.equal(won.length, 1);
+      await won[0]?.value.release();
+      assert.deepEqual(await readdir(folder), []);
+    }
   });
 
   it("does not remove the lock of somebody who took over", async () => {

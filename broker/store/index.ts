@@ -8,7 +8,6 @@ export type { StoreFollower } from "./dispatcher.ts";
 export { scanLog } from "./log-scanner.ts";
 export type { StoreObserver } from "./log-writer.ts";
 export { nodeDisk } from "./node-disk.ts";
-export { QueueEntries } from "./queue-entries.ts";
 export { type RecordDraft, RecordType, type RecordView } from "./record.ts";
 export type { RetentionOptions } from "./retention.ts";
 export { Segments } from "./segments.ts";
