@@ -15,13 +15,13 @@ export interface NoopReplies {
   readonly telemetry: (command: Buffer) => Buffer;
 }
 
-/** The body size the baselines use, bytes; the number of messages in a batch is read off the request's size. */
-const batchedMessageSize = 1024;
+/** Body size of a received message, bytes. */
+const receivedBodySize = 1024;
 const receivedCount = 32;
 const messageId = "01000000000000000000000000000000FF";
 const receiptHandle = "h".repeat(60);
-/** Tag and length of the entry, then its two strings with theirs: what one more message adds to an ack. */
-const ackEntrySize = 2 + (2 + messageId.length) + (2 + receiptHandle.length);
+/** Number of `entries` in AckMessageRequest. */
+const ackEntriesField = 3;
 
 /** Builds the answers of a server on `port`. */
 export function noopReplies(port: number): NoopReplies {
@@ -32,7 +32,7 @@ export function noopReplies(port: number): NoopReplies {
     ok: Buffer.from(methods.Heartbeat.response.encode({ status: okStatus })),
     queryRoute: () => Buffer.from(methods.QueryRoute.response.encode(routeOf(port))),
     sendMessage: (request) => {
-      const count = Math.max(1, Math.floor(request.length / batchedMessageSize));
+      const count = fieldCount(request, 1);
       return cached(bySend, count, () =>
         methods.SendMessage.response.encode({
           status: okStatus,
@@ -46,7 +46,7 @@ export function noopReplies(port: number): NoopReplies {
       );
     },
     ackMessage: (request) => {
-      const count = Math.max(1, Math.floor(request.length / ackEntrySize));
+      const count = fieldCount(request, ackEntriesField);
       return cached(byAck, count, () =>
         methods.AckMessage.response.encode({
           status: okStatus,
@@ -73,6 +73,25 @@ const backoffPolicy = new rocketmq.v2.RetryPolicy({
   maxAttempts: 3,
   exponentialBackoff: { initial: { nanos: 10_000_000 }, max: { seconds: 1 }, multiplier: 2 },
 });
+
+/** Counts a repeated message field by stepping from field to field: the least a server can do to answer. */
+function fieldCount(request: Buffer, field: number): number {
+  const wanted = field * 8 + 2;
+  let count = 0;
+  for (let at = 0; at < request.length; ) {
+    if (request[at++] === wanted) count++;
+    let size = 0;
+    let shift = 0;
+    let byte = 0x80;
+    while (byte >= 0x80 && at < request.length) {
+      byte = request[at++] ?? 0;
+      size += (byte & 0x7f) * 2 ** shift;
+      shift += 7;
+    }
+    at += size;
+  }
+  return Math.max(1, count);
+}
 
 function cached(store: Map<number, Buffer>, count: number, make: () => Uint8Array): Buffer {
   let reply = store.get(count);
@@ -118,7 +137,7 @@ function receivedMessages(): readonly Buffer[] {
       queueId: 0,
       queueOffset: 1,
     },
-    body: Buffer.alloc(batchedMessageSize, 120),
+    body: Buffer.alloc(receivedBodySize, 120),
   };
   const frames = [encode({ status: okStatus })];
   for (let i = 0; i < receivedCount; i++) frames.push(encode({ message }));
