@@ -53,7 +53,7 @@ export function endpointsOf(host: string, port: number): RouteEndpoints {
 
 /** The host of an `:authority`, brackets taken off; `undefined` when it names none (Java sends a fixed word). */
 export function dialledHost(authority: string): string | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):\d{1,5}$/.exec(authority);
+  const match = /^(?:\[([^\]]{1,253})\]|([^:[\]]{1,253})):\d{1,5}$/.exec(authority);
   return match?.[1] ?? match?.[2];
 }
 

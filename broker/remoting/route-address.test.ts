@@ -27,6 +27,17 @@ describe("routeAddress", () => {
     });
   });
 
+  it("passes over an access point that can be no address", () => {
+    for (const host of ["", " ", "a b", "a\nb", "h".repeat(254)]) {
+      const accessPoint = [{ host, port: 18_081 }];
+      assert.deepEqual(routeAddress({ ...facts, accessPoint }), { host: "10.0.0.5", port: 8081 });
+    }
+    for (const port of [0, -1, 65_536]) {
+      const accessPoint = [{ host: "mq", port }];
+      assert.deepEqual(routeAddress({ ...facts, accessPoint }), { host: "10.0.0.5", port: 8081 });
+    }
+  });
+
   it("picks of several access points the one that was dialled", () => {
     const accessPoint = [
       { host: "a", port: 1 },

@@ -40,8 +40,12 @@ export function routeAddress(facts: RouteAddressFacts): RouteAddress {
   return { host: facts.localHost, port: facts.localPort };
 }
 
+/** The longest name that DNS knows. What is longer would be repeated in every queue of the answer. */
+const hostLengthMax = 253;
+
 function usable(host: string, port: number): boolean {
-  return host.trim() !== "" && Number.isInteger(port) && port > 0 && port < 65_536;
+  if (host.length > hostLengthMax || !/^[^\s\p{Cc}]+$/u.test(host)) return false;
+  return Number.isInteger(port) && port > 0 && port < 65_536;
 }
 
 function parseAuthority(authority: string): RouteAddress | undefined {
