@@ -66,6 +66,12 @@ describe("settings", () => {
     fails({ clientType: 3, subscription: {} }, "ILLEGAL_CONSUMER_GROUP");
   });
 
+  it("refuses a filter that no receive could use", () => {
+    const expression = { type: 1, expression: "x".repeat(16_385) };
+    const subscription = { group: { name: "g" }, subscriptions: [{ expression }] };
+    fails({ clientType: 2, subscription }, "ILLEGAL_FILTER_EXPRESSION");
+  });
+
   it("refuses client properties over their limits", () => {
     refuse(Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`k${index}`, ""])));
     refuse({ "1a": "x" });

@@ -34,6 +34,9 @@ describe("tag filter expressions", () => {
     refuses(filterType.tag, "a || b\u0001", "ILLEGAL_FILTER_EXPRESSION", /control character/);
     const long = "x".repeat(limits.filterExpressionLengthMax + 1);
     refuses(filterType.tag, long, "ILLEGAL_FILTER_EXPRESSION", /at most/);
+    // Expressions are kept as they came, blanks included.
+    const blank = " ".repeat(limits.filterExpressionLengthMax + 1);
+    refuses(filterType.tag, blank, "ILLEGAL_FILTER_EXPRESSION", /at most/);
     refuses(7, "a", "ILLEGAL_FILTER_EXPRESSION", /filter type 7/);
     refuses(filterType.sql, "a > 1", "UNSUPPORTED", /tag filter/);
   });

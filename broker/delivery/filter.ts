@@ -33,14 +33,14 @@ export function parseFilter(type: number, expression: string): Filter {
   if (type !== filterType.tag && type !== filterType.unspecified) {
     throw new MqError("ILLEGAL_FILTER_EXPRESSION", `filter type ${type} is unknown: use TAG (1)`);
   }
-  const text = expression.trim();
-  if (text === "" || text === "*") return matchAll;
-  if (text.length > limits.filterExpressionLengthMax) {
+  if (expression.length > limits.filterExpressionLengthMax) {
     throw illegal(
-      `it has ${text.length} characters, at most ${limits.filterExpressionLengthMax} are allowed`,
-      text.slice(0, 64),
+      `it has ${expression.length} characters, at most ${limits.filterExpressionLengthMax} are allowed`,
+      expression.slice(0, 64),
     );
   }
+  const text = expression.trim();
+  if (text === "" || text === "*") return matchAll;
   const tags = new Set<string>();
   for (const part of text.split("||")) {
     const tag = part.trim();
