@@ -5,6 +5,7 @@ import { join } from "node:path";
 import {
   brokerRole,
   Configuration,
+  type Logger,
   silentLogger,
   systemClock,
   systemRandom,
@@ -25,14 +26,16 @@ export interface BrokerFixture {
 /** Starts one. `flags` are configuration keys. */
 export async function startBroker(
   flags: Readonly<Record<string, string>> = {},
+  logger: Logger = silentLogger,
 ): Promise<BrokerFixture> {
   const folder = await mkdtemp(join(tmpdir(), "cometmq-e2e-"));
-  return await openIn(folder, flags);
+  return await openIn(folder, flags, logger);
 }
 
 async function openIn(
   folder: string,
   flags: Readonly<Record<string, string>>,
+  logger: Logger,
 ): Promise<BrokerFixture> {
   const config = Configuration.load(brokerRole, {
     flags: {
@@ -50,14 +53,14 @@ async function openIn(
     clock: systemClock,
     random: systemRandom,
     disk: nodeDisk,
-    logger: silentLogger,
+    logger,
   });
   return {
     broker,
     endpoints: `127.0.0.1:${broker.grpcPort}`,
     restart: async () => {
       await broker.close();
-      return await openIn(folder, flags);
+      return await openIn(folder, flags, logger);
     },
     close: async () => {
       await broker.close();

@@ -19,6 +19,7 @@ export class RawClient {
   constructor(endpoints: string, clientId = "raw@1") {
     this.#client = new grpc.Client(endpoints, grpc.credentials.createInsecure(), {
       "grpc.use_local_subchannel_pool": 1,
+      "grpc.max_receive_message_length": -1,
     });
     this.clientId = clientId;
   }
@@ -82,6 +83,27 @@ export class RawClient {
     );
   }
 
+  /** Any bytes to any method; what came back as it came. Never rejects. */
+  raw(path: string, bytes: Uint8Array, options: { deadlineMs: number }): Promise<RawAnswer> {
+    const stream = this.#client.makeBidiStreamRequest(
+      path,
+      (value: Uint8Array) => Buffer.from(value),
+      (value: Buffer) => value,
+      this.metadata(),
+      { deadline: Date.now() + options.deadlineMs },
+    );
+    const frames: Buffer[] = [];
+    stream.on("data", (frame: Buffer) => frames.push(frame));
+    stream.on("error", () => {});
+    return new Promise((resolve) => {
+      stream.on("status", ({ code, details }: grpc.StatusObject) =>
+        resolve({ grpcStatus: code, text: details, frames }),
+      );
+      stream.write(bytes);
+      stream.end();
+    });
+  }
+
   metadata(): grpc.Metadata {
     const metadata = new grpc.Metadata();
     metadata.set("x-mq-client-id", this.clientId);
@@ -105,6 +127,13 @@ export interface Received {
   readonly code: number;
   readonly text: string;
   readonly messages: readonly rocketmq.v2.Message[];
+}
+
+/** The frames of an answer and how its call ended. */
+export interface RawAnswer {
+  readonly grpcStatus: number;
+  readonly text: string;
+  readonly frames: readonly Buffer[];
 }
 
 export { brokerAdminService, messagingService };
