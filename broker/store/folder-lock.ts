@@ -13,6 +13,9 @@ interface Owner {
 }
 
 const attemptsMax = 5;
+/** How file systems without hard links (FAT, some network ones) refuse one. */
+const withoutLinks: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
+let draftCount = 0;
 
 /**
  * Takes `folder` for this process. The lock of a dead process is taken over. Throws FOLDER_IN_USE
@@ -49,7 +52,24 @@ async function replaceStale(path: string, mine: string, folder: string): Promise
   }
 }
 
+/** Makes a file that is never seen without its content: a reader would take it for a dead owner's. */
 async function createExclusive(path: string, content: string): Promise<boolean> {
+  const draft = `${path}.${process.pid}.${++draftCount}`;
+  try {
+    await fsp.writeFile(draft, content);
+    await fsp.link(draft, path);
+    return true;
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "EEXIST") return false;
+    if (!withoutLinks.has(code ?? "")) throw error;
+    return await createWithoutLink(path, content);
+  } finally {
+    await fsp.rm(draft, { force: true });
+  }
+}
+
+async function createWithoutLink(path: string, content: string): Promise<boolean> {
   try {
     await fsp.writeFile(path, content, { flag: "wx" });
     return true;
