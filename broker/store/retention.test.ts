@@ -115,6 +115,22 @@ describe("retention", () => {
       await again.close();
     });
 
+    it("makes each removal durable before the next, so that no power cut leaves a hole", async () => {
+      const disk = new SimulatedDisk();
+      const clock = new ManualClock();
+      const store = await filled(disk, clock);
+      const steps: string[] = [];
+      disk.onOperation = ({ kind, path }) => {
+        if (path.includes("commitlog") && kind !== "read") steps.push(kind);
+      };
+      await store.clean();
+      const removals = steps.filter((kind) => kind === "remove").length;
+      assert.ok(removals > 1);
+      assert.match(steps.join(" "), new RegExp(`(remove datasync ?){${removals}}`));
+      disk.onOperation = undefined;
+      await store.close();
+    });
+
     it("goes on without a checkpoint from what the state knows", async () => {
       const disk = new SimulatedDisk();
       const clock = new ManualClock();

@@ -137,7 +137,7 @@ export class Segments {
     last.end = end;
   }
 
-  /** Removes whole segments that end at or before `position`, oldest first, never the last one. Gives the bytes removed. */
+  /** Removes whole segments that end at or before `position`, oldest first, never the last one, durably. Gives the bytes removed. */
   async removeBelow(position: number): Promise<number> {
     let removed = 0;
     while (this.#list.length > 1) {
@@ -145,9 +145,10 @@ export class Segments {
       if (first === undefined || first.end > position) break;
       this.#list.shift();
       await this.#remove(first);
+      // One by one: a power cut must not take a later file and leave an earlier one, a hole.
+      await this.#disk.syncFolder(this.folder);
       removed += first.end - first.start;
     }
-    if (removed > 0) await this.#disk.syncFolder(this.folder);
     return removed;
   }
 
