@@ -113,7 +113,8 @@ export class ConsumeQueues {
     const queues = this.#topics.get(topic);
     if (queues === undefined) return;
     this.#topics.delete(topic);
-    const ends = new Map<number, number>();
+    // Queues that were not made again since an earlier deletion are still to be known.
+    const ends = this.#deleted.get(topic) ?? new Map<number, number>();
     for (const queue of queues.values()) {
       ends.set(queue.queueId, queue.nextOffset);
       this.#dirty.delete(queue);

@@ -237,6 +237,21 @@ describe("store", () => {
     await again.close();
   });
 
+  it("continues all queues of a topic that was deleted twice", async () => {
+    const disk = new SimulatedDisk();
+    const store = await beginStore(disk);
+    for (let index = 0; index < 3; index += 1) await send(store, "old", { queueId: 1 });
+    store.deleteTopic("t");
+    await send(store, "made again");
+    store.deleteTopic("t");
+    assert.equal((await send(store, "new", { queueId: 1 })).queueOffset, 3);
+    await store.close();
+    const again = await beginStore(disk);
+    assert.deepEqual(await readQueue(again, "t", 1), ["new"]);
+    assert.equal((await send(again, "newer")).queueOffset, 1);
+    await again.close();
+  });
+
   it("continues queues whose messages have all expired", async () => {
     const store = await openStore();
     store.restoreQueues([{ topic: "t", queueId: 0, minOffset: 40, nextOffset: 42 }]);
