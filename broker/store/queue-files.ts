@@ -102,6 +102,17 @@ export class QueueFiles {
     }
   }
 
+  /** The folder of the first of these queues that has entries and none; undefined when all have theirs. */
+  async missingFolder(
+    queues: Iterable<QueueName & { readonly minOffset: number; readonly nextOffset: number }>,
+  ): Promise<string | undefined> {
+    const names = new Set(await this.#disk.list(this.#folder));
+    for (const { topic, minOffset, nextOffset } of queues) {
+      if (minOffset < nextOffset && !names.has(folderName(topic))) return this.#folderOf(topic);
+    }
+    return undefined;
+  }
+
   /** Removes all files of a queue. */
   async removeQueue(queue: QueueName): Promise<void> {
     const folder = this.#folderOf(queue.topic);

@@ -8,6 +8,7 @@ import type { Disk } from "./disk.ts";
 import { type FlushMark, readFlushMark } from "./flush-mark.ts";
 import { type BadRecord, corruptError, findRecord, LogScanner } from "./log-scanner.ts";
 import type { QueueEntry } from "./queue-entries.ts";
+import type { QueueFiles } from "./queue-files.ts";
 import { RecordType, type RecordView, recordMagic } from "./record.ts";
 import type { Segments } from "./segments.ts";
 
@@ -18,8 +19,7 @@ export interface RecoveryParts {
   readonly folder: string;
   readonly segments: Segments;
   readonly queues: ConsumeQueues;
-  /** Removes all queue files: none of them is to be trusted. */
-  readonly forgetQueueFiles: () => Promise<void>;
+  readonly files: QueueFiles;
   /** Bytes at the log's end that are verified at every start. */
   readonly verifySizeBytes: number;
 }
@@ -42,10 +42,11 @@ export function isQueued(type: number): boolean {
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
   const { disk, folder, segments } = parts;
   const mark = await readFlushMark(disk, folder);
+  checkGaps(segments, mark?.position ?? segments.end);
   const checkpoint = await usableCheckpoint(parts);
   const from = await scanStart(segments, checkpoint, parts.verifySizeBytes);
   const log = new LogReplay(parts.queues, checkpoint, segments.start);
-  if (checkpoint === undefined) await parts.forgetQueueFiles();
+  if (checkpoint === undefined) await parts.files.removeAll();
   const scanner = new LogScanner(segments, from, segments.end);
   for (;;) {
     const records = await scanner.next();
@@ -60,11 +61,32 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
   return { end, epochs: log.epochs, storeTimeMs: log.storeTimeMs };
 }
 
+/** The log is read from its end only, so a file that is missing or short before that is looked for here. */
+function checkGaps(segments: Segments, flushed: number): void {
+  const { all } = segments;
+  for (const [index, { path, end }] of all.entries()) {
+    const next = all[index + 1];
+    if (next === undefined || next.start === end || end >= flushed) continue;
+    throw new MqError(
+      "CORRUPT",
+      `the log file ${path} ends at position ${end}, but the next one starts at ${next.start}`,
+      { facts: { file: path, position: end } },
+    );
+  }
+}
+
 async function usableCheckpoint(parts: RecoveryParts): Promise<Checkpoint | undefined> {
   const found = await readCheckpoint(parts.disk, parts.folder);
   if (found === undefined) return undefined;
   const { start, end } = parts.segments;
-  if (found.position >= start && found.position <= end) return found;
+  if (found.position >= start && found.position <= end) {
+    const missing = await parts.files.missingFolder(found.queues);
+    if (missing === undefined) return found;
+    parts.logger.warn("files of consume queues are missing: all queues are rebuilt", {
+      folder: missing,
+    });
+    return undefined;
+  }
   if (found.position > end) {
     // Queue files are only called safe up to what the log had flushed.
     throw new MqError(

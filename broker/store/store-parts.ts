@@ -54,10 +54,9 @@ async function recoverParts(
     memorySizeMax: options.queueCacheSizeBytes,
     storeTime: (place) => cold.storeTime(place),
   });
-  const forgetQueueFiles = (): Promise<void> => files.removeAll();
-  const given = { disk, logger, folder, segments, queues, forgetQueueFiles, verifySizeBytes };
   try {
-    const recovered = await recover(given);
+    const parts = { disk, logger, folder, segments, queues, files, verifySizeBytes };
+    const recovered = await recover(parts);
     const mark = await FlushMarkFile.open(disk, folder);
     return { options, lock, segments, files, queues, cold, mark, recovered };
   } catch (error) {

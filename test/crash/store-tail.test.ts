@@ -197,6 +197,50 @@ describe("crash: the tail of the log", () => {
     await later.close();
   });
 
+  it("stops the start when a file is missing or short, also where the start does not look", async () => {
+    const disk = new SimulatedDisk();
+    const options = { mappedFileSizeCommitLog: 1_024, verifySizeBytes: 100 };
+    const store = await beginStore(disk, options);
+    for (let index = 0; index < 40; index += 1) await send(store, `${index}`);
+    await store.close();
+    const logs = disk.paths().filter((path) => path.includes("commitlog"));
+    const [first = "", second = ""] = logs;
+    assert.ok(logs.length > 3);
+    for (const damage of ["missing", "short"] as const) {
+      const damaged = disk.copy();
+      if (damage === "missing") await damaged.remove(second);
+      else damaged.put(second, damaged.bytesOf(second).subarray(0, 500));
+      const before = damaged.paths();
+      const place =
+        damage === "missing" ? Number(second.slice(-20)) : Number(second.slice(-20)) + 500;
+      await assert.rejects(openStore(damaged, options), (error) => {
+        assert.ok(error instanceof MqError && error.code === "CORRUPT");
+        assert.equal(error.facts["file"], damage === "missing" ? first : second);
+        assert.equal(error.facts["position"], place);
+        return true;
+      });
+      assert.deepEqual(damaged.paths(), before);
+    }
+  });
+
+  it("rebuilds queues when their folder is gone but the checkpoint is there", async () => {
+    const disk = new SimulatedDisk();
+    const store = await beginStore(disk);
+    for (let index = 0; index < 5; index += 1) {
+      await send(store, `${index}`);
+      await send(store, `other ${index}`, { topic: "other" });
+    }
+    await store.close();
+    for (const folder of ["/data/consumequeue", "/data/consumequeue/other"]) {
+      const copy = disk.copy();
+      await copy.removeFolder(folder);
+      const again = await openStore(copy);
+      assert.equal((await readQueue(again)).length, 5);
+      assert.equal((await readQueue(again, "other")).length, 5);
+      await again.close();
+    }
+  });
+
   it("does not cut records of a newer format", async () => {
     const disk = new SimulatedDisk();
     const store = await beginStore(disk);
