@@ -84,7 +84,7 @@ describe("retention", () => {
       const store = await beginStore(disk, { ...small, clock, logger });
       await send(store, "only one", { queueId: 7 });
       for (let index = 0; index < 30; index += 1) await send(store, `old ${index}`);
-      clock.jump(73 * hourMs);
+      clock.elapse(73 * hourMs);
       for (let index = 0; index < 20; index += 1) await send(store, `new ${index}`);
       return store;
     }
@@ -192,6 +192,50 @@ describe("retention", () => {
       await store.close();
     });
 
+    it("deletes nothing because the clock was set far forward, and says so once", async () => {
+      const disk = new SimulatedDisk();
+      const clock = new ManualClock();
+      const logger = new MemoryLogger();
+      const store = await beginStore(disk, { ...small, clock, logger });
+      for (let index = 0; index < 30; index += 1) await send(store, `${index}`);
+      clock.jump(100_000 * hourMs);
+      for (let run = 0; run < 3; run += 1) await store.clean();
+      assert.equal(store.start, 0);
+      assert.equal((await readQueue(store)).length, 30);
+      assert.equal(logger.lines.length, 1);
+      assert.match(logger.lines[0]?.message ?? "", /clock was set forward/);
+      clock.jump(-100_000 * hourMs);
+      await store.clean();
+      assert.equal(store.start, 0);
+      await store.close();
+    });
+
+    it("ends with the store: nothing touches the folder after close", async () => {
+      for (let step = 0; step < 40; step += 1) {
+        const disk = new SimulatedDisk();
+        const store = await filled(disk, new ManualClock());
+        let count = 0;
+        const reached = new Promise<void>((resolve) => {
+          disk.onOperation = () => {
+            count += 1;
+            if (count === step + 1) resolve();
+          };
+        });
+        const cleaning = store.clean();
+        await Promise.race([reached, cleaning]);
+        await store.close();
+        count = 0;
+        await cleaning;
+        for (let turn = 0; turn < 20; turn += 1) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        assert.equal(count, 0, `closed at step ${step}`);
+        const again = await beginStore(disk, small);
+        assert.equal((await readQueue(again)).at(-1), "new 19");
+        await again.close();
+      }
+    });
+
     it("never deletes the last segment, and asks for nothing while nothing has expired", async () => {
       const disk = new SimulatedDisk();
       const clock = new ManualClock();
@@ -204,7 +248,7 @@ describe("retention", () => {
         },
       };
       await send(store, "old");
-      clock.jump(1_000 * hourMs);
+      clock.elapse(1_000 * hourMs);
       await store.clean();
       assert.equal(asked, 0);
       assert.deepEqual(await readQueue(store), ["old"]);

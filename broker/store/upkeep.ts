@@ -16,6 +16,7 @@ import type { DiskGuard } from "./disk-guard.ts";
 import type { FlushMarkFile } from "./flush-mark.ts";
 import { expiredBelow, type SegmentAge } from "./retention.ts";
 import type { Segments } from "./segments.ts";
+import { SteadyTime } from "./steady-time.ts";
 import type { StoreOptions } from "./store-options.ts";
 
 /** Set by whoever derives state from the log, so that the log may lose its head. */
@@ -58,16 +59,20 @@ export class Upkeep {
   readonly #logger: Logger;
   hook: ExpireHook | undefined;
   #turn: Promise<void> = Promise.resolve();
-  #isSaving = false;
+  #saving: Promise<void> | undefined;
+  #isStopped = false;
   #cleaning: Promise<void> | undefined;
   #isMeasuring = false;
   #checkpointPosition: number;
   #checkpointMs: number;
   #saidFull = false;
+  readonly #time: SteadyTime;
+  #saidAhead = false;
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
     this.#logger = parts.options.logger;
+    this.#time = new SteadyTime(parts.options.clock);
     this.#checkpointPosition = parts.state().dispatched;
     this.#checkpointMs = parts.options.clock.monotonicMs();
   }
@@ -76,7 +81,7 @@ export class Upkeep {
   start(): void {
     const { clock, cleanResourceIntervalMs } = this.#parts.options;
     this.#timers.push(
-      clock.every(saveIntervalMs, () => background(this.#save())),
+      clock.every(saveIntervalMs, () => this.#save()),
       clock.every(cleanResourceIntervalMs, () => background(this.clean())),
     );
   }
@@ -93,9 +98,12 @@ export class Upkeep {
     this.measureSoon();
   }
 
-  /** Ends the timers and waits for the running job. */
+  /** Ends the timers and waits for what is running, which stops at its next step. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     for (const cancel of this.#timers) cancel();
+    // A job has several turns: after the last one nothing touches the folder any more.
+    await Promise.all([this.#cleaning, this.#saving]);
     await this.#turn;
   }
 
@@ -110,6 +118,7 @@ export class Upkeep {
 
   /** Measures the disk and lets expired segments go; one run at a time. Failures are logged or end the writing. */
   clean(): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
     this.#cleaning ??= this.#clean().finally(() => {
       this.#cleaning = undefined;
     });
@@ -125,18 +134,22 @@ export class Upkeep {
     }
   }
 
-  async #save(): Promise<void> {
+  #save(): void {
     if (this.#parts.guard.isFull) this.measureSoon();
-    if (this.#isSaving) return;
-    this.#isSaving = true;
+    if (this.#saving !== undefined) return;
+    this.#saving = this.#saveNow().finally(() => {
+      this.#saving = undefined;
+    });
+    background(this.#saving);
+  }
+
+  async #saveNow(): Promise<void> {
     try {
       await this.#inTurn(() => this.#parts.mark.save(this.#parts.state().flushed));
       await this.#parts.queues.save({ everything: false });
-      if (this.#isCheckpointDue()) await this.checkpoint();
+      if (this.#isCheckpointDue() && !this.#isStopped) await this.checkpoint();
     } catch (error) {
       this.#report("saving the consume queues failed", error);
-    } finally {
-      this.#isSaving = false;
     }
   }
 
@@ -196,17 +209,18 @@ export class Upkeep {
     const below = expiredBelow(options, {
       segments: await this.#ages(),
       space: guard.space,
-      nowMs: options.clock.now(),
+      nowMs: this.#believedNow(),
     });
-    if (below === undefined) return;
+    if (below === undefined || this.#isStopped) return;
     const needed = await this.#neededFrom(below);
-    if (needed === undefined) return;
+    if (needed === undefined || this.#isStopped) return;
     const { flushed, dispatched } = this.#parts.state();
     const start = this.#segmentBorder(Math.min(below, needed, flushed, dispatched));
     if (start <= segments.start) return;
     await this.#parts.queues.expire(start);
     // Before anything goes: queues start, and continue their offsets, where the checkpoint says.
     await this.checkpoint();
+    if (this.#isStopped) return;
     assert(this.#checkpointPosition >= start, "the log would lose what no checkpoint covers");
     const removedBytes = await this.#inTurn(() => segments.removeBelow(start));
     await this.#parts.queues.removeExpired();
@@ -215,6 +229,19 @@ export class Upkeep {
     }
     await this.#measure();
     this.#logger.info("expired segments are removed", { start, removedBytes });
+  }
+
+  /** What the clock says, except that a jump forward is only believed after a while. */
+  #believedNow(): number {
+    const nowMs = this.#time.now();
+    const { aheadMs } = this.#time;
+    if (aheadMs > 0 && !this.#saidAhead) {
+      this.#logger.warn("the clock was set forward: no segment expires by it for a day", {
+        aheadMs,
+      });
+    }
+    this.#saidAhead = aheadMs > 0;
+    return nowMs;
   }
 
   /** From where the log is needed by those who derive state from it; undefined when they cannot say. */

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { believedAfterMs, jumpMinMs, SteadyTime } from "./steady-time.ts";
+import { ManualClock } from "./testkit/manual-clock.ts";
+
+const yearMs = 365 * 86_400_000;
+
+describe("steady time", () => {
+  it("goes with the clock, small steps and steps back included", () => {
+    const clock = new ManualClock();
+    const time = new SteadyTime(clock);
+    for (const step of [jumpMinMs, -yearMs, jumpMinMs, -1]) {
+      clock.jump(step);
+      clock.pass(1_000);
+      assert.equal(time.now(), clock.now());
+      assert.equal(time.aheadMs, 0);
+    }
+  });
+
+  it("goes on as before when the clock jumps forward, until that has lasted", () => {
+    const clock = new ManualClock();
+    const time = new SteadyTime(clock);
+    clock.jump(yearMs);
+    assert.equal(time.now(), clock.now() - yearMs);
+    assert.equal(time.aheadMs, yearMs);
+    clock.pass(believedAfterMs - 1);
+    assert.equal(time.now(), clock.now() - yearMs);
+    clock.pass(1);
+    assert.equal(time.now(), clock.now());
+    assert.equal(time.aheadMs, 0);
+  });
+
+  it("follows the clock at once when it is set right again", () => {
+    const clock = new ManualClock();
+    const time = new SteadyTime(clock);
+    clock.jump(yearMs);
+    time.now();
+    clock.jump(-yearMs);
+    assert.equal(time.now(), clock.now());
+    clock.jump(yearMs);
+    clock.pass(believedAfterMs - 1);
+    assert.equal(time.now(), clock.now() - yearMs, "each jump is waited for anew");
+  });
+});
