@@ -39,6 +39,10 @@ export const limits = {
   orphanedRecoveryMaxMs: 3_600_000,
   /** A failed ReceiveMessage is answered this late at most, milliseconds, so that clients do not spin. */
   receiveErrorDelayMs: 1_000,
+  /** A message larger than this may be refused by its client: the default of gRPC libraries, bytes. */
+  clientFrameSizeDefault: 4_194_304,
+  /** A message that its client refused for its size stays invisible so long, milliseconds. */
+  refusedMessageDelayMs: 10_000,
   /** Parsed filter expressions kept for the next receive; when full the cache starts anew. */
   filterCacheCountMax: 1_024,
   /** One SendMessage, bytes: a body over maxMessageSize still gets its clear status. More: RESOURCE_EXHAUSTED. */

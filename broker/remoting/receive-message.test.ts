@@ -20,15 +20,15 @@ interface Answer {
   readonly stream: TestStream;
 }
 
-function delivered(offset: number, flags = 0): Delivered {
+function delivered(offset: number, parts: { flags?: number; size?: number } = {}): Delivered {
   const record = {
     type: RecordType.message,
-    flags,
+    flags: parts.flags ?? 0,
     topic: "t",
     queueId: 2,
     queueOffset: queueOffset(offset),
     position: position(offset * 100),
-    size: 100,
+    size: parts.size ?? 100,
     epoch: epoch(1),
     storeTimeMs: 1_650_000_000_000,
     groupRest: 0,
@@ -133,7 +133,7 @@ describe("ReceiveMessage", () => {
   });
 
   it("adds an MD5 digest where the sender gave none", async () => {
-    broker.toDeliver = [delivered(1, messageFlags.bodyDigestMissing)];
+    broker.toDeliver = [delivered(1, { flags: messageFlags.bodyDigestMissing })];
     const answer = await receive();
     const digest = answer.messages[0]?.systemProperties?.bodyDigest;
     assert.equal(digest?.type, 2);
@@ -154,6 +154,21 @@ describe("ReceiveMessage", () => {
     await broker.stream(method.path, method.request.encode(wish), stream);
     assert.deepEqual(broker.calls, ["giveBack 2"]);
     assert.equal(broker.context.traffic.total.out.messages, 0);
+  });
+
+  it("lets a message wait that may be too large for the client that refused the answer", async () => {
+    broker.toDeliver = [delivered(1), delivered(2, { size: 4_194_400 })];
+    const connection = new TestConnection();
+    const refusing = new TestStream({ connection });
+    refusing.outcome = "reset";
+    await broker.stream(method.path, method.request.encode(wish), refusing);
+    assert.deepEqual(broker.calls.splice(0), ["giveBack 1", "change g t handle-2 10000"]);
+    // Whoever has gone has refused nothing.
+    const lost = new TestStream({ connection });
+    lost.outcome = "reset";
+    connection.close();
+    await broker.stream(method.path, method.request.encode(wish), lost);
+    assert.deepEqual(broker.calls, ["giveBack 2"]);
   });
 
   it("gives the messages back when writing them fails", async () => {

@@ -8,7 +8,7 @@ import type { Delivered } from "../delivery/index.ts";
 import type { RemotingContext } from "./context.ts";
 import { FilterCache } from "./filter-cache.ts";
 import { messageFlags } from "./message-flags.ts";
-import { readReceive } from "./receive-request.ts";
+import { type ReceiveWish, readReceive } from "./receive-request.ts";
 import { failureOf, okStatus, type StatusFields, statusOf } from "./unary.ts";
 
 const method = messagingService.methods.ReceiveMessage;
@@ -74,7 +74,7 @@ class Receiver {
       isClientGone,
     });
     if (delivered.length === 0) return await this.#answerEmpty(stream, noMessage);
-    const bytes = await this.#hand(delivered, stream, wish.topic.name);
+    const bytes = await this.#hand(delivered, stream, wish);
     if (bytes === undefined) return;
     for (const count of [traffic.received(wish.group.name, wish.topic.name), traffic.total.out]) {
       count.messages += delivered.length;
@@ -86,16 +86,43 @@ class Receiver {
   async #hand(
     delivered: readonly Delivered[],
     stream: ServerStream,
-    topic: string,
+    wish: ReceiveWish,
   ): Promise<number | undefined> {
     let bytes: number | undefined;
     try {
-      const written = await this.#write(delivered, stream, topic);
+      const written = await this.#write(delivered, stream, wish.topic.name);
       if ((await stream.finish()) === "written") bytes = written;
     } finally {
-      if (bytes === undefined) this.#context.delivery.giveBack(delivered);
+      if (bytes === undefined) this.#takeBack(delivered, stream, wish);
     }
     return bytes;
+  }
+
+  /**
+   * Gives messages back that were not taken. A client that is there and has reset the call may have met a frame larger
+   * than its gRPC library takes (4 MiB in Node.js, C# and Rust). Given back, that message would come first in the next
+   * answer, and for ever: it waits, its attempt counts, and in the end the dead-letter topic takes it.
+   */
+  #takeBack(delivered: readonly Delivered[], stream: ServerStream, wish: ReceiveWish): void {
+    const { delivery, logger } = this.#context;
+    const isHere = !stream.connection.closed.aborted && !this.#context.isStopping();
+    const refused = isHere ? delivered.filter(({ record }) => mayBeRefused(record.size)) : [];
+    delivery.giveBack(delivered.filter((message) => !refused.includes(message)));
+    for (const { receiptHandle, record, queueId, queueOffset, attempt } of refused) {
+      const [group, topic] = [wish.group.name, wish.topic.name];
+      const invisibleMs = limits.refusedMessageDelayMs;
+      delivery.changeInvisible({ group, topic, receiptHandle, invisibleMs });
+      logger.warn("a client refused an answer with a large message; it will be handed out again", {
+        group,
+        topic,
+        queueId,
+        queueOffset,
+        attempt,
+        size: record.size,
+        client: stream.header("x-mq-client-id"),
+        hint: "let the client take larger gRPC messages, or lower maxMessageSize",
+      });
+    }
   }
 
   /** Writes status, messages and delivery time; gives the bytes of all bodies. Stops early when the stream is lost. */
@@ -145,6 +172,11 @@ class Receiver {
       stream.signal.addEventListener("abort", end, { once: true });
     });
   }
+}
+
+/** Whether a message whose record has so many bytes may be more than its client takes. */
+function mayBeRefused(recordSize: number): boolean {
+  return recordSize + addedSizeBytes > limits.clientFrameSizeDefault;
 }
 
 /** Bytes that the first part of an answer takes, about. */

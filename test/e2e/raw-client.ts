@@ -16,10 +16,15 @@ export class RawClient {
   readonly #client: grpc.Client;
   readonly clientId: string;
 
-  constructor(endpoints: string, clientId = "raw@1") {
+  /** `frameSizeMax`: largest message it takes, bytes; -1 is any. Libraries of gRPC take 4 MiB by default. */
+  constructor(
+    endpoints: string,
+    clientId = "raw@1",
+    options: { readonly frameSizeMax: number } = { frameSizeMax: -1 },
+  ) {
     this.#client = new grpc.Client(endpoints, grpc.credentials.createInsecure(), {
       "grpc.use_local_subchannel_pool": 1,
-      "grpc.max_receive_message_length": -1,
+      "grpc.max_receive_message_length": options.frameSizeMax,
     });
     this.clientId = clientId;
   }
