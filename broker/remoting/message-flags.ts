@@ -2,6 +2,6 @@
 
 /** Bits of `RecordDraft.flags` for records of type message. Values are in the log: never reuse one. */
 export const messageFlags = {
-  /** The sender gave no body digest; it is computed when the message is handed out. */
+  /** The sender gave no body digest that all clients read; one is computed when the message is handed out. */
   bodyDigestMissing: 1,
 } as const;

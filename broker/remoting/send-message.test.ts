@@ -18,7 +18,7 @@ function message(parts: rocketmq.v2.IMessage = {}): rocketmq.v2.IMessage {
       messageType: 1,
       bornTimestamp: { seconds: 1_600_000_000 },
       bornHost: "sender",
-      bodyDigest: { type: 2, checksum: "X" },
+      bodyDigest: { type: 2, checksum: "8B1A9953C4611296A827ABF8C47804D7" },
       ...systemProperties,
     },
   };
@@ -116,6 +116,44 @@ describe("SendMessage", () => {
     assert.equal(stored.messageId, "1");
     assert.equal(stored.bornHost, "10.1.1.1");
     assert.equal(stored.bornTimestamp?.seconds, 1_700_000_000);
+    assert.equal(stored.bodyEncoding, rocketmq.v2.Encoding.IDENTITY);
+    assert.equal(stored.messageType, rocketmq.v2.MessageType.NORMAL);
+  });
+
+  it("stores what is complete as it came", async () => {
+    const systemProperties = {
+      messageId: "1",
+      bodyEncoding: rocketmq.v2.Encoding.GZIP,
+      messageType: rocketmq.v2.MessageType.NORMAL,
+      bornTimestamp: { seconds: 5, nanos: 6 },
+      bornHost: "there",
+    };
+    const whole = message({ systemProperties });
+    await send([whole]);
+    const sent = rocketmq.v2.SystemProperties.encode(whole.systemProperties ?? {}).finish();
+    const stored = broker.appended[0]?.[0]?.systemProperties ?? new Uint8Array();
+    assert.deepEqual(Buffer.from(stored), Buffer.from(sent));
+  });
+
+  it("trusts no digest that clients spell differently", async () => {
+    const flagsFor = async (type: number, checksum: string): Promise<number | undefined> => {
+      await send([
+        message({ systemProperties: { messageId: "1", bodyDigest: { type, checksum } } }),
+      ]);
+      return broker.appended.at(-1)?.[0]?.flags;
+    };
+    const md5 = "5D41402ABC4B2A76B9719D911017C592";
+    assert.equal(await flagsFor(2, md5), 0);
+    assert.equal(await flagsFor(3, `${md5}AAF4C61D`), 0);
+    for (const [type, checksum] of [
+      [1, "3610A686"],
+      [0, md5],
+      [2, ""],
+      [2, md5.toLowerCase()],
+      [3, md5],
+    ] as const) {
+      assert.equal(await flagsFor(type, checksum), messageFlags.bodyDigestMissing, checksum);
+    }
   });
 
   it("creates an unknown topic when allowed", async () => {

@@ -12,7 +12,7 @@ import type { MethodHandler, ServerCall } from "../../transport/index.ts";
 import { requireClientId } from "../clients/index.ts";
 import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
-import { withBirth } from "./birth.ts";
+import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
 import type { RemotingContext } from "./context.ts";
 import { messageFlags } from "./message-flags.ts";
 import { checkMessage } from "./message-rules.ts";
@@ -87,6 +87,7 @@ class Sender {
     const { config, clock, store } = this.#context;
     const bodySizeMax = config.values.maxMessageSize;
     const now = clock.now();
+    const { connection } = call;
     const queueId = topic.nextQueueId;
     topic.nextQueueId = (queueId + 1) % topic.config.writeQueueNums;
     const drafts: RecordDraft[] = [];
@@ -97,7 +98,7 @@ class Sender {
       checkMessage(message, bodySizeMax, now);
       checkMessageType(message, topic.accepts);
       bytes += message.body.length;
-      drafts.push(draftOf(message, topic.config, { queueId, now, call }));
+      drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, connection }));
     }
     return store.append(drafts).then(
       (appended) => {
@@ -143,19 +144,16 @@ function topicOf(messages: readonly MessageView[]): string {
 function draftOf(
   message: MessageView,
   topic: TopicConfig,
-  chosen: { readonly queueId: number; readonly now: number; readonly call: ServerCall },
+  chosen: Arrival & { readonly queueId: number },
 ): RecordDraft {
   const { queueId } = message;
-  const born = message.bornTimestampMs !== undefined;
   return {
     type: RecordType.message,
-    flags: message.hasBodyDigest ? 0 : messageFlags.bodyDigestMissing,
+    flags: hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing,
     topic: topic.name,
     // 0 is also what clients send that do not choose.
     queueId: queueId > 0 && queueId < topic.writeQueueNums ? queueId : chosen.queueId,
-    systemProperties: born
-      ? message.systemProperties
-      : withBirth(message.systemProperties, chosen.now, chosen.call.connection),
+    systemProperties: completedProperties(message, chosen),
     userProperties: message.userProperties,
     body: message.body,
     tagHash: message.tag === undefined ? 0 : tagHash(message.tag),

@@ -18,7 +18,8 @@ export interface MessageProperties {
   readonly messageGroup: string | undefined;
   readonly liteTopic: string | undefined;
   readonly priority: number | undefined;
-  readonly hasBodyDigest: boolean;
+  /** As the sender wrote it; `type` is a number of `DigestType`. */
+  readonly bodyDigest: { readonly type: number; readonly checksum: string } | undefined;
   /** Milliseconds since 1970, parts of one dropped. */
   readonly bornTimestampMs: number | undefined;
   readonly deliveryTimestampMs: number | undefined;
@@ -58,6 +59,11 @@ class Time {
   }
 }
 
+class Digest {
+  type = 0;
+  checksum = "";
+}
+
 class Properties implements MessageProperties {
   messageId = "";
   tag: string | undefined = undefined;
@@ -68,7 +74,7 @@ class Properties implements MessageProperties {
   messageGroup: string | undefined = undefined;
   liteTopic: string | undefined = undefined;
   priority: number | undefined = undefined;
-  hasBodyDigest = false;
+  bodyDigest: Digest | undefined = undefined;
   born: Time | undefined = undefined;
   delivery: Time | undefined = undefined;
   orphaned: Time | undefined = undefined;
@@ -244,8 +250,7 @@ function readSystemField(reader: WireReader, into: Properties): void {
       into.messageId = reader.text();
       return;
     case 34:
-      into.hasBodyDigest = true;
-      passDigest(reader);
+      readDigest(reader, (into.bodyDigest ??= new Digest()));
       return;
     case 40:
       into.bodyEncoding = reader.int32();
@@ -312,8 +317,16 @@ function readTime(reader: WireReader, into: Time): void {
   reader.leave(outerEnd);
 }
 
-function passDigest(reader: WireReader): void {
-  passTexts(reader, 18, 18);
+/** Reads a `Digest` over what is there. */
+function readDigest(reader: WireReader, into: Digest): void {
+  const outerEnd = reader.enter();
+  while (reader.pos < reader.end) {
+    const tag = reader.tag();
+    if (tag === 8) into.type = reader.int32();
+    else if (tag === 18) into.checksum = reader.text();
+    else reader.skip(tag);
+  }
+  reader.leave(outerEnd);
 }
 
 /** Passes a message whose fields of these two tags are strings. */

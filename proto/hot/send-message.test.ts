@@ -34,7 +34,8 @@ function sameProperties(
   assert.equal(view.messageGroup, system.messageGroup ?? undefined);
   assert.equal(view.liteTopic, system.liteTopic ?? undefined);
   assert.equal(view.priority, system.priority ?? undefined);
-  assert.equal(view.hasBodyDigest, system.bodyDigest !== null);
+  assert.equal(view.bodyDigest?.type, system.bodyDigest?.type);
+  assert.equal(view.bodyDigest?.checksum, system.bodyDigest?.checksum);
   const { bornTimestamp, deliveryTimestamp, orphanedTransactionRecoveryDuration } = system;
   assert.equal(view.bornTimestampMs, bornTimestamp ? msOfTimestamp(bornTimestamp) : undefined);
   assert.equal(
