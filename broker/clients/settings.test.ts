@@ -18,6 +18,7 @@ const producer = received({
   requestTimeout: { seconds: 3 },
   publishing: { topics: [{ resourceNamespace: "ns", name: "a" }] },
   userAgent: { version: "1.0" },
+  metric: { on: true },
 });
 
 const consumer = received({
@@ -87,6 +88,7 @@ describe("settings", () => {
 
   it("answers a producer with its own settings and what every client needs", () => {
     const answer = received(producerSettings(producer, { bodySizeMax: 4096, dialect: "any" }));
+    assert.equal(answer.metric?.on, false);
     assert.deepEqual(answer.accessPoint, producer.accessPoint);
     assert.deepEqual(answer.requestTimeout, producer.requestTimeout);
     assert.deepEqual(answer.publishing?.topics, producer.publishing?.topics);

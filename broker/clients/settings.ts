@@ -73,10 +73,14 @@ export function readSettings(settings: SettingsFields): ClientRole {
   throw new MqError("BAD_REQUEST", "the settings carry neither publishing nor subscription");
 }
 
+/** Go would try to send its figures to whatever address it is given, or none. */
+const metricOff = { on: false };
+
 /** The settings to answer a producer with: its own, exactly as they came, plus what the server decides. */
 export function producerSettings(sent: SettingsFields, server: ServerSettings): SettingsFields {
   return {
     ...sent,
+    metric: metricOff,
     backoffPolicy: producerRetryPolicy,
     publishing: {
       ...sent.publishing,
@@ -94,6 +98,7 @@ export function consumerSettings(
 ): SettingsFields {
   return {
     ...sent,
+    metric: metricOff,
     backoffPolicy: consumerRetryPolicy(group, server.dialect),
     subscription: {
       ...sent.subscription,
