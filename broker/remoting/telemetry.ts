@@ -54,15 +54,12 @@ class Conversation {
     const stream = this.#stream;
     const identity = identify((name) => stream.header(name));
     const ending = new AbortController();
-    const ended = new Promise<undefined>((resolve) => {
-      ending.signal.addEventListener("abort", () => resolve(undefined), { once: true });
-    });
     const session: TelemetrySession = { identity, end: () => ending.abort() };
     const messages = stream.messages[Symbol.asyncIterator]();
     clients.openSession(session, stream.connection);
     try {
       for (;;) {
-        const next = await Promise.race([messages.next(), ended]);
+        const next = await unlessAborted(messages.next(), ending.signal);
         if (next === undefined || next.done === true) break;
         await this.#take(next.value, identity);
       }
@@ -119,4 +116,14 @@ class Conversation {
     const grpcStatus = failure.status < 50_000 ? GrpcStatus.invalidArgument : GrpcStatus.internal;
     throw new RpcError(grpcStatus, failure.message);
   }
+}
+
+/** What `promise` gives, or undefined once `signal` is aborted. Leaves nothing at the signal, however often it is called. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => resolve(undefined);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
 }
