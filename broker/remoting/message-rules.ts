@@ -30,7 +30,7 @@ export function checkMessage(message: MessageView, bodySizeMax: number, nowMs: n
   if (message.tag !== undefined) checkTag(message.tag);
   if (message.keys.length > 0) message.keys.forEach(checkKey);
   checkPropertySize(message);
-  if (message.messageGroup !== undefined) checkMessageGroup(message.messageGroup);
+  if (message.messageGroup) checkMessageGroup(message.messageGroup);
   checkTimes(message, nowMs);
 }
 

@@ -8,12 +8,12 @@ const transactionType = 4;
 /** A kind of message, as in a topic's `message.type`. */
 export type MessageKind = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "LITE" | "PRIORITY";
 
-/** The kind of `message`: transaction before delay before message group, whatever its type field says otherwise. */
+/** The kind of `message`, an empty message group or lite topic being none: transaction before delay before message group, whatever its type field says otherwise. */
 export function typeOf(message: MessageView): MessageKind {
   if (message.messageType === transactionType) return "TRANSACTION";
   if (message.deliveryTimestampMs !== undefined) return "DELAY";
-  if (message.messageGroup !== undefined) return "FIFO";
-  if (message.liteTopic !== undefined) return "LITE";
+  if (message.messageGroup) return "FIFO";
+  if (message.liteTopic) return "LITE";
   if (message.priority !== undefined) return "PRIORITY";
   return "NORMAL";
 }
