@@ -47,6 +47,8 @@ export const limits = {
   filterCacheCountMax: 1_024,
   /** One SendMessage, bytes: a body over maxMessageSize still gets its clear status. More: RESOURCE_EXHAUSTED. */
   sendRequestSizeMax: 75_497_472,
+  /** Any other request, bytes. More: RESOURCE_EXHAUSTED. */
+  callRequestSizeMax: 4_194_304,
   /** Messages that one query by key gives; more are not given. */
   queryMessageCountMax: 64,
   /** Clients known at once. More: TOO_MANY_REQUESTS. */

@@ -1,5 +1,6 @@
 // All calls of RocketMQ's messaging service, by path.
 import { messagingService } from "@cometmq/proto";
+import { limits } from "../../base/index.ts";
 import type { MethodHandler } from "../../transport/index.ts";
 import { ackMessage } from "./ack-message.ts";
 import { changeInvisibleDuration } from "./change-invisible-duration.ts";
@@ -17,7 +18,7 @@ import { telemetry } from "./telemetry.ts";
 /** The handlers of `apache.rocketmq.v2.MessagingService` by path. */
 export function messagingMethods(context: RemotingContext): Map<string, MethodHandler> {
   const { methods } = messagingService;
-  return new Map([
+  const handlers = new Map([
     ...notYet(),
     [methods.QueryRoute.path, queryRoute(context)],
     [methods.QueryAssignment.path, queryAssignment(context)],
@@ -30,4 +31,8 @@ export function messagingMethods(context: RemotingContext): Map<string, MethodHa
     [methods.ChangeInvisibleDuration.path, changeInvisibleDuration(context)],
     [methods.ForwardMessageToDeadLetterQueue.path, forwardToDeadLetterQueue(context)],
   ]);
+  for (const [path, handler] of handlers) {
+    handlers.set(path, { requestSizeMax: limits.callRequestSizeMax, ...handler });
+  }
+  return handlers;
 }

@@ -107,6 +107,20 @@ describe("SendMessage", () => {
     assert.equal(answer.status?.code, 40_300);
   });
 
+  it("follows a change of the topic that comes while it is being created", async () => {
+    const { metadata } = broker;
+    const ensureTopic = metadata.ensureTopic.bind(metadata);
+    metadata.ensureTopic = async (draft) => {
+      const made = await ensureTopic(draft);
+      await metadata.updateTopic({ name: draft.name, perm: 4 });
+      return made;
+    };
+    for (let count = 0; count < 2; count++) {
+      const answer = await send([message({ topic: { name: "fresh" } })]);
+      assert.equal(answer.status?.code, 40_300);
+    }
+  });
+
   it("completes what some senders leave out and some consumers need", async () => {
     const bare = { topic: { name: "t" }, body: Buffer.from("x") };
     await send([{ ...bare, systemProperties: { messageId: "1" } }]);
@@ -234,6 +248,11 @@ describe("SendMessage", () => {
     for (const messageGroup of [" ", "g".repeat(64), "a\u007f"]) {
       await refused([message({ systemProperties: { messageGroup } })], 40_006, /message group/);
     }
+  });
+
+  it("takes an empty message group for none", async () => {
+    const answer = await send([message({ systemProperties: { messageGroup: "", liteTopic: "" } })]);
+    assert.equal(answer.status?.code, 20_000, answer.status?.message);
   });
 
   it("refuses a delivery time too far ahead: ILLEGAL_DELIVERY_TIME", async () => {

@@ -17,7 +17,7 @@ import type { RemotingContext } from "./context.ts";
 import { messageFlags } from "./message-flags.ts";
 import { checkMessage } from "./message-rules.ts";
 import { checkMessageType } from "./message-type.ts";
-import { requireWritable, topicFor } from "./resources.ts";
+import { existingTopic, requireWritable, topicFor } from "./resources.ts";
 import type { TrafficCount } from "./traffic.ts";
 import { failureOf, okStatus, statusOf } from "./unary.ts";
 
@@ -68,7 +68,9 @@ class Sender {
 
   async #lookUpAndSend(name: string, request: Uint8Array, call: ServerCall): Promise<Uint8Array> {
     try {
-      const config = await topicFor(this.#context, name);
+      await topicFor(this.#context, name);
+      // Looked up again: it may have changed by now, and nobody would tell.
+      const config = existingTopic(this.#context, name);
       const topic = {
         config,
         accepts: isDerivedTopic(name) ? "MIXED" : config.messageType,

@@ -180,6 +180,14 @@ describe("a broker at its limits", function () {
     }
   });
 
+  it("reads no more of a request that carries no messages than it needs", async () => {
+    for (const name of ["QueryRoute", "Heartbeat", "ReceiveMessage", "AckMessage"] as const) {
+      const bytes = Buffer.alloc(4_194_305);
+      const answer = await client.raw(methods[name].path, bytes, { deadlineMs: 10_000 });
+      assert.equal(answer.grpcStatus, 8, `${name}: ${answer.text}`);
+    }
+  });
+
   it("refuses a filter that is too long, however little it says", async () => {
     for (const expression of ["a".repeat(20_000), `${" ".repeat(20_000)}*`]) {
       const answer = await client.receive({
