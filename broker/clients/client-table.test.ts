@@ -179,4 +179,18 @@ describe("ClientTable", () => {
     table.settle(identity("c"), { kind: "producer", type: 1, topics: [] }, connection);
     assert.equal(table.isTerminated("c", connection), false);
   });
+
+  it("refuses more clients, and more subscriptions of one, than it may hold", () => {
+    const { connection } = openConnection();
+    for (let count = 0; count < limits.clientCountMax; count++) {
+      table.seen(identity(`c${count}`), connection);
+    }
+    assert.throws(() => table.seen(identity("more"), connection), { code: "TOO_MANY_REQUESTS" });
+    const client = table.seen(identity("c0"), connection);
+    for (let count = 0; count < limits.clientTopicCountMax; count++) {
+      table.consuming(client, "g", { ...subscription, topic: `t${count}` });
+    }
+    const more = { ...subscription, topic: "more" };
+    assert.throws(() => table.consuming(client, "g", more), { code: "BAD_REQUEST" });
+  });
 });

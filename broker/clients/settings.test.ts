@@ -73,6 +73,13 @@ describe("settings", () => {
     fails({ clientType: 2, subscription }, "ILLEGAL_FILTER_EXPRESSION");
   });
 
+  it("refuses more topics than a client may name", () => {
+    const topics = Array.from({ length: 4_097 }, (_, index) => ({ name: `t${index}` }));
+    fails({ clientType: 1, publishing: { topics } }, "BAD_REQUEST");
+    const subscriptions = topics.map((topic) => ({ topic }));
+    fails({ clientType: 2, subscription: { group: { name: "g" }, subscriptions } }, "BAD_REQUEST");
+  });
+
   it("refuses client properties over their limits", () => {
     refuse(Object.fromEntries(Array.from({ length: 33 }, (_, index) => [`k${index}`, ""])));
     refuse({ "1a": "x" });

@@ -7,6 +7,7 @@ const none: PollingWish = {
   settingsMs: undefined,
   remainingMs: Number.POSITIVE_INFINITY,
   requestTimeoutMs: undefined,
+  clientVersion: "",
 };
 
 describe("pollingTimeMs", () => {
@@ -50,5 +51,17 @@ describe("pollingTimeMs", () => {
         error.message.includes("20000 ms"),
     );
     assert.throws(() => pollingTimeMs({ ...none, remainingMs: 100 }), MqError);
+  });
+
+  it("says BAD_REQUEST to clients that do not know ILLEGAL_POLLING_TIME", () => {
+    for (const [clientVersion, code] of [
+      ["5.0.2", "BAD_REQUEST"],
+      ["5.0.3", "ILLEGAL_POLLING_TIME"],
+      ["5.2.1", "ILLEGAL_POLLING_TIME"],
+      ["", "ILLEGAL_POLLING_TIME"],
+    ] as const) {
+      const wish = { ...none, requestedMs: 20_000, remainingMs: 3_000, clientVersion };
+      assert.throws(() => pollingTimeMs(wish), { code });
+    }
   });
 });

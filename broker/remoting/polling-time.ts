@@ -12,14 +12,18 @@ export interface PollingWish {
   readonly remainingMs: number;
   /** The client's own request timeout, which it adds to the polling time as slack. */
   readonly requestTimeoutMs: number | undefined;
+  /** As the client told it, "" when it told none. */
+  readonly clientVersion: string;
 }
 
 const requestTimeoutDefaultMs = 3_000;
+/** Clients before it do not know ILLEGAL_POLLING_TIME. RocketMQ compares versions as text, and so do we. */
+const illegalPollingTimeSince = "5.0.3";
 
 /**
  * The time to hold the poll, milliseconds. The wish is clamped to `[pollingMinMs, pollingMaxMs]`; what then does not
  * fit before the deadline ends half a request timeout before it (Rust's deadline is the polling time itself).
- * Throws ILLEGAL_POLLING_TIME when the deadline is under `pollingMinMs` away and the wish does not fit.
+ * Throws ILLEGAL_POLLING_TIME (BAD_REQUEST to clients before 5.0.3) when the deadline is under `pollingMinMs` away and the wish does not fit.
  */
 export function pollingTimeMs(wish: PollingWish): number {
   const headroomMs = (wish.requestTimeoutMs ?? requestTimeoutDefaultMs) / 2;
@@ -29,8 +33,9 @@ export function pollingTimeMs(wish: PollingWish): number {
   if (pollingMs <= latestMs) return pollingMs;
   if (wish.remainingMs >= limits.pollingMinMs) return Math.max(latestMs, limits.pollingMinMs / 2);
   if (wantedMs >= 0 && wantedMs <= latestMs) return latestMs;
+  const isKnown = wish.clientVersion === "" || wish.clientVersion >= illegalPollingTimeSince;
   throw new MqError(
-    "ILLEGAL_POLLING_TIME",
+    isKnown ? "ILLEGAL_POLLING_TIME" : "BAD_REQUEST",
     `the long-polling time of ${wantedMs} ms does not fit the call's deadline, which is ` +
       `${Math.floor(wish.remainingMs)} ms away; a deadline of at least ${limits.pollingMinMs} ms is needed`,
   );

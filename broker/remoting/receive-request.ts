@@ -38,6 +38,7 @@ export async function readReceive(
     settingsMs: from.client.pollingMs,
     remainingMs: from.call.remainingMs(),
     requestTimeoutMs: from.client.requestTimeoutMs,
+    clientVersion: from.client.identity.version,
   });
   const invisibleMs = invisibleTimeMs(request);
   const expression = request.filterExpression?.expression ?? "*";

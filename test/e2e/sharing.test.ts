@@ -141,7 +141,7 @@ class Consumer {
         invisibleDuration: { seconds: invisibleMs / 1000 },
         longPollingTimeout: { seconds: 20 },
       });
-      this.#cancel = call.cancel;
+      this.#cancel = () => call.cancel();
       const { messages } = await call.done;
       const atMs = performance.now();
       await Promise.all(messages.map((message) => this.#take(message, atMs)));

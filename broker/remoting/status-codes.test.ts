@@ -1,0 +1,153 @@
+// The statuses that do not belong to one request: what every method says when the caller, a name or the broker itself
+// is wrong. What belongs to one request is tested beside its handler.
+import assert from "node:assert/strict";
+import { messagingService, rocketmq } from "@cometmq/proto";
+import { type CallOptions, TestBroker, TestStream } from "./testkit/index.ts";
+
+const { methods } = messagingService;
+const { Code } = rocketmq.v2;
+
+const topic = { name: "t" };
+const group = { name: "g" };
+const wrongTopic = { name: "a b" };
+const wrongGroup = { name: "a b" };
+const names = { topic, group };
+const entries = [{ messageId: "1", receiptHandle: "h" }];
+const message = { topic, systemProperties: { messageId: "1" }, body: Buffer.from("x") };
+const autoRenew = { batchSize: 1, autoRenew: false, invisibleDuration: { seconds: 30 } };
+
+type Name = Exclude<keyof typeof methods, "Telemetry">;
+
+/** A correct request of each method that is served. */
+const correct: Partial<Record<Name, Uint8Array>> = {
+  QueryRoute: methods.QueryRoute.request.encode({ topic }),
+  QueryAssignment: methods.QueryAssignment.request.encode(names),
+  Heartbeat: methods.Heartbeat.request.encode({ group, clientType: 2 }),
+  NotifyClientTermination: methods.NotifyClientTermination.request.encode({ group }),
+  SendMessage: methods.SendMessage.request.encode({ messages: [message] }),
+  ReceiveMessage: methods.ReceiveMessage.request.encode({
+    group,
+    messageQueue: { topic },
+    ...autoRenew,
+  }),
+  AckMessage: methods.AckMessage.request.encode({ ...names, entries }),
+  ChangeInvisibleDuration: methods.ChangeInvisibleDuration.request.encode({
+    ...names,
+    receiptHandle: "h",
+  }),
+  ForwardMessageToDeadLetterQueue: methods.ForwardMessageToDeadLetterQueue.request.encode({
+    ...names,
+    receiptHandle: "h",
+  }),
+};
+
+/** Requests with a name that is not allowed, and the status it gives. */
+const wrongNames: readonly (readonly [Name, Uint8Array, number])[] = [
+  ["QueryRoute", methods.QueryRoute.request.encode({ topic: wrongTopic }), Code.ILLEGAL_TOPIC],
+  [
+    "QueryAssignment",
+    methods.QueryAssignment.request.encode({ topic: wrongTopic, group }),
+    Code.ILLEGAL_TOPIC,
+  ],
+  [
+    "QueryAssignment",
+    methods.QueryAssignment.request.encode({ topic, group: wrongGroup }),
+    Code.ILLEGAL_CONSUMER_GROUP,
+  ],
+  [
+    "Heartbeat",
+    methods.Heartbeat.request.encode({ group: wrongGroup, clientType: 2 }),
+    Code.ILLEGAL_CONSUMER_GROUP,
+  ],
+  [
+    "SendMessage",
+    methods.SendMessage.request.encode({ messages: [{ ...message, topic: wrongTopic }] }),
+    Code.ILLEGAL_TOPIC,
+  ],
+  [
+    "ReceiveMessage",
+    methods.ReceiveMessage.request.encode({
+      group: wrongGroup,
+      messageQueue: { topic },
+      ...autoRenew,
+    }),
+    Code.ILLEGAL_CONSUMER_GROUP,
+  ],
+  [
+    "AckMessage",
+    methods.AckMessage.request.encode({ topic: wrongTopic, group, entries }),
+    Code.ILLEGAL_TOPIC,
+  ],
+  [
+    "AckMessage",
+    methods.AckMessage.request.encode({ topic, group: wrongGroup, entries }),
+    Code.ILLEGAL_CONSUMER_GROUP,
+  ],
+  [
+    "ChangeInvisibleDuration",
+    methods.ChangeInvisibleDuration.request.encode({ topic: wrongTopic, group }),
+    Code.ILLEGAL_TOPIC,
+  ],
+  [
+    "ForwardMessageToDeadLetterQueue",
+    methods.ForwardMessageToDeadLetterQueue.request.encode({ topic, group: wrongGroup }),
+    Code.ILLEGAL_CONSUMER_GROUP,
+  ],
+];
+
+describe("statuses of all methods", () => {
+  let broker: TestBroker;
+
+  beforeEach(() => {
+    broker = new TestBroker();
+    broker.handles.add("h");
+  });
+
+  async function codeOf(name: Name, request: Uint8Array, options?: CallOptions): Promise<number> {
+    const { path, kind, response } = methods[name];
+    if (kind === "unary") {
+      return response.decode(await broker.unary(path, request, options)).status?.code ?? 0;
+    }
+    const stream = new TestStream(options);
+    await broker.stream(path, request, stream);
+    return response.decode(stream.written[0] ?? new Uint8Array()).status?.code ?? 0;
+  }
+
+  for (const [name, request] of Object.entries(correct) as [Name, Uint8Array][]) {
+    it(`${name} says CLIENT_ID_REQUIRED to a caller without or with a blank or endless id`, async () => {
+      for (const id of [undefined, "", " ", "x".repeat(256)]) {
+        const headers: Record<string, string> = id === undefined ? {} : { "x-mq-client-id": id };
+        assert.equal(await codeOf(name, request, { headers }), Code.CLIENT_ID_REQUIRED);
+      }
+      const expected = name === "ReceiveMessage" ? Code.MESSAGE_NOT_FOUND : Code.OK;
+      assert.equal(await codeOf(name, request), expected);
+    });
+  }
+
+  for (const [name, request, expected] of wrongNames) {
+    it(`${name} says ${Code[expected]} to a name that is not allowed`, async () => {
+      assert.equal(await codeOf(name, request), expected);
+    });
+  }
+
+  it("a failure that nobody expected is INTERNAL_SERVER_ERROR, in band", async () => {
+    const fail = (): never => {
+      throw new TypeError("a bug");
+    };
+    broker.context.delivery.ack = fail;
+    broker.context.delivery.changeInvisible = fail;
+    broker.context.delivery.deadLetter = fail;
+    broker.context.delivery.receive = fail;
+    broker.context.store.append = fail;
+    for (const name of [
+      "SendMessage",
+      "ReceiveMessage",
+      "AckMessage",
+      "ChangeInvisibleDuration",
+      "ForwardMessageToDeadLetterQueue",
+    ] as const) {
+      const request = correct[name] ?? new Uint8Array();
+      assert.equal(await codeOf(name, request), Code.INTERNAL_SERVER_ERROR, name);
+    }
+  });
+});
