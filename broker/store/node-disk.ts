@@ -61,6 +61,10 @@ export const nodeDisk: Disk = {
   },
 };
 
+function noByteError(): Error {
+  return Object.assign(new Error("EIO: a write took no byte and gave no reason"), { code: "EIO" });
+}
+
 // Not mkdir's own `recursive`: on a file system that takes no folders (such as /proc) Node's never ends.
 async function makeFolder(path: string): Promise<void> {
   try {
@@ -110,6 +114,8 @@ class NodeFile implements DiskFile {
         fs.write(this.#descriptor, bytes, done, bytes.length - done, at + done, (error, count) => {
           if (error !== null) reject(error);
           else if (done + count >= bytes.length) resolve();
+          // Never seen; going on would never end.
+          else if (count === 0) reject(noByteError());
           else step(done + count);
         });
       };

@@ -1,8 +1,9 @@
 // Opens what a store is made of: takes the folder, recovers the log, and brings the queues up to it.
 import { dirname } from "node:path";
+import { MqError } from "../../base/index.ts";
 import { ColdReader } from "./cold-reader.ts";
 import { ConsumeQueues } from "./consume-queues.ts";
-import type { FolderLock } from "./disk.ts";
+import { type Disk, errorCode, type FolderLock, isDiskFull } from "./disk.ts";
 import { FlushMarkFile } from "./flush-mark.ts";
 import { QueueFiles } from "./queue-files.ts";
 import { type Recovered, recover } from "./recovery.ts";
@@ -23,6 +24,17 @@ export interface StoreParts {
 
 /** Opens and recovers. Throws as `Store.open` does, and holds nothing then. */
 export async function openParts(options: Required<StoreOptions>): Promise<StoreParts> {
+  try {
+    return await lockAndRecover(options);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    const { folder } = options;
+    const message = `no space left on the disk of ${folder}: it cannot be opened`;
+    throw new MqError("DISK_FULL", message, { cause: error, facts: { folder } });
+  }
+}
+
+async function lockAndRecover(options: Required<StoreOptions>): Promise<StoreParts> {
   const { disk, folder } = options;
   await disk.makeFolder(folder);
   const lock = await disk.lock(folder);
@@ -30,13 +42,22 @@ export async function openParts(options: Required<StoreOptions>): Promise<StoreP
   try {
     segments = await Segments.open(disk, options.commitLogFolder);
     // The folders may be new: their names have to survive a power cut as well.
-    await disk.syncFolder(dirname(folder));
-    await disk.syncFolder(dirname(options.commitLogFolder));
+    await syncAbove(disk, folder);
+    await syncAbove(disk, options.commitLogFolder);
     return await recoverParts(options, lock, segments);
   } catch (error) {
     await segments?.close();
     await lock.release();
     throw error;
+  }
+}
+
+async function syncAbove(disk: Disk, folder: string): Promise<void> {
+  try {
+    await disk.syncFolder(dirname(folder));
+  } catch (error) {
+    // A folder that may be passed through but not read: ours was made in it by somebody else.
+    if (errorCode(error) !== "EACCES") throw error;
   }
 }
 

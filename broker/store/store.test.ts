@@ -252,6 +252,26 @@ describe("store", () => {
     await again.close();
   });
 
+  it("opens below a folder that it may not read, and says when there is no space to open", async () => {
+    const disk = new SimulatedDisk();
+    disk.onOperation = ({ kind, path }) => {
+      if (kind === "datasync" && path === "/") throw systemError("EACCES", "not yours");
+    };
+    const store = await beginStore(disk);
+    await send(store, "one");
+    await store.close();
+    disk.onOperation = ({ kind, path }) => {
+      if (kind === "open" && path.endsWith("/flushed")) throw systemError("ENOSPC", "write");
+    };
+    await assert.rejects(openStore(disk), (error: MqError) => {
+      assert.equal(error.code, "DISK_FULL");
+      assert.match(error.message, /no space left on the disk of \/data/);
+      return true;
+    });
+    disk.onOperation = undefined;
+    await (await openStore(disk)).close();
+  });
+
   it("continues queues whose messages have all expired", async () => {
     const store = await openStore();
     store.restoreQueues([{ topic: "t", queueId: 0, minOffset: 40, nextOffset: 42 }]);
