@@ -57,7 +57,8 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
   const end = log.groupStart ?? scanner.position;
   await settleEnd(parts, { mark, end, bad: scanner.bad });
   log.finish();
-  await segments.sync(mark?.position ?? 0);
+  if (mark === undefined) await segments.sync(0);
+  else await segments.writeAgain(mark.position);
   return { end, epochs: log.epochs, storeTimeMs: log.storeTimeMs };
 }
 

@@ -109,6 +109,25 @@ export class Segments {
     }
   }
 
+  /**
+   * Makes all bytes behind `from` durable also when a flush of theirs has failed before: the system
+   * may hold such bytes for clean, and would not write them by itself again.
+   */
+  async writeAgain(from: number): Promise<void> {
+    for (const segment of this.#list) {
+      if (segment.end <= from) continue;
+      const end = segment.end - segment.start;
+      await this.use(segment, async (file) => {
+        for (let at = Math.max(0, from - segment.start); at < end; at += limits.logReadSize) {
+          const bytes = Buffer.allocUnsafeSlow(Math.min(limits.logReadSize, end - at));
+          const count = await file.read(bytes, at);
+          await file.write(bytes.subarray(0, count), at);
+        }
+        await file.datasync();
+      });
+    }
+  }
+
   /** Starts a new file at `start`, durable by name. */
   async add(start: number): Promise<Segment> {
     const path = `${this.folder}/${startName(start)}`;

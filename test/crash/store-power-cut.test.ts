@@ -9,10 +9,15 @@ import {
   draft,
   openStore,
   readQueue,
+  send,
   until,
 } from "../../broker/store/testkit/open-store.ts";
 import { seededRandom } from "../../broker/store/testkit/seeded-random.ts";
-import { SimulatedDisk, type UnsyncedFate } from "../../broker/store/testkit/simulated-disk.ts";
+import {
+  SimulatedDisk,
+  systemError,
+  type UnsyncedFate,
+} from "../../broker/store/testkit/simulated-disk.ts";
 
 const fates: readonly UnsyncedFate[] = ["lost", "kept", "random", "garbled"];
 
@@ -145,6 +150,27 @@ describe("crash: power cut at every operation", () => {
       { numRuns: 60 },
     );
   }).timeout(60_000);
+
+  it("does not take bytes for flushed whose flush had failed before the restart", async () => {
+    const disk = new SimulatedDisk();
+    const store = await beginStore(disk);
+    const unflushed = "in the cache only".padEnd(2_000);
+    await send(store, "flushed");
+    const log = `/data/commitlog/${"0".repeat(20)}`;
+    disk.onOperation = ({ kind, path }) => {
+      if (kind === "datasync" && path === log) throw systemError("EIO", "flush failed");
+    };
+    await assert.rejects(send(store, unflushed), /flush failed/);
+    disk.forgetUnsynced(log);
+    disk.kill();
+    const again = await beginStore(disk);
+    await send(again, "acknowledged later");
+    assert.deepEqual(await readQueue(again), ["flushed", unflushed, "acknowledged later"]);
+    disk.cutPower("lost", seededRandom(1));
+    const last = await openStore(disk);
+    assert.deepEqual(await readQueue(last), ["flushed", unflushed, "acknowledged later"]);
+    await last.close();
+  });
 
   it("keeps what was flushed on demand with ASYNC_FLUSH", async () => {
     const disk = new SimulatedDisk();

@@ -69,6 +69,14 @@ export class SimulatedDisk implements Disk {
     this.onOperation = undefined;
   }
 
+  /**
+   * What a system does after a flush has failed: it holds the bytes for clean, shows them to programs,
+   * and does not write them again by itself.
+   */
+  forgetUnsynced(path: string): void {
+    this.#find(path).dirty.clear();
+  }
+
   /** Bytes of a file as programs see them, a copy. */
   bytesOf(path: string): Buffer {
     const inode = this.#find(path);
@@ -321,7 +329,13 @@ function markDirty(inode: Inode, from: number, to: number): void {
 }
 
 function syncInode(inode: Inode): void {
-  inode.syncedBytes = Buffer.from(inode.bytes.subarray(0, inode.size));
+  const synced = Buffer.alloc(inode.size);
+  inode.syncedBytes.copy(synced);
+  for (const sector of inode.dirty) {
+    const from = sector * sectorSize;
+    inode.bytes.copy(synced, from, from, Math.min(from + sectorSize, inode.size));
+  }
+  inode.syncedBytes = synced;
   inode.dirty.clear();
 }
 
