@@ -33,6 +33,12 @@ describe("pollingTimeMs", () => {
     assert.equal(pollingTimeMs({ ...none, requestedMs: 5_000, remainingMs: 5_000 }), 3_500);
   });
 
+  it("takes a deadline of 5 seconds that has lost a little on its way", () => {
+    assert.equal(pollingTimeMs({ ...none, requestedMs: 5_000, remainingMs: 4_950 }), 3_450);
+    const wish = { ...none, requestedMs: 5_000, remainingMs: 4_400 };
+    assert.throws(() => pollingTimeMs(wish), { code: "ILLEGAL_POLLING_TIME" });
+  });
+
   it("takes half the client's own request timeout as headroom", () => {
     const wish = { ...none, requestedMs: 20_000, remainingMs: 20_000, requestTimeoutMs: 10_000 };
     assert.equal(pollingTimeMs(wish), 15_000);

@@ -17,13 +17,16 @@ export interface PollingWish {
 }
 
 const requestTimeoutDefaultMs = 3_000;
+/** A deadline of `pollingMinMs` is a little less when the request arrives, milliseconds. */
+const travelMs = 500;
 /** Clients before it do not know ILLEGAL_POLLING_TIME. RocketMQ compares versions as text, and so do we. */
 const illegalPollingTimeSince = "5.0.3";
 
 /**
  * The time to hold the poll, milliseconds. The wish is clamped to `[pollingMinMs, pollingMaxMs]`; what then does not
  * fit before the deadline ends half a request timeout before it (Rust's deadline is the polling time itself).
- * Throws ILLEGAL_POLLING_TIME (BAD_REQUEST to clients before 5.0.3) when the deadline is under `pollingMinMs` away and the wish does not fit.
+ * Throws ILLEGAL_POLLING_TIME (BAD_REQUEST to clients before 5.0.3) when the deadline is clearly under `pollingMinMs` away and
+ * the wish does not fit.
  */
 export function pollingTimeMs(wish: PollingWish): number {
   const headroomMs = (wish.requestTimeoutMs ?? requestTimeoutDefaultMs) / 2;
@@ -31,7 +34,8 @@ export function pollingTimeMs(wish: PollingWish): number {
   const wantedMs = wish.requestedMs ?? wish.settingsMs ?? Math.min(latestMs, limits.pollingMaxMs);
   const pollingMs = Math.min(Math.max(wantedMs, limits.pollingMinMs), limits.pollingMaxMs);
   if (pollingMs <= latestMs) return pollingMs;
-  if (wish.remainingMs >= limits.pollingMinMs) return Math.max(latestMs, limits.pollingMinMs / 2);
+  if (wish.remainingMs + travelMs >= limits.pollingMinMs)
+    return Math.max(latestMs, limits.pollingMinMs / 2);
   if (wantedMs >= 0 && wantedMs <= latestMs) return latestMs;
   const isKnown = wish.clientVersion === "" || wish.clientVersion >= illegalPollingTimeSince;
   throw new MqError(
