@@ -36,11 +36,11 @@ interface Found {
 
 async function start(
   folder: string,
-  flushDiskType: string,
+  ...flags: string[]
 ): Promise<{ server: ServerProcess; port: number }> {
   const ports = ["--grpc-port", "0", "--namesrv-port", "0", "--metrics-port", "0"];
   const server = await ServerProcess.start(
-    [process.execPath, program, "--data", folder, ...ports, "--flushDiskType", flushDiskType],
+    [process.execPath, program, "--data", folder, ...ports, ...flags],
     (line) => line.startsWith("ready"),
   );
   const ready = server.firstLines.find((line) => line.startsWith("ready")) ?? "";
@@ -202,9 +202,12 @@ describe("kill -9 under load", function () {
   it(`loses nothing that was acknowledged in ${rounds} rounds`, async () => {
     let total = 0;
     for (let round = 0; round < rounds; round++) {
-      const flush = round % 2 === 0 ? "SYNC_FLUSH" : "ASYNC_FLUSH";
+      const flags = ["--flushDiskType", round % 2 === 0 ? "SYNC_FLUSH" : "ASYNC_FLUSH"];
+      // Small files in every third round, so that kills come while a new one is begun.
+      if (round % 3 === 0) flags.push("--mappedFileSizeCommitLog", "65536");
+      flags.push("--maxMessageSize", "8192");
       const topic = `round-${round}`;
-      const broker = await start(folder, flush);
+      const broker = await start(folder, ...flags);
       const { sent, broken } = await sendUntilDeath(broker.port, topic);
       const enough = 200 + ((round * 977) % 3000);
       await poll(() => sent.acknowledged.size >= enough);
@@ -213,7 +216,7 @@ describe("kill -9 under load", function () {
       await gone;
       await poll(broken);
 
-      const again = await start(folder, flush);
+      const again = await start(folder, ...flags);
       const found = await receiveAll(again.port, topic, await storedCount(again.port, topic));
       check(found, sent.acknowledged);
       total += sent.acknowledged.size;
