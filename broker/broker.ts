@@ -67,6 +67,7 @@ export class Broker {
   #grpcPort = 0;
   #metricsPort = 0;
   #closing: Promise<void> | undefined;
+  #store: Store | undefined;
 
   private constructor(options: BrokerOptions) {
     const { brokerClusterName, brokerName } = options.config.values;
@@ -104,9 +105,9 @@ export class Broker {
     return this.#metricsPort;
   }
 
-  /** Undefined when clients may come, else why not. */
+  /** Undefined when clients may come, else why not: a store that has failed takes nothing until a restart. */
   get notReady(): string | undefined {
-    return this.#notReady;
+    return this.#notReady ?? this.#store?.failure?.message;
   }
 
   /**
@@ -128,6 +129,7 @@ export class Broker {
     const { brokerName, brokerClusterName } = config.values;
     await this.#openOps();
     const { store, state } = await this.#openStorage();
+    this.#store = store;
     const { metadata } = state;
     const { delivery, clients } = await this.#openDelivery(store, state);
     metadata.onChange(({ kind, name, config }) => {
@@ -182,7 +184,7 @@ export class Broker {
       host: listenHost(config.values),
       port: config.values.metricsPromExporterPort,
       metrics: this.metrics,
-      ready: () => this.#notReady,
+      ready: () => this.notReady,
       logger: logger.child("ops"),
     });
     this.#openings.add("metrics", () => ops.close());
