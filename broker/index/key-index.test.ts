@@ -58,7 +58,7 @@ describe("KeyIndex", () => {
   let scanned: number;
   let warnings: string[];
 
-  const clock: Clock = { ...systemClock, now: () => nowMs };
+  const clock: Clock = { ...systemClock, now: () => nowMs, monotonicMs: () => nowMs };
   const logger: Logger = {
     ...silentLogger,
     child: () => logger,
