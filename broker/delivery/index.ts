@@ -1,7 +1,7 @@
 export type { DeliveryCounters } from "./counters.ts";
 export { type DeadLetterRequest, Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { DeliveryFigures, LaneProgress } from "./figures.ts";
-export { type Filter, filterType, matchAll, parseFilter } from "./filter.ts";
+export { type Filter, parseFilter } from "./filter.ts";
 export type {
   DeliveryEntries,
   DeliveryFollower,
@@ -11,5 +11,4 @@ export type {
   ProgressSource,
   RecordPlace,
 } from "./ports.ts";
-export { handleBroker } from "./receipt-handle.ts";
 export type { Delivered, Lease, ReceiveRequest } from "./request.ts";
