@@ -164,6 +164,7 @@ describe("ClientTable", () => {
 
   it("forgets a client that says goodbye, and knows its late requests", () => {
     const { connection } = openConnection();
+    table.openSession({ identity: identity("c"), end: () => assert.fail("ended") }, connection);
     table.heartbeat(identity("c"), connection, { type: 2, group: "g" });
     table.terminate("c", connection);
     assert.deepEqual(gone, ["c g"]);

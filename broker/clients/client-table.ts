@@ -155,7 +155,10 @@ export class ClientTable {
     subscriptions.set(subscription.topic, subscription);
   }
 
-  /** The client said goodbye: it is forgotten now, and its last requests on this connection get no messages. */
+  /**
+   * The client said goodbye: it is forgotten now, and its last requests on this connection get no messages. Its
+   * telemetry streams are left to it: Node.js opens one that the server ends again, and lives on as a ghost.
+   */
   terminate(clientId: string, connection: ClientConnection): void {
     if (this.#terminated.size >= limits.clientCountMax) this.#terminated.clear();
     this.#terminated.set(terminatedKey(clientId, connection), this.#clock.now());
@@ -262,8 +265,10 @@ export class ClientTable {
   #sweep(): void {
     const now = this.#clock.now();
     for (const client of this.#clients.values()) {
-      if (now - client.lastSeenMs > limits.clientSilenceMaxMs) this.#forget(client, "fell silent");
-      else if (
+      if (now - client.lastSeenMs > limits.clientSilenceMaxMs) {
+        this.#forget(client, "fell silent");
+        for (const session of client.sessions) session.end();
+      } else if (
         client.disconnectedAtMs !== undefined &&
         now - client.disconnectedAtMs > limits.clientReconnectGraceMs
       ) {
@@ -278,7 +283,6 @@ export class ClientTable {
 
   #forget(client: Client, reason: string): void {
     this.#clients.delete(client.identity.id);
-    for (const session of client.sessions) session.end();
     for (const connection of client.connections) this.#byConnection.get(connection)?.delete(client);
     this.#logger.debug(`client ${reason}`, {
       clientId: client.identity.id,

@@ -42,15 +42,16 @@ export type RetryDialect = "any" | "customized" | "exponential";
 
 /** Node.js has no branch for customized back-off, Python none for exponential; the others read both. */
 export function retryDialect(language: string): RetryDialect {
-  if (language === "HTTP" || language === "NODE_JS") return "exponential";
+  if (isNodeClient(language)) return "exponential";
   if (language === "PYTHON") return "customized";
   return "any";
 }
 
 /**
- * Whether the client loses settings that arrive while it still asks for routes, and then waits for ever: Node.js.
- * Such a client gets its first settings again a little later.
+ * Whether it is the official Node.js client. It loses settings that arrive while it still asks for routes and then waits
+ * for ever, so it gets its first settings again a little later. A status on the telemetry stream ends its start with
+ * that text; an end of the stream never does, and makes it open the stream again for ever.
  */
-export function losesEarlySettings(language: string): boolean {
+export function isNodeClient(language: string): boolean {
   return language === "HTTP" || language === "NODE_JS";
 }

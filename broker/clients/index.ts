@@ -4,7 +4,7 @@ export {
   type ClientIdentity,
   type HeaderReader,
   identify,
-  losesEarlySettings,
+  isNodeClient,
   type RetryDialect,
   requireClientId,
   retryDialect,

@@ -187,6 +187,15 @@ describe("Telemetry", () => {
     await refused(consumer, 40_403, /group g does not exist/);
   });
 
+  it("leaves Node.js its stream when it says what is wrong", async () => {
+    const headers = { "x-mq-client-id": "node", "x-mq-language": "HTTP" };
+    const conversation = new Conversation(broker, { headers });
+    await conversation.say({ settings: { clientType: 1 } });
+    assert.equal(conversation.replies[0]?.status?.code, 40_000);
+    await conversation.say({ settings: producer });
+    assert.equal(conversation.replies[1]?.status?.code, 20_000);
+  });
+
   it("refuses a stream without client id", async () => {
     const conversation = new Conversation(broker, { headers: {} });
     assert.match(String(await conversation.done), /x-mq-client-id/);

@@ -11,7 +11,7 @@ import {
   type ClientIdentity,
   consumerSettings,
   identify,
-  losesEarlySettings,
+  isNodeClient,
   producerSettings,
   readSettings,
   retryDialect,
@@ -75,7 +75,7 @@ class Conversation {
       const command = method.request.decode(bytes);
       if (command.settings) await this.#settle(command.settings, identity);
     } catch (error) {
-      this.#refuse(failureOf(error, this.#context.logger, method.path));
+      this.#refuse(failureOf(error, this.#context.logger, method.path), identity);
     }
   }
 
@@ -103,16 +103,17 @@ class Conversation {
     this.#stream.write(command);
     if (this.#settled) return;
     this.#settled = true;
-    if (!losesEarlySettings(identity.language)) return;
+    if (!isNodeClient(identity.language)) return;
     for (const delayMs of settingsRepeatsMs) {
       const again = (): void => void this.#stream.write(command);
       this.#repeats.push(this.#context.clock.after(delayMs, again, { unref: true }));
     }
   }
 
-  /** Says why in a command, which Node.js shows to its user, then ends the stream as RocketMQ does. */
-  #refuse(failure: MqError): never {
+  /** Says why in a command, which Node.js shows to its user; for the others the stream ends, as RocketMQ does it. */
+  #refuse(failure: MqError, identity: ClientIdentity): void {
     this.#stream.write(method.response.encode({ status: statusOf(failure) }));
+    if (isNodeClient(identity.language)) return;
     const grpcStatus = failure.status < 50_000 ? GrpcStatus.invalidArgument : GrpcStatus.internal;
     throw new RpcError(grpcStatus, failure.message);
   }
