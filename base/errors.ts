@@ -72,13 +72,15 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     ...bad,
     status: 40002,
     meaning: "The topic name is not allowed.",
-    action: "Use 1 to 127 characters of letters, digits, %, -, _ and the vertical bar, no system name.",
+    action:
+      "Use 1 to 127 characters of letters, digits, %, -, _ and the vertical bar, no system name.",
   },
   ILLEGAL_CONSUMER_GROUP: {
     ...bad,
     status: 40003,
     meaning: "The consumer group name is not allowed.",
-    action: "Use 1 to 120 characters of letters, digits, %, -, _ and the vertical bar, no system prefix.",
+    action:
+      "Use 1 to 120 characters of letters, digits, %, -, _ and the vertical bar, no system prefix.",
   },
   ILLEGAL_MESSAGE_TAG: {
     ...bad,
