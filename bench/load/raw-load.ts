@@ -67,6 +67,7 @@ export async function receiveLoad(load: ReceiveLoad): Promise<LoadResult> {
   let received = 0;
   let acknowledged = 0;
   let turn = 0;
+  let lastAckAt = 0;
   const acks: { readonly request: RawRequest; readonly count: number }[] = [];
   const ackCounts = new Map<RawRequest, number>();
   const began = performance.now();
@@ -85,6 +86,7 @@ export async function receiveLoad(load: ReceiveLoad): Promise<LoadResult> {
     if (ackCount !== undefined) {
       ackCounts.delete(request);
       acknowledged += ackCount;
+      lastAckAt = performance.now();
       return;
     }
     const entries = [...messagesIn(body)].flatMap((frame) => load.handleOf(frame) ?? []);
@@ -96,10 +98,11 @@ export async function receiveLoad(load: ReceiveLoad): Promise<LoadResult> {
   await until(connections, () => {
     load.onProgress?.(acknowledged);
     for (const connection of connections) connection.kick();
-    const over = performance.now() >= endAt || acknowledged >= load.countMax;
-    return over && acks.length === 0 && ackCounts.size === 0;
+    // Receives that are still under way may hold messages: they are answered and acknowledged too.
+    const idle = connections.every((connection) => connection.inFlight === 0);
+    return isOver() && idle && acks.length === 0 && ackCounts.size === 0;
   });
-  return result(acknowledged, performance.now() - began);
+  return result(acknowledged, lastAckAt - began);
 }
 
 interface Wiring {

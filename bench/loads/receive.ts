@@ -12,11 +12,20 @@ const group = "bench-group";
 export async function measureReceive(): Promise<ReportRow[]> {
   const noopMicros = await noopCallMicros();
   await using server = await startBroker(["--flushDiskType", "ASYNC_FLUSH"]);
-  const count = 200_000;
-  await fill(server, ["bench"], count);
-  await drain(server, ["bench"], 20_000);
-  const { result, cpuMs } = await withCpu(server, () => drain(server, ["bench"], count - 20_000));
-  const micros = (cpuMs * 1000) / result.messages;
+  const roundCount = 20_000;
+  await fill(server, ["bench"], roundCount);
+  await drain(server, ["bench"], roundCount);
+  let cpuMs = 0;
+  let messages = 0;
+  let seconds = 0;
+  for (let round = 0; round < 8; round++) {
+    await fill(server, ["bench"], roundCount);
+    const drained = await withCpu(server, () => drain(server, ["bench"], roundCount));
+    cpuMs += drained.cpuMs;
+    messages += drained.result.messages;
+    seconds += drained.result.seconds;
+  }
+  const micros = (cpuMs * 1000) / messages;
   return [
     {
       load: "receive + ack 1 KiB, CPU a message",
@@ -24,7 +33,7 @@ export async function measureReceive(): Promise<ReportRow[]> {
       baseline: `no-op grpc-js call ${noopMicros.toFixed(1)} µs`,
       figure: micros / noopMicros,
       bar: { atMost: 0.34 },
-      details: { perSecond: Math.round(result.perSecond) },
+      details: { perSecond: Math.round(messages / seconds) },
     },
   ];
 }
@@ -95,7 +104,8 @@ async function sendAndReceive(
   await fill(server, topics, topics.length * Number(queues));
   await drain(server, topics, topics.length * Number(queues));
   const { perSecond: sendRate } = await fill(server, topics, count);
-  const { perSecond: receiveRate } = await drain(server, topics, count);
+  // Not to the last message: a topic that is empty before the others holds its polls.
+  const { perSecond: receiveRate } = await drain(server, topics, count * 0.8);
   return { sendRate, receiveRate };
 }
 
