@@ -18,7 +18,7 @@ export async function measureReceive(): Promise<ReportRow[]> {
   let cpuMs = 0;
   let messages = 0;
   let seconds = 0;
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 5; round++) {
     await fill(server, ["bench"], roundCount);
     const drained = await withCpu(server, () => drain(server, ["bench"], roundCount));
     cpuMs += drained.cpuMs;
@@ -40,7 +40,7 @@ export async function measureReceive(): Promise<ReportRow[]> {
 
 /** 10,000 queues (1,000 topics of 10) against 8 queues, both directions. */
 export async function measureQueues(): Promise<ReportRow[]> {
-  const count = 150_000;
+  const count = 120_000;
   const few = await sendAndReceive(["bench"], count, "8");
   const many = await sendAndReceive(
     Array.from({ length: 1000 }, (_, i) => `bench-${i}`),
@@ -63,7 +63,7 @@ export async function measureQueues(): Promise<ReportRow[]> {
 /** A backlog of `count` messages: drain rate against tail rate, and memory meanwhile. */
 export async function measureBacklog(count: number): Promise<ReportRow[]> {
   await using server = await startBroker(["--flushDiskType", "ASYNC_FLUSH"]);
-  const tailCount = 150_000;
+  const tailCount = 100_000;
   await fill(server, ["tail"], tailCount);
   const tail = await drain(server, ["tail"], tailCount);
   await fill(server, ["bench"], count);

@@ -5,14 +5,14 @@ import { perSecond, type ReportRow } from "../report.ts";
 import { sendRequest } from "../requests.ts";
 import { type RunningServer, startBroker, startNoop } from "../servers.ts";
 
-const seconds = 4;
-const warmUpSeconds = 1.5;
+const seconds = 3;
+const warmUpSeconds = 1;
 const topic = "bench";
 const body = Buffer.alloc(1024, "x");
 const senders = 2000;
 const receivers = 16;
 /** Enough to receive from; the no-op server takes and forgets it. */
-const backlog = { connections: 4, inFlight: 64, countMax: 200_000, secondsMax: 20 };
+const backlog = { connections: 4, inFlight: 64, countMax: 150_000, secondsMax: 20 };
 
 interface Rates {
   readonly batched: number;

@@ -7,8 +7,8 @@ import { perSecond, type ReportRow } from "../report.ts";
 import { sendBody, sendPath } from "../requests.ts";
 import { counter, type RunningServer, startBroker, startNoop, withCpu } from "../servers.ts";
 
-const seconds = 8;
-const warmUpSeconds = 2;
+const seconds = 5;
+const warmUpSeconds = 1;
 
 interface Sent extends H2loadResult {
   readonly cpuMicros: number;

@@ -102,7 +102,15 @@ export class LogWriter {
   }
 
   #startWriting(): void {
-    if (!this.#isWriting && this.#failure === undefined) background(this.#write());
+    if (!this.#isWriting && this.#failure === undefined && !this.#waitsForFlush()) {
+      background(this.#write());
+    }
+  }
+
+  // Under SYNC_FLUSH what comes during a flush would only wait for the next one: written in one piece
+  // then, it costs fewer calls, and the flush that is under way has less to do.
+  #waitsForFlush(): boolean {
+    return this.#parts.flushesAlways && this.#isFlushing;
   }
 
   #startFlushing(): void {
@@ -111,7 +119,7 @@ export class LogWriter {
 
   async #write(): Promise<void> {
     this.#isWriting = true;
-    while (this.#written < this.#end && this.#failure === undefined) {
+    while (this.#written < this.#end && this.#failure === undefined && !this.#waitsForFlush()) {
       const target = this.#end;
       const startedMs = this.#parts.clock.monotonicMs();
       try {
@@ -194,6 +202,7 @@ export class LogWriter {
       this.#parts.events.advanced();
     }
     this.#isFlushing = false;
+    if (this.#written < this.#end && !this.#isTakingBack) this.#startWriting();
     this.#tellIdle();
   }
 
