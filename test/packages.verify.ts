@@ -61,7 +61,7 @@ describe("packed packages", function () {
     const { stdout } = await run(process.execPath, [main], { cwd: target });
     assert.equal(stdout.trim(), "hello");
     const { stdout: version } = await run(join(target, "node_modules/.bin/cometmq"), ["--version"]);
-    assert.match(version, /^\d+\.\d+\.\d+/);
+    assert.match(version, /^cometmq \d+\.\d+\.\d+\n$/);
   });
 
   it("give a client no dependency of the server", async () => {
