@@ -75,7 +75,6 @@ describe("packed packages", function () {
       "level",
       "classic-level",
       "winston",
-      "yargs",
       "prom-client",
       "selfsigned",
     ]) {

@@ -1,5 +1,5 @@
 // Brings the tail of the log to the disk: one write in flight that takes all that is queued, and one
-// datasync that covers all that was written and may run beside the next write (group commit).
+// datasync that covers all that was written and may run beside the next write and flush (group commit).
 import { background, type Clock, MqError } from "../../base/index.ts";
 import { isDiskFull } from "./disk.ts";
 import type { Segment, Segments } from "./segments.ts";
@@ -32,6 +32,8 @@ export interface LogWriterParts {
   readonly observer: StoreObserver;
 }
 
+const flushesAtOnceMax = 2;
+
 /** The commit pipeline. Positions here are ends of atomic groups, always. */
 export class LogWriter {
   readonly #parts: LogWriterParts;
@@ -42,7 +44,10 @@ export class LogWriter {
   #flushWanted = 0;
   #wakeIsQueued = false;
   #isWriting = false;
-  #isFlushing = false;
+  #flushCount = 0;
+  /** Where the newest flush reaches, under way or done. */
+  #flushStarted: number;
+  #lastFlush: Promise<void> = Promise.resolve();
   #isTakingBack = false;
   #failure: MqError | undefined;
   #idleWaiters: (() => void)[] = [];
@@ -53,6 +58,7 @@ export class LogWriter {
     this.#end = end;
     this.#written = end;
     this.#flushed = end;
+    this.#flushStarted = end;
   }
 
   /** Everything before it is in the files. */
@@ -96,30 +102,24 @@ export class LogWriter {
   }
 
   #isIdle(): boolean {
-    if (this.#isWriting || this.#isFlushing || this.#wakeIsQueued) return false;
+    if (this.#isWriting || this.#flushCount > 0 || this.#wakeIsQueued) return false;
     if (this.#failure !== undefined) return true;
     return this.#written === this.#end && !this.#hasToFlush();
   }
 
   #startWriting(): void {
-    if (!this.#isWriting && this.#failure === undefined && !this.#waitsForFlush()) {
-      background(this.#write());
-    }
-  }
-
-  // Under SYNC_FLUSH what comes during a flush would only wait for the next one: written in one piece
-  // then, it costs fewer calls, and the flush that is under way has less to do.
-  #waitsForFlush(): boolean {
-    return this.#parts.flushesAlways && this.#isFlushing;
+    if (!this.#isWriting && this.#failure === undefined) background(this.#write());
   }
 
   #startFlushing(): void {
-    if (!this.#isFlushing && this.#hasToFlush()) background(this.#flush());
+    if (this.#flushCount === flushesAtOnceMax || !this.#hasToFlush()) return;
+    this.#lastFlush = this.#flush(this.#lastFlush);
+    background(this.#lastFlush);
   }
 
   async #write(): Promise<void> {
     this.#isWriting = true;
-    while (this.#written < this.#end && this.#failure === undefined && !this.#waitsForFlush()) {
+    while (this.#written < this.#end && this.#failure === undefined) {
       const target = this.#end;
       const startedMs = this.#parts.clock.monotonicMs();
       try {
@@ -178,36 +178,40 @@ export class LogWriter {
 
   #hasToFlush(): boolean {
     if (this.#failure !== undefined || this.#isTakingBack) return false;
-    if (this.#written <= this.#flushed) return false;
-    return this.#parts.flushesAlways || this.#flushWanted > this.#flushed;
+    if (this.#written <= this.#flushStarted) return false;
+    return this.#parts.flushesAlways || this.#flushWanted > this.#flushStarted;
   }
 
-  async #flush(): Promise<void> {
-    this.#isFlushing = true;
-    while (this.#hasToFlush()) {
-      const target = this.#written;
-      const dirty = [...this.#dirty];
-      this.#dirty.clear();
-      const startedMs = this.#parts.clock.monotonicMs();
-      try {
-        for (const segment of dirty) {
-          await this.#parts.segments.use(segment, (file) => file.datasync());
-        }
-      } catch (error) {
-        this.#fail("flushing the log failed", error);
-        break;
+  // A second flush may begin while the first is under way: what was written meanwhile does not wait
+  // for two. They count in the order in which they began, since the system reports a lost page to
+  // only one of them: when one fails, none behind it is believed.
+  async #flush(before: Promise<void>): Promise<void> {
+    const target = this.#written;
+    const dirty = [...this.#dirty];
+    this.#dirty.clear();
+    this.#flushStarted = target;
+    this.#flushCount += 1;
+    const startedMs = this.#parts.clock.monotonicMs();
+    try {
+      for (const segment of dirty) {
+        await this.#parts.segments.use(segment, (file) => file.datasync());
       }
+    } catch (error) {
+      this.#fail("flushing the log failed", error);
+    }
+    await before;
+    this.#flushCount -= 1;
+    if (this.#failure === undefined) {
       this.#flushed = target;
       this.#parts.observer.flushed?.(this.#parts.clock.monotonicMs() - startedMs);
+      this.#startFlushing();
       this.#parts.events.advanced();
     }
-    this.#isFlushing = false;
-    if (this.#written < this.#end && !this.#isTakingBack) this.#startWriting();
     this.#tellIdle();
   }
 
   async #whenNotFlushing(): Promise<void> {
-    while (this.#isFlushing) {
+    while (this.#flushCount > 0) {
       await new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
     }
   }
