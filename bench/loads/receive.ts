@@ -103,10 +103,20 @@ async function sendAndReceive(
   // The first message of a topic creates it: that is not what is measured here.
   await fill(server, topics, topics.length * Number(queues));
   await drain(server, topics, topics.length * Number(queues));
+  await settled(server);
   const { perSecond: sendRate } = await fill(server, topics, count);
   // Not to the last message: a topic that is empty before the others holds its polls.
   const { perSecond: receiveRate } = await drain(server, topics, count * 0.8);
   return { sendRate, receiveRate };
+}
+
+/** Waits until the broker has done what new queues ask of the file system, 20 s at most. */
+async function settled(server: RunningServer): Promise<void> {
+  for (let waits = 0; waits < 40; waits++) {
+    const before = server.process.cpuMs();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    if (server.process.cpuMs() - before <= 20) return;
+  }
 }
 
 function fill(

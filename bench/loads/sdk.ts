@@ -10,7 +10,7 @@ const warmUpSeconds = 1;
 const topic = "bench";
 const body = Buffer.alloc(1024, "x");
 const senders = 2000;
-const receivers = 16;
+const receivers = 64;
 /** Enough to receive from; the no-op server takes and forgets it. */
 const backlog = { connections: 4, inFlight: 64, countMax: 150_000, secondsMax: 20 };
 
