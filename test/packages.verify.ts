@@ -71,13 +71,7 @@ describe("packed packages", function () {
       ),
     );
     const modules = await readdir(join(target, "node_modules"));
-    for (const name of [
-      "level",
-      "classic-level",
-      "winston",
-      "prom-client",
-      "selfsigned",
-    ]) {
+    for (const name of ["level", "classic-level", "winston", "prom-client", "selfsigned"]) {
       assert.ok(!modules.includes(name), `${name} was installed with the client`);
     }
   });
