@@ -1,31 +1,9 @@
 // How stored messages are shown and searched for.
+import type { cometmq } from "@cometmq/proto";
 import type { Answer } from "./command.ts";
 import { CommandFailure } from "./failure.ts";
 import { moment } from "./printing.ts";
-
-interface WireMessage {
-  readonly message?: {
-    readonly topic?: { readonly name?: string | null } | null;
-    readonly userProperties?: Readonly<Record<string, string>> | null;
-    readonly systemProperties?: {
-      readonly messageId?: string | null;
-      readonly tag?: string | null;
-      readonly keys?: readonly string[] | null;
-      readonly bornHost?: string | null;
-      readonly bornTimestamp?: {
-        readonly seconds?: number | null;
-        readonly nanos?: number | null;
-      } | null;
-    } | null;
-    readonly body?: Uint8Array | null;
-  } | null;
-  readonly position?: number | null;
-  readonly size?: number | null;
-  readonly queueId?: number | null;
-  readonly queueOffset?: number | null;
-  readonly storeTimeMs?: number | null;
-  readonly brokerName?: string | null;
-}
+import type { Session } from "./session.ts";
 
 /** A stored message, ready to be shown. */
 export interface ShownMessage {
@@ -45,11 +23,35 @@ export interface ShownMessage {
   readonly body: string;
 }
 
+/** What a search over brokers has found. */
+export interface FoundMessages {
+  readonly messages: readonly ShownMessage[];
+  /** Some broker's index is behind its log. */
+  readonly indexBehind: boolean;
+}
+
+/** Asks every owner of `topic`, of one cluster when it is given, and puts their answers together. */
+export async function searchOwners(
+  session: Session,
+  where: { readonly topic: string; readonly cluster: string | undefined },
+  ask: (address: string) => Promise<cometmq.v1.IQueryMessagesResponse>,
+): Promise<FoundMessages> {
+  const messages: ShownMessage[] = [];
+  let indexBehind = false;
+  for (const owner of await session.owners(where.topic)) {
+    if (where.cluster !== undefined && owner.cluster !== where.cluster) continue;
+    const answer = await ask(owner.address);
+    indexBehind ||= answer.indexBehind ?? false;
+    messages.push(...(answer.messages ?? []).map((message) => shownMessage(message)));
+  }
+  return { messages, indexBehind };
+}
+
 /** Codes with which a search says that it found nothing here. */
 export const nothingFound: readonly number[] = [40401, 40402];
 
 /** Takes a message off the wire. */
-export function shownMessage(stored: WireMessage): ShownMessage {
+export function shownMessage(stored: cometmq.v1.IStoredMessage): ShownMessage {
   const system = stored.message?.systemProperties;
   return {
     messageId: system?.messageId ?? "",

@@ -2,7 +2,7 @@
 import type { Command } from "../command.ts";
 import { topicFlag } from "../command.ts";
 import type { Flags } from "../flags.ts";
-import { messagesAnswer, nothingFound, type ShownMessage, shownMessage } from "../messages.ts";
+import { messagesAnswer, nothingFound, searchOwners } from "../messages.ts";
 import type { Session } from "../session.ts";
 
 const idFlags = {
@@ -35,19 +35,10 @@ export const queryMsgByUniqueKey: Command = {
 async function search(flags: Flags, session: Session): Promise<ReturnType<typeof messagesAnswer>> {
   const topic = flags.required("topic");
   const messageId = flags.required("msgId");
-  const cluster = flags.text("clusterName");
-  const found: ShownMessage[] = [];
-  let indexBehind = false;
-  for (const owner of await session.owners(topic)) {
-    if (cluster !== undefined && owner.cluster !== cluster) continue;
-    const answer = await session.call(
-      owner.address,
-      session.admin.QueryMessageById,
-      { topic, messageId },
-      nothingFound,
-    );
-    indexBehind ||= answer.indexBehind ?? false;
-    found.push(...(answer.messages ?? []).map((message) => shownMessage(message)));
-  }
-  return messagesAnswer(found, { what: `with id ${messageId} in topic ${topic}`, indexBehind });
+  const where = { topic, cluster: flags.text("clusterName") };
+  const { QueryMessageById } = session.admin;
+  const { messages, indexBehind } = await searchOwners(session, where, (address) =>
+    session.call(address, QueryMessageById, { topic, messageId }, nothingFound),
+  );
+  return messagesAnswer(messages, { what: `with id ${messageId} in topic ${topic}`, indexBehind });
 }

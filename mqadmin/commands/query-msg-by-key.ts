@@ -1,6 +1,6 @@
 // queryMsgByKey: messages that carry a key.
 import { type Command, topicFlag } from "../command.ts";
-import { messagesAnswer, nothingFound, type ShownMessage, shownMessage } from "../messages.ts";
+import { messagesAnswer, nothingFound, searchOwners } from "../messages.ts";
 
 const foundMax = 64;
 
@@ -28,7 +28,6 @@ export const queryMsgByKey: Command = {
   async run(flags, session) {
     const topic = flags.required("topic");
     const key = flags.required("msgKey");
-    const cluster = flags.text("clusterName");
     const maxMessages = flags.int("maxNum", { min: 1, max: foundMax }) ?? foundMax;
     const request = {
       topic,
@@ -37,21 +36,13 @@ export const queryMsgByKey: Command = {
       endMs: flags.time("endTimestamp") ?? 0,
       maxMessages,
     };
-    const found: ShownMessage[] = [];
-    let indexBehind = false;
-    for (const owner of await session.owners(topic)) {
-      if (cluster !== undefined && owner.cluster !== cluster) continue;
-      const answer = await session.call(
-        owner.address,
-        session.admin.QueryMessageByKey,
-        request,
-        nothingFound,
-      );
-      indexBehind ||= answer.indexBehind ?? false;
-      found.push(...(answer.messages ?? []).map((message) => shownMessage(message)));
-    }
-    found.sort((a, b) => (a.storeTime < b.storeTime ? 1 : -1));
-    return messagesAnswer(found.slice(0, maxMessages), {
+    const where = { topic, cluster: flags.text("clusterName") };
+    const { QueryMessageByKey } = session.admin;
+    const { messages, indexBehind } = await searchOwners(session, where, (address) =>
+      session.call(address, QueryMessageByKey, request, nothingFound),
+    );
+    const newestFirst = messages.toSorted((a, b) => (a.storeTime < b.storeTime ? 1 : -1));
+    return messagesAnswer(newestFirst.slice(0, maxMessages), {
       what: `with key ${key} in topic ${topic}`,
       indexBehind,
     });
