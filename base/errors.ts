@@ -52,6 +52,8 @@ export type ErrorCode =
   | "HA_NOT_AVAILABLE"
   | "NOT_IMPLEMENTED"
   | "MASTER_PERSISTENCE_TIMEOUT"
+  | "SLAVE_PERSISTENCE_TIMEOUT"
+  | "NOT_MASTER"
   | "UNSUPPORTED"
   | "DISK_FULL"
   | "STORE_FAILED"
@@ -288,6 +290,20 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     retryable: true,
     meaning: "The disk did not confirm the write in time; the message may be stored.",
     action: "Retry; check the disk.",
+  },
+  SLAVE_PERSISTENCE_TIMEOUT: {
+    status: 50402,
+    grpcStatus: 4,
+    retryable: true,
+    meaning: "No slave confirmed the message in time (FLUSH_SLAVE_TIMEOUT); it is stored here.",
+    action: "Check the slaves and the network between the brokers; mqadmin haStatus shows both.",
+  },
+  NOT_MASTER: {
+    status: 50002,
+    grpcStatus: 14,
+    retryable: true,
+    meaning: "This broker is not the master of its group now, and no master could be reached.",
+    action: "Retry; mqadmin clusterList shows who is master.",
   },
   UNSUPPORTED: {
     status: 50500,

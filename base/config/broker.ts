@@ -6,21 +6,25 @@ import type { ConfigRole, ConfigTable, Configuration } from "./configuration.ts"
 import type { Address } from "./keys.ts";
 import * as key from "./keys.ts";
 import { type ProcessConfig, processKeys, refuseHalfTls } from "./process.ts";
+import { type ReplicationConfig, refuseWrongRole, replicationKeys } from "./replication.ts";
 
 /** Values of a broker. Names and units are those of the file; the table says what each means. */
-export interface BrokerConfig extends ProcessConfig {
+export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   readonly brokerClusterName: string;
   readonly brokerName: string;
   /** 0 = master. */
   readonly brokerId: number;
-  readonly brokerRole: "ASYNC_MASTER";
+  readonly brokerRole: "ASYNC_MASTER" | "SYNC_MASTER" | "SLAVE";
   /** Empty = no NameServer. */
   readonly namesrvAddr: readonly Address[];
   /** Empty = the host that the client dialled. */
   readonly brokerIP1: string;
   /** 0 = any free port. */
   readonly grpcServerPort: number;
+  /** 0 = any free port. */
   readonly haListenPort: number;
+  /** Permission of the whole broker: sum of 4 (read) and 2 (write). */
+  readonly brokerPermission: number;
   readonly storePathRootDir: string;
   /** Never empty once loaded. */
   readonly storePathCommitLog: string;
@@ -78,14 +82,15 @@ const identityKeys = {
   brokerId: key.int({
     default: 0,
     min: 0,
-    max: 0,
-    meaning: "0 is the master. Replicas (ids from 1) are not part of this version.",
+    max: 65_535,
+    meaning:
+      "0 is the master, larger ids are slaves of the same brokerName. With enableControllerMode every broker has an id of its own from 1.",
   }),
   brokerRole: key.oneOf({
     default: "ASYNC_MASTER",
-    values: ["ASYNC_MASTER"],
-    note: "replication, SYNC_MASTER and SLAVE are not part of this version",
-    meaning: "Role of the broker.",
+    values: ["ASYNC_MASTER", "SYNC_MASTER", "SLAVE"],
+    meaning:
+      "ASYNC_MASTER answers a send without waiting for slaves, SYNC_MASTER when inSyncReplicas have it, SLAVE copies its master. With enableControllerMode it says how the elected master answers.",
   }),
   namesrvAddr: key.addresses({
     default: [],
@@ -108,7 +113,15 @@ const identityKeys = {
     default: 10_912,
     min: 0,
     max: 65_535,
-    meaning: "Port for replication; told to NameServers, not yet listened on.",
+    meaning: "Port for replication: slaves dial it. 0: any free one.",
+  }),
+  brokerPermission: key.int({
+    default: 6,
+    min: 4,
+    max: 6,
+    change: "live",
+    meaning:
+      "6 takes messages and gives them, 4 only gives them: what mqadmin wipeWritePerm and addWritePerm set. It is part of the routes.",
   }),
 };
 
@@ -247,6 +260,7 @@ export const brokerKeys: ConfigTable<BrokerConfig> = {
   ...processKeys,
   ...diskKeys,
   ...useKeys,
+  ...replicationKeys,
 };
 
 /** Bytes that a stored message needs beside its largest body: properties, topic, header. */
@@ -274,6 +288,7 @@ export function finishBroker<C extends BrokerConfig>(values: C): C {
     );
   }
   refuseHalfTls(values);
+  refuseWrongRole(values);
   if (values.storePathCommitLog !== "") return values;
   return { ...values, storePathCommitLog: join(values.storePathRootDir, "commitlog") };
 }

@@ -93,7 +93,18 @@ describe("configuration", () => {
       value: "70000",
       allowed: "a whole number from 0 to 65535",
     });
-    assert.match(refusal(() => load("brokerRole = SLAVE")).message, /not part of this version/);
+  });
+
+  it("refuses roles and ids that do not fit each other", () => {
+    const message = (text: string): string => refusal(() => load(text)).message;
+    assert.match(message("brokerRole = SLAVE"), /SLAVE needs a brokerId from 1/);
+    assert.match(message("brokerId = 1"), /ASYNC_MASTER needs brokerId 0, not 1/);
+    assert.match(message("enableControllerMode = true"), /needs a brokerId from 1/);
+    assert.match(
+      message("enableControllerMode = true\nbrokerId = 1"),
+      /needs controllerAddr, the HOST:PORT of the etcd members/,
+    );
+    assert.equal(load("brokerRole = SLAVE\nbrokerId = 1").values.inSyncReplicas, 2);
   });
 
   it("warns of unknown keys and variables, refuses unknown flags", () => {
