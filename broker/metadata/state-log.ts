@@ -1,6 +1,7 @@
 // What the state needs of the store: a log that it follows, and the queues it names.
 import type { Position } from "../../base/index.ts";
 import type { Appended, EpochStart, RecordDraft } from "../store/index.ts";
+import type { QueueEnd } from "./metadata-codec.ts";
 
 /** What the state reads of a record. */
 export interface LoggedRecord {
@@ -46,5 +47,6 @@ export interface StateLog {
   /** Resolves when everything before `position` survives a power cut. */
   flushTo(position: Position): Promise<void>;
   queues(): Iterable<LoggedQueue>;
-  deleteTopic(topic: string): void;
+  /** Drops the queues of a topic, which ended at `ends` when it was deleted. */
+  deleteTopic(topic: string, ends: readonly QueueEnd[]): void;
 }

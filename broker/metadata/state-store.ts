@@ -186,7 +186,7 @@ export class StateStore {
   #apply(record: LoggedRecord): void {
     if (this.#closing !== undefined) return;
     const change = this.#parts.tables.apply(record);
-    if (change?.kind === "deleteTopic") this.#options.store.deleteTopic(change.name);
+    if (change?.kind === "deleteTopic") this.#options.store.deleteTopic(change.name, change.queues);
     this.#parts.waiters.advance(record.position);
   }
 

@@ -1,5 +1,5 @@
 // Appends that wait for their answer, in log order: answered by position, in one sweep.
-import { MqError, type Position, type QueueOffset } from "../../base/index.ts";
+import type { MqError, Position, QueueOffset } from "../../base/index.ts";
 
 /** Where a record of an appended group went. */
 export interface Appended {
@@ -40,28 +40,24 @@ export class AckLine {
     });
   }
 
-  /** Answers all that end at or before `confirmed`. */
-  confirm(confirmed: number): void {
+  /** Answers all that end at or before `confirmed`, with the error that `outcome` gives for their end if it gives one. */
+  confirm(confirmed: number, outcome?: (end: number) => MqError | undefined): void {
     for (let first = this.#first(); first !== undefined; first = this.#first()) {
       if (first.end > confirmed) break;
       this.#shift();
-      first.resolve(first.appended);
+      const error = outcome?.(first.end);
+      if (error === undefined) first.resolve(first.appended);
+      else first.reject(error);
     }
     this.#compact();
   }
 
   /** Refuses all that wait beyond their deadline. They are stored, or will be. */
-  expire(nowMs: number): void {
+  expire(nowMs: number, errorOf: (end: number) => MqError): void {
     for (let first = this.#first(); first !== undefined; first = this.#first()) {
       if (first.deadlineMs > nowMs) break;
       this.#shift();
-      first.reject(
-        new MqError(
-          "MASTER_PERSISTENCE_TIMEOUT",
-          "the disk did not confirm the write within syncFlushTimeout; the message may be stored",
-          { facts: { position: first.end } },
-        ),
-      );
+      first.reject(errorOf(first.end));
     }
     this.#compact();
   }

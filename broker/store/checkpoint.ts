@@ -28,7 +28,8 @@ export interface Checkpoint {
   readonly queues: readonly QueueBounds[];
 }
 
-const fileName = "checkpoint";
+/** Its name in the data folder. */
+export const checkpointFile = "checkpoint";
 const firstWord = "cometmq-checkpoint-1";
 
 /** Replaces the checkpoint, durably. */
@@ -50,12 +51,16 @@ export async function writeCheckpoint(
   });
   const bytes = Buffer.from(body, "utf8");
   const head = `${firstWord} ${crc32(bytes).toString(16).padStart(8, "0")}\n`;
-  await replaceWhole(disk, { folder, name: fileName }, Buffer.concat([Buffer.from(head), bytes]));
+  await replaceWhole(
+    disk,
+    { folder, name: checkpointFile },
+    Buffer.concat([Buffer.from(head), bytes]),
+  );
 }
 
 /** Reads the checkpoint; undefined when it is missing, damaged or of another version. */
 export async function readCheckpoint(disk: Disk, folder: string): Promise<Checkpoint | undefined> {
-  const bytes = await readWhole(disk, `${folder}/${fileName}`);
+  const bytes = await readWhole(disk, `${folder}/${checkpointFile}`);
   if (bytes === undefined) return undefined;
   const headEnd = bytes.indexOf("\n");
   const [word, sum] = bytes.toString("utf8", 0, Math.max(0, headEnd)).split(" ");

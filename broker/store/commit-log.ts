@@ -1,18 +1,32 @@
 // The front of the commit log: gives each record its place and encodes it into the tail,
 // synchronously. docs/format/commit-log.md. The writer brings it to the disk.
 import {
+  assert,
   type Clock,
+  type Epoch,
   limits,
   MqError,
+  epoch as toEpoch,
   position as toPosition,
   queueOffset as toQueueOffset,
 } from "../../base/index.ts";
 import type { Appended } from "./ack-line.ts";
+import type { EpochStart } from "./checkpoint.ts";
 import type { ConsumeQueue } from "./consume-queue.ts";
 import type { ConsumeQueues } from "./consume-queues.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { encodeRecord, type RecordDraft, type RecordStamp, recordSize } from "./record.ts";
-import { isQueued } from "./recovery.ts";
+import { LogIntake } from "./log-intake.ts";
+import { continueQueue } from "./queue-continuation.ts";
+import {
+  checkRecord,
+  encodeRecord,
+  isQueued,
+  type RecordDraft,
+  type RecordFault,
+  type RecordStamp,
+  RecordView,
+  recordSize,
+} from "./record.ts";
 import type { TailCache } from "./tail-cache.ts";
 
 /** What the log works on. */
@@ -31,6 +45,8 @@ export interface CommitLogStart {
   /** Start of the newest segment; `end` when there is none. */
   readonly segmentStart: number;
   readonly storeTimeMs: number;
+  /** Ascending. */
+  readonly epochs: readonly EpochStart[];
 }
 
 const topicsKeptMax = 65_536;
@@ -43,6 +59,8 @@ export class CommitLog {
   readonly #stamp: RecordStamp;
   readonly #entry = { position: 0, size: 0, tagHash: 0, messageGroupHash: 0 };
   #end: number;
+  readonly #epochs: EpochStart[];
+  #intake = new LogIntake();
   #segmentStart: number;
   #storeTimeMs: number;
 
@@ -51,6 +69,7 @@ export class CommitLog {
     this.#end = start.end;
     this.#segmentStart = start.segmentStart;
     this.#storeTimeMs = start.storeTimeMs;
+    this.#epochs = [...start.epochs];
     this.#stamp = { position: 0, queueOffset: 0, epoch: 0, storeTimeMs: 0, groupRest: 0 };
   }
 
@@ -59,27 +78,38 @@ export class CommitLog {
     return this.#end;
   }
 
-  /** Throws MESSAGE_BODY_TOO_LARGE when a draft cannot become a record. To be called before `append`. */
-  check(group: readonly RecordDraft[]): void {
+  /** Every epoch known and where it starts, ascending. */
+  get epochs(): readonly EpochStart[] {
+    return this.#epochs;
+  }
+
+  /** Store time of the newest record, milliseconds since 1970; 0 without one. */
+  get storeTimeMs(): number {
+    return this.#storeTimeMs;
+  }
+
+  /** MESSAGE_BODY_TOO_LARGE when a draft cannot become a record. To be asked before `append`. */
+  refusal(group: readonly RecordDraft[]): MqError | undefined {
     for (const draft of group) {
       const topicBytes = this.#topicBytes(draft.topic);
       const size = recordSize(draft, topicBytes.length);
       if (size <= limits.recordSizeMax && topicBytes.length <= topicSizeMax) continue;
-      throw new MqError(
+      return new MqError(
         "MESSAGE_BODY_TOO_LARGE",
         `a record of ${size} bytes is larger than ${limits.recordSizeMax}`,
         { facts: { size, sizeMax: limits.recordSizeMax } },
       );
     }
+    return undefined;
   }
 
   /** Encodes one atomic group; copies all its bytes. */
-  append(group: readonly RecordDraft[], epoch: number): readonly Appended[] {
+  append(group: readonly RecordDraft[]): readonly Appended[] {
     const stamp = this.#stamp;
     // Clocks may jump back; store times never do, so that they can be searched.
     this.#storeTimeMs = Math.max(this.#storeTimeMs, this.#parts.clock.now());
     stamp.storeTimeMs = this.#storeTimeMs;
-    stamp.epoch = epoch;
+    stamp.epoch = this.epoch;
     stamp.groupRest = group.length;
     const appended: Appended[] = [];
     for (const draft of group) {
@@ -89,23 +119,94 @@ export class CommitLog {
     return appended;
   }
 
+  /** The newest epoch; 0 before the first. */
+  get epoch(): Epoch {
+    return this.epochs.at(-1)?.epoch ?? toEpoch(0);
+  }
+
+  /** Records appended from now on are of `epoch`, which is newer than all before. */
+  openEpoch(epoch: number): void {
+    assert(epoch > this.epoch, "a reign is newer than those before it");
+    assert(this.#intake.waitingBytes === 0, "a group that has not come completely is cut first");
+    this.#epochs.push({ epoch: toEpoch(epoch), position: toPosition(this.#end) });
+  }
+
+  /** Behind the last byte that `ingest` has taken: `end`, and what waits for the rest of its group. */
+  get taken(): number {
+    return this.#end + this.#intake.waitingBytes;
+  }
+
+  /**
+   * Takes the next bytes of another broker's log, cut anywhere; they belong to it from now on. Each record of a
+   * whole group is checked, gets the same place here, and is copied. Throws CORRUPT at the first that does not
+   * continue this log; what came before it is taken.
+   */
+  ingest(bytes: Buffer): void {
+    const block = this.#intake.push(bytes);
+    if (block === undefined) return;
+    const size = block.bytes.length;
+    for (let place = 0; place < size; ) {
+      const found = checkRecord(block, place, size, this.#end);
+      if (typeof found === "string") throw foreignRecord(this.#end, found);
+      const record = new RecordView(block, place);
+      const { epoch, position } = record;
+      if (epoch !== this.epoch) this.#epochs.push({ epoch, position });
+      this.#takeOver(record, block.bytes.subarray(place, place + found));
+      place += found;
+    }
+  }
+
+  /** Moves the end of an empty log to where a copy of another log begins. */
+  startAt(position: number): void {
+    this.#end = position;
+    this.#segmentStart = position;
+  }
+
+  #takeOver(record: RecordView, bytes: Buffer): void {
+    const { tail, dispatcher } = this.#parts;
+    const { type } = record;
+    const position = this.#end;
+    const size = bytes.length;
+    const segmentStart = this.#segmentFor(position, size);
+    let queue: ConsumeQueue | undefined;
+    if (isQueued(type)) {
+      queue = this.#parts.queues.ensure(record.topic, record.queueId);
+      continueQueue(queue, record);
+      queue.add(record);
+    }
+    const chunk = tail.reserve(position, size, segmentStart);
+    chunk.buffer.bytes.set(bytes, position - chunk.start);
+    this.#end = position + size;
+    chunk.end = this.#end;
+    this.#storeTimeMs = Math.max(this.#storeTimeMs, record.storeTimeMs);
+    dispatcher.appended(this.#end, type, queue);
+  }
+
+  #segmentFor(position: number, size: number): number {
+    const { segmentSizeBytes } = this.#parts;
+    if (position + size > this.#segmentStart + segmentSizeBytes) this.#segmentStart = position;
+    return this.#segmentStart;
+  }
+
   /** Goes back to `end`; the newest segment starts at `segmentStart` then. */
   takeBack(end: number, segmentStart: number): void {
     this.#end = end;
     this.#segmentStart = segmentStart;
+    this.#intake = new LogIntake();
+    while ((this.#epochs.at(-1)?.position ?? -1) >= end) this.#epochs.pop();
   }
 
   #appendOne(draft: RecordDraft): Appended {
-    const { tail, dispatcher, segmentSizeBytes } = this.#parts;
+    const { tail, dispatcher } = this.#parts;
     const topicBytes = this.#topicBytes(draft.topic);
     const size = recordSize(draft, topicBytes.length);
     const position = this.#end;
-    if (position + size > this.#segmentStart + segmentSizeBytes) this.#segmentStart = position;
+    const segmentStart = this.#segmentFor(position, size);
     const queue = this.#enqueue(draft, position, size);
     const stamp = this.#stamp;
     stamp.position = position;
     stamp.queueOffset = queue === undefined ? 0 : queue.nextOffset - 1;
-    const chunk = tail.reserve(position, size, this.#segmentStart);
+    const chunk = tail.reserve(position, size, segmentStart);
     encodeRecord(chunk.buffer, position - chunk.start, { draft, topicBytes }, stamp);
     this.#end = position + size;
     chunk.end = this.#end;
@@ -138,4 +239,12 @@ export class CommitLog {
     this.#topics.set(topic, bytes);
     return bytes;
   }
+}
+
+function foreignRecord(position: number, fault: RecordFault): MqError {
+  return new MqError(
+    "CORRUPT",
+    `what the master sent for position ${position} is not a record of that place: its ${fault} is wrong`,
+    { facts: { position } },
+  );
 }

@@ -49,6 +49,11 @@ export class Dispatcher {
     this.#followers.push(follower);
   }
 
+  /** Moves the end of an empty log, before anything is appended. */
+  startAt(dispatched: number): void {
+    this.#dispatched = dispatched;
+  }
+
   /** Notes an appended record that ends at `end`. */
   appended(end: number, type: number, queue: ConsumeQueue | undefined): void {
     if (this.#count === this.#ends.length) this.#grow();

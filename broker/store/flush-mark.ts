@@ -16,7 +16,8 @@ export interface FlushMark {
   readonly bootId: string;
 }
 
-const fileName = "flushed";
+/** Its name in the data folder. */
+export const flushMarkFile = "flushed";
 const markMagic = 0x434d4631;
 const bootIdSizeMax = 40;
 
@@ -50,7 +51,7 @@ function decodeFlushMark(bytes: Buffer): FlushMark | undefined {
 
 /** Reads the newest mark; undefined when there is none that is whole. */
 export async function readFlushMark(disk: Disk, folder: string): Promise<FlushMark | undefined> {
-  const bytes = await readWhole(disk, `${folder}/${fileName}`);
+  const bytes = await readWhole(disk, `${folder}/${flushMarkFile}`);
   if (bytes === undefined) return undefined;
   const one = decodeFlushMark(bytes);
   const other = decodeFlushMark(bytes.subarray(slotSize));
@@ -74,7 +75,7 @@ export class FlushMarkFile {
   /** Opens or makes the file in `folder`; goes on behind what is there. */
   static async open(disk: Disk, folder: string): Promise<FlushMarkFile> {
     const sequence = (await readFlushMark(disk, folder))?.sequence ?? 0;
-    const file = await disk.open(`${folder}/${fileName}`, { create: true });
+    const file = await disk.open(`${folder}/${flushMarkFile}`, { create: true });
     await disk.syncFolder(folder);
     return new FlushMarkFile(file, await disk.bootId(), sequence);
   }

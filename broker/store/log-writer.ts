@@ -76,6 +76,14 @@ export class LogWriter {
     return this.#failure;
   }
 
+  /** Moves the end of an empty log, before anything is written. */
+  startAt(end: number): void {
+    this.#end = end;
+    this.#written = end;
+    this.#flushed = end;
+    this.#flushStarted = end;
+  }
+
   /** The tail reaches up to `end` now, the end of a group. The write starts when the running code has yielded. */
   appended(end: number): void {
     this.#end = end;

@@ -23,6 +23,11 @@ export const RecordType = {
   snapshot: 8,
 } as const;
 
+/** Whether a record of this type has a queue offset and an entry in a consume queue. */
+export function isQueued(type: number): boolean {
+  return type === RecordType.message || type === RecordType.deliveredTimer;
+}
+
 /** A record to be appended. The bytes are copied by `append` before it returns. */
 export interface RecordDraft {
   /** One of `RecordType`. `message` and `deliveredTimer` get a queue offset and a consume-queue entry. */
@@ -41,6 +46,18 @@ export interface RecordDraft {
   /** `[0, 2^53 - 1]`; 0 (the default) is no message group. */
   readonly messageGroupHash?: number;
 }
+
+const noBytes = new Uint8Array(0);
+
+/** Opens an epoch. */
+export const epochStartDraft: RecordDraft = {
+  type: RecordType.epochStart,
+  topic: "",
+  queueId: -1,
+  systemProperties: noBytes,
+  userProperties: noBytes,
+  body: noBytes,
+};
 
 /** Bytes with the two faces that reading and writing need. */
 export interface RecordBuffer {
@@ -215,6 +232,11 @@ export function isHeadedAs(
 /** Size that the header of a record claims, bytes; not to be trusted before `checkRecord`. */
 export function claimedSize(source: RecordBuffer, start: number): number {
   return source.view.getUint32(start + at.length);
+}
+
+/** Records of its group that follow, as the header of a record claims; not to be trusted before `checkRecord`. */
+export function claimedGroupRest(source: RecordBuffer, start: number): number {
+  return source.view.getUint32(start + at.groupRest);
 }
 
 function sizeFromParts(view: DataView, start: number): number {

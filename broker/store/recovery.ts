@@ -7,9 +7,9 @@ import type { ConsumeQueues } from "./consume-queues.ts";
 import type { Disk } from "./disk.ts";
 import { type FlushMark, readFlushMark } from "./flush-mark.ts";
 import { type BadRecord, corruptError, findRecord, LogScanner } from "./log-scanner.ts";
-import type { QueueEntry } from "./queue-entries.ts";
+import { continueQueue } from "./queue-continuation.ts";
 import type { QueueFiles } from "./queue-files.ts";
-import { RecordType, type RecordView, recordMagic } from "./record.ts";
+import { isQueued, type RecordView, recordMagic } from "./record.ts";
 import type { Segments } from "./segments.ts";
 
 /** What recovery works on. */
@@ -31,11 +31,6 @@ export interface Recovered {
   readonly epochs: readonly EpochStart[];
   /** Store time of the last record; 0 when there is none. */
   readonly storeTimeMs: number;
-}
-
-/** Whether a record has a queue offset and an entry in a consume queue. */
-export function isQueued(type: number): boolean {
-  return type === RecordType.message || type === RecordType.deliveredTimer;
 }
 
 /** Recovers the store in `folder`. Throws CORRUPT, changing nothing, when the log is damaged. */
@@ -234,23 +229,13 @@ class LogReplay {
 
   #enqueue(record: RecordView): void {
     const queue = this.#queues.ensure(record.topic, record.queueId);
-    const offset = record.queueOffset;
     // Known already: the queue's bounds were noted after this record.
-    if (offset < queue.nextOffset) return;
-    if (offset > queue.nextOffset) {
-      if (queue.minOffset !== queue.nextOffset) throw queueGapError(record, queue.nextOffset);
-      // Everything before it in this queue has expired.
-      queue.continueAt(offset);
-    }
-    queue.add(entryOf(record));
+    if (record.queueOffset < queue.nextOffset) return;
+    continueQueue(queue, record);
+    queue.add(record);
     queue.confirmOne();
     this.#queues.markDirty(queue);
   }
-}
-
-function entryOf(record: RecordView): QueueEntry {
-  const { position, size, tagHash, messageGroupHash } = record;
-  return { position, size, tagHash, messageGroupHash };
 }
 
 function brokenGroupError(record: RecordView): MqError {
@@ -259,14 +244,5 @@ function brokenGroupError(record: RecordView): MqError {
     "CORRUPT",
     `the record at position ${position} follows a group of records that is not complete`,
     { facts: { position } },
-  );
-}
-
-function queueGapError(record: RecordView, expected: number): MqError {
-  const { topic, queueId, queueOffset, position } = record;
-  return new MqError(
-    "CORRUPT",
-    `the record at position ${position} is message ${queueOffset} of ${topic}/${queueId}, but ${expected} comes next`,
-    { facts: { topic, queueId, queueOffset, position } },
   );
 }

@@ -226,7 +226,7 @@ describe("store", () => {
     const store = await beginStore(disk);
     await send(store, "one");
     const pending = send(store, "two");
-    store.deleteTopic("t");
+    store.deleteTopic("t", []);
     await pending;
     assert.equal(store.queue("t", 0), undefined);
     assert.equal((await send(store, "three")).queueOffset, 2);
@@ -241,9 +241,9 @@ describe("store", () => {
     const disk = new SimulatedDisk();
     const store = await beginStore(disk);
     for (let index = 0; index < 3; index += 1) await send(store, "old", { queueId: 1 });
-    store.deleteTopic("t");
+    store.deleteTopic("t", []);
     await send(store, "made again");
-    store.deleteTopic("t");
+    store.deleteTopic("t", []);
     assert.equal((await send(store, "new", { queueId: 1 })).queueOffset, 3);
     await store.close();
     const again = await beginStore(disk);

@@ -5,13 +5,12 @@ import {
   background,
   type CancelTimer,
   type Epoch,
-  limits,
   MqError,
   type Position,
-  epoch as toEpoch,
   position as toPosition,
 } from "../../base/index.ts";
-import { AckLine, type Appended } from "./ack-line.ts";
+import type { Appended } from "./ack-line.ts";
+import { Answers, timeoutCheckMs } from "./answers.ts";
 import type { EpochStart } from "./checkpoint.ts";
 import type { ColdReader, RecordPlace } from "./cold-reader.ts";
 import { CommitLog } from "./commit-log.ts";
@@ -22,53 +21,29 @@ import { DiskGuard } from "./disk-guard.ts";
 import { Dispatcher, type StoreFollower } from "./dispatcher.ts";
 import { FlushLine } from "./flush-line.ts";
 import type { FlushMarkFile } from "./flush-mark.ts";
+import { LogReader } from "./log-reader.ts";
 import { scanLog } from "./log-scanner.ts";
 import { LogWriter } from "./log-writer.ts";
 import type { QueueFiles } from "./queue-files.ts";
-import { type RecordDraft, RecordType, type RecordView } from "./record.ts";
-import { type RetentionOptions, usedPercent } from "./retention.ts";
+import type { Quorum } from "./quorum.ts";
+import { epochStartDraft, type RecordDraft, type RecordView } from "./record.ts";
+import type { RetentionOptions } from "./retention.ts";
 import type { Segments } from "./segments.ts";
 import { type StoreOptions, withDefaults } from "./store-options.ts";
 import { openParts, type StoreParts } from "./store-parts.ts";
+import { backlogRefusal, isClients, type StoreState, stateRefusal } from "./store-refusals.ts";
+import { type StoreStats, statsOf } from "./store-stats.ts";
 import { TailCache } from "./tail-cache.ts";
 import { type ExpireHook, Upkeep } from "./upkeep.ts";
 
-/** What a store tells about itself. */
-export interface StoreStats {
-  readonly segmentCount: number;
-  /** Bytes of the log kept. */
-  readonly sizeBytes: number;
-  readonly queueCount: number;
-  readonly queueFilesOpen: number;
-  /** Appended and not yet confirmed, bytes. */
-  readonly behindBytes: number;
-  /** Appends waiting for their answer. */
-  readonly waitingCount: number;
-  readonly tailCacheBytes: number;
-  readonly queueCacheBytes: number;
-  /** Share of the disk in use, percent, as measured last. */
-  readonly diskUsedPercent: number;
-  /** Whether messages are refused for want of space. */
-  readonly isDiskFull: boolean;
-}
-
-type State = "open" | "begun" | "closing" | "closed";
-
-const timeoutCheckMs = 250;
 const idleCheckMs = 10_000;
-/** Appended between two looks by a broker that counts as idle, bytes. */
-const idleSizeMax = 1_048_576;
 /** Time for saving the queues when closing; what is not saved is rebuilt from the log. */
 const closeSaveMs = 2_000;
 
 /** A data folder in use. */
 export class Store {
-  /** Set it to have the state snapshotted before the log loses its head; see `ExpireHook`. */
-  get onExpire(): ExpireHook | undefined {
-    return this.#upkeep.hook;
-  }
-
-  set onExpire(hook: ExpireHook | undefined) {
+  /** Has the state snapshotted before the log loses its head; see `ExpireHook`. */
+  set onExpire(hook: ExpireHook) {
     this.#upkeep.hook = hook;
   }
 
@@ -80,21 +55,18 @@ export class Store {
   readonly #mark: FlushMarkFile;
   readonly #tail: TailCache;
   readonly #cold: ColdReader;
+  readonly #reader: LogReader;
   readonly #writer: LogWriter;
   readonly #dispatcher: Dispatcher;
   readonly #log: CommitLog;
   readonly #guard: DiskGuard;
   readonly #upkeep: Upkeep;
-  readonly #acks = new AckLine();
+  readonly #answers: Answers;
+  readonly #progressListeners = new Set<() => void>();
   readonly #timers: CancelTimer[] = [];
-  readonly #epochs: EpochStart[];
   readonly #flushes = new FlushLine();
-  #state: State = "open";
+  #state: StoreState = "open";
   #failure: MqError | undefined;
-  /** Where the log ended at the last look for idleness. */
-  #idleEnd = 0;
-  /** Deadline of an append made now, monotonic time. */
-  #deadlineMs = 0;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: StoreParts) {
@@ -106,8 +78,9 @@ export class Store {
     this.#queues = queues;
     this.#mark = parts.mark;
     this.#cold = parts.cold;
-    this.#epochs = [...recovered.epochs];
     this.#tail = new TailCache(options.tailCacheSizeBytes);
+    this.#reader = new LogReader(this.#tail, parts.cold, segments);
+    this.#answers = new Answers(options.clock, options.syncFlushTimeoutMs, recovered.end);
     this.#dispatcher = new Dispatcher(queues, (place) => this.#tail.recordAt(place), recovered.end);
     this.#log = new CommitLog(
       {
@@ -121,6 +94,7 @@ export class Store {
         end: recovered.end,
         segmentStart: segments.all.at(-1)?.start ?? recovered.end,
         storeTimeMs: recovered.storeTimeMs,
+        epochs: recovered.epochs,
       },
     );
     this.#writer = new LogWriter(this.#writerParts(), recovered.end);
@@ -135,7 +109,7 @@ export class Store {
       state: () => ({
         flushed: this.#writer.flushed,
         dispatched: this.#dispatcher.dispatched,
-        epochs: this.#epochs,
+        epochs: this.#log.epochs,
       }),
       flushTo: (place) => this.flushTo(toPosition(place)),
       failed: (error) => this.#fail(error),
@@ -170,10 +144,15 @@ export class Store {
     return toPosition(this.#writer.flushed);
   }
 
-  /** Everything before it may be seen. */
-  get confirmed(): Position {
+  /** Everything before it has on this broker the durability that flushDiskType promises. */
+  get durable(): Position {
     const isSync = this.#options.flushDiskType === "SYNC_FLUSH";
     return toPosition(isSync ? this.#writer.flushed : this.#writer.written);
+  }
+
+  /** Everything before it may be seen. Never goes back. */
+  get confirmed(): Position {
+    return toPosition(this.#answers.confirmed);
   }
 
   /** Everything before it is in the queues and told to the followers. */
@@ -183,12 +162,12 @@ export class Store {
 
   /** The newest epoch; 0 before the first `begin`. */
   get epoch(): Epoch {
-    return this.#epochs.at(-1)?.epoch ?? toEpoch(0);
+    return this.#log.epoch;
   }
 
-  /** Every epoch known and where it starts, ascending. */
+  /** Every epoch and where it starts, ascending. */
   get epochs(): readonly EpochStart[] {
-    return this.#epochs;
+    return this.#log.epochs;
   }
 
   /** The first failure that stopped the writing: STORE_FAILED. Undefined while all is well. */
@@ -196,57 +175,118 @@ export class Store {
     return this.#failure;
   }
 
-  /** How the store is doing. */
-  get stats(): StoreStats {
-    return {
-      segmentCount: this.#segments.all.length,
-      sizeBytes: this.#segments.end - this.#segments.start,
-      queueCount: this.#queues.count,
-      queueFilesOpen: this.#files.openCount,
-      behindBytes: this.#log.end - this.#dispatcher.dispatched,
-      waitingCount: this.#acks.count,
-      tailCacheBytes: this.#tail.sizeBytes,
-      queueCacheBytes: this.#queues.memorySizeBytes,
-      diskUsedPercent: usedPercent(this.#guard.space),
-      isDiskFull: this.#guard.isFull,
-    };
+  /** Store time of the newest record, milliseconds since 1970; 0 without one. */
+  get newestMs(): number {
+    return this.#log.storeTimeMs;
   }
 
-  /** Opens a new epoch and starts taking records. Throws DISK_FULL or STORE_FAILED when that cannot be written. */
-  async begin(): Promise<void> {
-    assert(this.#state === "open", "a store begins once");
-    await this.#mark.save(this.#writer.flushed);
-    await this.#guard.measure();
+  /** How the store is doing. */
+  get stats(): StoreStats {
+    return statsOf({
+      segments: this.#segments,
+      queues: this.#queues,
+      files: this.#files,
+      tail: this.#tail,
+      guard: this.#guard,
+      behindBytes: this.#log.end - this.#dispatcher.dispatched,
+      waitingCount: this.#answers.count,
+    });
+  }
+
+  /**
+   * Opens a new epoch, the next one or the one given, which must be newer, and starts taking records; also after
+   * `follow`. Resolves when that is confirmed. Throws DISK_FULL or STORE_FAILED when it cannot be written.
+   */
+  async begin(epoch: number = this.epoch + 1): Promise<void> {
+    assert(this.#state === "open" || this.#state === "following", "a store begins once");
+    if (this.#state === "open") await this.#start();
+    this.#log.openEpoch(epoch);
+    this.#upkeep.followedStart = undefined;
     this.#state = "begun";
-    const { clock, flushIntervalCommitLogMs } = this.#options;
-    this.#timers.push(
-      clock.every(timeoutCheckMs, () => this.#expireAcks()),
-      clock.every(flushIntervalCommitLogMs, () => this.#writer.wantFlush(this.#writer.written)),
-      clock.every(idleCheckMs, () => this.#releaseWhenIdle()),
-    );
-    this.#upkeep.start();
-    this.#expireAcks();
-    const start = { epoch: toEpoch(this.epoch + 1), position: this.end };
-    this.#epochs.push(start);
-    await this.append([{ ...noContent, type: RecordType.epochStart, topic: "", queueId: -1 }]);
+    await this.append([epochStartDraft]);
+  }
+
+  /**
+   * Starts copying another broker's log with `ingest`; appends are refused with NOT_MASTER. When this log is empty
+   * it may begin at `emptyStart`.
+   */
+  async follow(emptyStart?: number): Promise<void> {
+    assert(this.#state === "open", "a store that has begun follows nobody");
+    if (emptyStart !== undefined && this.#segments.all.length === 0) {
+      this.#log.startAt(emptyStart);
+      this.#writer.startAt(emptyStart);
+      this.#dispatcher.startAt(emptyStart);
+      this.#answers.startAt(emptyStart);
+    }
+    this.#upkeep.followedStart = this.start;
+    await this.#start();
+    this.#state = "following";
+  }
+
+  /**
+   * Takes the next bytes of the copied log, cut anywhere; they belong to the store from now on. Throws CORRUPT when
+   * they do not continue it, DISK_FULL, STORE_FAILED, SHUTTING_DOWN.
+   */
+  ingest(bytes: Buffer): void {
+    assert(this.#state !== "open" && this.#state !== "begun", "only a follower takes a log over");
+    const refusal = this.#failure ?? this.#guard.refusal(false);
+    if (refusal !== undefined) throw refusal;
+    if (this.#state !== "following") throw new MqError("SHUTTING_DOWN", "the store is closing");
+    const before = this.#log.end;
+    try {
+      this.#log.ingest(bytes);
+    } finally {
+      this.#appended(before);
+    }
+  }
+
+  /** Behind the last byte that `ingest` has taken: `end`, and what waits for the rest of its group. */
+  get taken(): number {
+    return this.#log.taken;
+  }
+
+  /**
+   * Bytes of the log from `from` on, at most `sizeMax`, as far as they are in the files: none at `written`. They
+   * stay valid as long as they are held and must not be changed. Undefined when they have expired.
+   */
+  readLog(from: number, sizeMax: number): Promise<Buffer | undefined> {
+    return this.#reader.bytes(from, Math.min(sizeMax, this.#writer.written - from));
+  }
+
+  /** Calls `listener` whenever `written`, `flushed` or `confirmed` has moved. Returns what ends it. */
+  onProgress(listener: () => void): () => void {
+    this.#progressListeners.add(listener);
+    return () => this.#progressListeners.delete(listener);
+  }
+
+  /** Lets `quorum` say, beside the disk, what may be seen and answered; again whenever its word has changed. */
+  heed(quorum: Quorum): void {
+    this.#answers.quorum = quorum;
+    this.#advance();
   }
 
   /**
    * Appends an atomic group: after a crash all of it is there or nothing. The bytes are copied
-   * before this returns. Resolves when the configured durability holds and the records may be seen;
-   * followers have been told then. Rejects with DISK_FULL, TOO_MANY_REQUESTS, MESSAGE_BODY_TOO_LARGE
-   * and SHUTTING_DOWN (nothing is stored), MASTER_PERSISTENCE_TIMEOUT and STORE_FAILED (it may be).
+   * before this returns. Resolves when the records may be seen; followers have been told then. Rejects with
+   * DISK_FULL, TOO_MANY_REQUESTS, MESSAGE_BODY_TOO_LARGE, NOT_MASTER and SHUTTING_DOWN (nothing is stored),
+   * MASTER_PERSISTENCE_TIMEOUT, SLAVE_PERSISTENCE_TIMEOUT and STORE_FAILED (it may be).
    */
   append(group: readonly RecordDraft[]): Promise<readonly Appended[]> {
     const refusal = this.#refusal(group);
     if (refusal !== undefined) return Promise.reject(refusal);
-    const before = this.#log.end;
-    const appended = this.#log.append(group, this.epoch);
-    const { end } = this.#log;
-    this.#guard.appended(end - before);
-    if (this.#guard.isStale) this.#upkeep.measureSoon();
-    this.#writer.appended(end);
-    return this.#acks.wait(end, this.#deadlineMs, appended);
+    const appended = this.#append(group);
+    return this.#answers.untilSeen(this.#log.end, appended);
+  }
+
+  /**
+   * As `append`, for what clients send: resolves when the quorum lets it be answered. Rejects with HA_NOT_AVAILABLE
+   * too, before anything is stored (facts without `position`) or when it is stored here alone (with it).
+   */
+  send(group: readonly RecordDraft[]): Promise<readonly Appended[]> {
+    const refusal = this.#refusal(group) ?? this.#answers.quorum.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const appended = this.#append(group);
+    return this.#answers.untilAnswered(this.#log.end, appended);
   }
 
   /** The consume queue of a topic, when it exists. */
@@ -264,9 +304,15 @@ export class Store {
     return this.#queues.all();
   }
 
-  /** Drops a topic's consume queues. Made again, they continue their offsets. */
-  deleteTopic(topic: string): void {
-    background(this.#queues.deleteTopic(topic));
+  /**
+   * Drops a topic's consume queues, which ended at `ends` when it was deleted. Made again, they continue their
+   * offsets. A follower may have more of them already: of a topic that was made again.
+   */
+  deleteTopic(topic: string, ends: Iterable<Omit<QueueBounds, "minOffset" | "topic">>): void {
+    if (this.#state !== "following") return background(this.#queues.deleteTopic(topic));
+    for (const { queueId, nextOffset } of ends) {
+      this.#queues.get(topic, queueId)?.expire(nextOffset);
+    }
   }
 
   /**
@@ -278,17 +324,11 @@ export class Store {
   }
 
   /**
-   * Records from memory or files, in the order asked; undefined for those that have expired. Reads
-   * as much as is asked for: bound the sum of the sizes. Throws CORRUPT and what the disk throws.
+   * Records from memory or files, in the order asked; undefined for those that have expired. Bound the sum of the
+   * sizes. Throws CORRUPT and what the disk throws.
    */
-  async readCold(places: readonly RecordPlace[]): Promise<readonly (RecordView | undefined)[]> {
-    const records: (RecordView | undefined)[] = [];
-    for (const place of places) {
-      const held = this.#tail.read(place.position, place.size);
-      if (held === undefined) records.push(...(await this.#cold.read([place])));
-      else records.push(held);
-    }
-    return records;
+  readCold(places: readonly RecordPlace[]): Promise<readonly (RecordView | undefined)[]> {
+    return this.#reader.records(places);
   }
 
   /**
@@ -325,6 +365,11 @@ export class Store {
     Object.assign(this.#options, options);
   }
 
+  /** Lets a follower's log lose what lies before its master's; by itself it loses nothing. */
+  setFollowedStart(start: number): void {
+    this.#upkeep.followedStart = start;
+  }
+
   /** Runs retention now; by itself it runs every `cleanResourceInterval`. */
   clean(): Promise<void> {
     return this.#upkeep.clean();
@@ -359,7 +404,7 @@ export class Store {
       });
     }
     this.#state = "closed";
-    this.#acks.refuse(0, new MqError("SHUTTING_DOWN", "the store is closed"));
+    this.#answers.refuse(0, new MqError("SHUTTING_DOWN", "the store is closed"));
     this.#cold.close();
     await this.#mark.close();
     await this.#files.close();
@@ -368,20 +413,41 @@ export class Store {
   }
 
   #refusal(group: readonly RecordDraft[]): MqError | undefined {
-    if (this.#failure !== undefined) return this.#failure;
-    if (this.#state !== "begun") {
-      return new MqError("SHUTTING_DOWN", "the store takes no records now");
-    }
-    if (this.#log.end - this.#dispatcher.dispatched > limits.appendBacklogSizeMax) {
-      return new MqError("TOO_MANY_REQUESTS", "the disk is behind: too much waits to be written");
-    }
-    try {
-      this.#log.check(group);
-    } catch (error) {
-      if (error instanceof MqError) return error;
-      throw error;
-    }
-    return this.#guard.refusal(group.some(isClients));
+    const { end } = this.#log;
+    const stopped = this.#failure ?? stateRefusal(this.#state);
+    if (stopped !== undefined) return stopped;
+    return (
+      backlogRefusal(end - this.#dispatcher.dispatched) ??
+      this.#log.refusal(group) ??
+      this.#guard.refusal(group.some(isClients))
+    );
+  }
+
+  async #start(): Promise<void> {
+    if (this.#segments.all.length > 0) await this.#mark.save(this.#writer.flushed);
+    await this.#guard.measure();
+    const { clock, flushIntervalCommitLogMs } = this.#options;
+    this.#timers.push(
+      clock.every(timeoutCheckMs, () => this.#answers.expire(this.durable)),
+      clock.every(flushIntervalCommitLogMs, () => this.#writer.wantFlush(this.#writer.written)),
+      clock.every(idleCheckMs, () => this.#tail.releaseWhenIdle()),
+    );
+    this.#upkeep.start();
+    this.#answers.expire(this.durable);
+  }
+
+  #append(group: readonly RecordDraft[]): readonly Appended[] {
+    const before = this.#log.end;
+    const appended = this.#log.append(group);
+    this.#appended(before);
+    return appended;
+  }
+
+  #appended(before: number): void {
+    const { end } = this.#log;
+    this.#guard.appended(end - before);
+    if (this.#guard.isStale) this.#upkeep.measureSoon();
+    this.#writer.appended(end);
   }
 
   #writerParts(): ConstructorParameters<typeof LogWriter>[0] {
@@ -400,25 +466,14 @@ export class Store {
     };
   }
 
-  // Deadlines are as coarse as this check: no clock is read for each append.
-  #expireAcks(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    this.#deadlineMs = nowMs + timeoutCheckMs + this.#options.syncFlushTimeoutMs;
-    this.#acks.expire(nowMs);
-  }
-
-  #releaseWhenIdle(): void {
-    const { end } = this.#log;
-    if (end - this.#idleEnd < idleSizeMax) this.#tail.releaseSpares();
-    this.#idleEnd = end;
-  }
-
   #advance(): void {
-    const { confirmed, flushed } = this;
+    const { durable, flushed } = this;
+    const confirmed = this.#answers.confirm(durable);
     this.#dispatcher.advance(confirmed);
-    this.#acks.confirm(confirmed);
+    this.#answers.answer(durable);
     this.#tail.evict(Math.min(confirmed, this.#writer.written));
     this.#flushes.flushed(flushed);
+    for (const listener of this.#progressListeners) listener();
   }
 
   #rollBack(cause: unknown): void {
@@ -429,7 +484,7 @@ export class Store {
     });
     this.#dispatcher.takeBack(written);
     this.#log.takeBack(written, this.#segments.all.at(-1)?.start ?? written);
-    this.#acks.refuse(written, error);
+    this.#answers.refuse(written, error);
     this.#flushes.refuse(written, error);
     this.#upkeep.diskFull();
   }
@@ -440,15 +495,7 @@ export class Store {
     this.#options.logger.error("the store takes no writes until restart", {
       reason: error.message,
     });
-    this.#acks.refuse(this.confirmed, error);
+    this.#answers.refuse(this.confirmed, error);
     this.#flushes.refuse(0, error);
   }
-}
-
-const noBytes = new Uint8Array(0);
-const noContent = { systemProperties: noBytes, userProperties: noBytes, body: noBytes };
-
-// At the watermark what clients send is refused; what the broker notes itself still fits.
-function isClients(draft: RecordDraft): boolean {
-  return draft.type === RecordType.message || draft.type === RecordType.halfMessage;
 }

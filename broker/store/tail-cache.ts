@@ -17,6 +17,8 @@ export interface TailChunk {
 const chunkSizeMin = 65_536;
 const chunkSizeMax = 1_048_576;
 const spareCountMax = 4;
+/** Appended between two looks by a broker that counts as idle, bytes. */
+const idleSizeMax = 1_048_576;
 
 /** Chunks of the log's tail, ascending and without gaps. */
 export class TailCache {
@@ -25,6 +27,8 @@ export class TailCache {
   readonly #spares: RecordBuffer[] = [];
   #sizeBytes = 0;
   #nextChunkSize = chunkSizeMin;
+  /** Where the tail ended at the last look for idleness. */
+  #idleEnd = 0;
 
   /** `sizeMax`: bytes kept of what is written and dispatched; what is not yet is kept in addition. */
   constructor(sizeMax: number) {
@@ -77,6 +81,15 @@ export class TailCache {
     return new RecordView(chunk.buffer, range.start);
   }
 
+  /** Bytes from `from` on, at most `sizeMax`, before `to`; undefined when not in memory. They stay valid as long as they are held. */
+  view(from: number, to: number, sizeMax: number): Buffer | undefined {
+    const chunk = this.#find(from);
+    if (chunk === undefined) return undefined;
+    chunk.isShared = true;
+    const end = Math.min(chunk.end, to, from + sizeMax);
+    return chunk.buffer.bytes.subarray(from - chunk.start, end - chunk.start);
+  }
+
   /** Runs of bytes that cover `[from, to)`, in order; to be written before the next `evict`. */
   *slices(from: number, to: number): Generator<TailSlice> {
     for (let place = from; place < to; ) {
@@ -115,8 +128,12 @@ export class TailCache {
     }
   }
 
-  /** Gives back memory that is only kept for reuse. */
-  releaseSpares(): void {
+  /** Gives back memory that is only kept for reuse, when little has been appended since the last call. */
+  releaseWhenIdle(): void {
+    const end = this.#chunks.at(-1)?.end ?? 0;
+    const isIdle = end - this.#idleEnd < idleSizeMax;
+    this.#idleEnd = end;
+    if (!isIdle) return;
     this.#spares.length = 0;
     this.#nextChunkSize = chunkSizeMin;
   }

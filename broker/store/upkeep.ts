@@ -58,6 +58,8 @@ export class Upkeep {
   readonly #newestTimes = new Map<number, number>();
   readonly #logger: Logger;
   hook: ExpireHook | undefined;
+  /** Of a follower: where its master's log starts, which alone decides what goes here. */
+  followedStart: number | undefined;
   #turn: Promise<void> = Promise.resolve();
   #saving: Promise<void> | undefined;
   #isStopped = false;
@@ -145,7 +147,10 @@ export class Upkeep {
 
   async #saveNow(): Promise<void> {
     try {
-      await this.#inTurn(() => this.#parts.mark.save(this.#parts.state().flushed));
+      // A log without a file has lost nothing, wherever it is going to start.
+      if (this.#parts.segments.all.length > 0) {
+        await this.#inTurn(() => this.#parts.mark.save(this.#parts.state().flushed));
+      }
       await this.#parts.queues.save({ everything: false });
       if (this.#isCheckpointDue() && !this.#isStopped) await this.checkpoint();
     } catch (error) {
@@ -205,14 +210,10 @@ export class Upkeep {
   }
 
   async #expire(): Promise<void> {
-    const { options, guard, segments } = this.#parts;
-    const below = expiredBelow(options, {
-      segments: await this.#ages(),
-      space: guard.space,
-      nowMs: this.#believedNow(),
-    });
+    const { segments } = this.#parts;
+    const below = this.followedStart ?? (await this.#ownExpiry());
     if (below === undefined || this.#isStopped) return;
-    const needed = await this.#neededFrom(below);
+    const needed = this.followedStart ?? (await this.#neededFrom(below));
     if (needed === undefined || this.#isStopped) return;
     const { flushed, dispatched } = this.#parts.state();
     const start = this.#segmentBorder(Math.min(below, needed, flushed, dispatched));
@@ -229,6 +230,16 @@ export class Upkeep {
     }
     await this.#measure();
     this.#logger.info("expired segments are removed", { start, removedBytes });
+  }
+
+  /** Where the log may start by age and disk, as the options say. */
+  async #ownExpiry(): Promise<number | undefined> {
+    const { options, guard } = this.#parts;
+    return expiredBelow(options, {
+      segments: await this.#ages(),
+      space: guard.space,
+      nowMs: this.#believedNow(),
+    });
   }
 
   /** What the clock says, except that a jump forward is only believed after a while. */

@@ -1,0 +1,26 @@
+// Why a store takes no record.
+import { limits, MqError } from "../../base/index.ts";
+import { type RecordDraft, RecordType } from "./record.ts";
+
+/** The life of a store: `following` copies a master, `begun` is one. */
+export type StoreState = "open" | "following" | "begun" | "closing" | "closed";
+
+/** Why nothing is appended in this state of its life. */
+export function stateRefusal(state: StoreState): MqError | undefined {
+  if (state === "begun") return undefined;
+  if (state === "following") {
+    return new MqError("NOT_MASTER", "this broker copies its master and takes no messages");
+  }
+  return new MqError("SHUTTING_DOWN", "the store takes no records now");
+}
+
+/** Why nothing is appended while so many bytes wait to be confirmed. */
+export function backlogRefusal(behindBytes: number): MqError | undefined {
+  if (behindBytes <= limits.appendBacklogSizeMax) return undefined;
+  return new MqError("TOO_MANY_REQUESTS", "the disk is behind: too much waits to be written");
+}
+
+/** Whether clients send it: at the watermark that is refused; what the broker notes itself still fits. */
+export function isClients(draft: RecordDraft): boolean {
+  return draft.type === RecordType.message || draft.type === RecordType.halfMessage;
+}
