@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import * as fc from "fast-check";
+import { silentLogger } from "../../base/index.ts";
+import type { PendingEntry, ProgressChange, QueueProgress } from "../metadata/index.ts";
+import { SimulatedDisk } from "../store/testkit/simulated-disk.ts";
+import { OverlayFile } from "./overlay-file.ts";
+import { joinedProgress, missingProgress, NotedProgress } from "./progress-merge.ts";
+
+const place = { group: "g", topic: "t", queueId: 0 };
+
+function entry(offset: number, deliveryNumber = 1): PendingEntry {
+  return { offset, attempt: 1, visibleAtMs: 1_000, deliveryNumber, flags: 0 };
+}
+
+function change(cursor: number, upserts: PendingEntry[], removals: number[] = []): ProgressChange {
+  return { ...place, cursor, upserts, removals };
+}
+
+describe("the overlay of an acting master", () => {
+  it("keeps what was noted over a power cut, and cuts a torn end", async () => {
+    const disk = new SimulatedDisk();
+    await disk.makeFolder("/data");
+    const overlay = await OverlayFile.open(disk, "/data", silentLogger);
+    assert.ok(overlay.isEmpty);
+    await overlay.append([change(3, [entry(1), entry(2)])]);
+    await overlay.append([change(4, [], [1])]);
+    disk.cutPower("lost", { next: () => 0, bytes: (count) => Buffer.alloc(count) });
+    const bytes = disk.bytesOf("/data/overlay");
+    disk.put("/data/overlay", Buffer.concat([bytes, bytes.subarray(0, 20)]));
+    const again = await OverlayFile.open(disk, "/data", silentLogger);
+    const lane = again.noted.get(place);
+    assert.equal(lane?.cursor, 4);
+    assert.deepEqual(
+      [...(lane?.entries.entries() ?? [])],
+      [
+        [1, undefined],
+        [2, entry(2)],
+      ],
+    );
+    await again.append([change(5, [])]);
+    const third = await OverlayFile.open(disk, "/data", silentLogger);
+    assert.equal(third.noted.get(place)?.cursor, 5);
+    await third.clear();
+    assert.ok((await OverlayFile.open(disk, "/data", silentLogger)).isEmpty);
+  });
+
+  it("lets nothing that is done in either come back", () => {
+    const known: QueueProgress = { ...place, cursor: 5, pending: [entry(2), entry(3)] };
+    const noted = new NotedProgress();
+    // The acting master's log was shorter: it did not know that 1 and 4 are done.
+    noted.add(change(3, [entry(1, 9), entry(2, 9)]));
+    noted.add(change(7, [entry(6, 9)], [2, 4]));
+    const lane = noted.get(place);
+    assert.ok(lane !== undefined);
+    assert.deepEqual(missingProgress(known, lane), change(7, [entry(6, 9)], [2]));
+    assert.deepEqual(joinedProgress(known, lane), {
+      ...place,
+      cursor: 7,
+      pending: [entry(3), entry(6, 9)],
+    });
+  });
+
+  it("is the same for any order of acknowledgements at both sides", () => {
+    const offsets = fc.uniqueArray(fc.integer({ min: 0, max: 19 }));
+    fc.assert(
+      fc.property(
+        fc.nat({ max: 20 }),
+        fc.nat({ max: 20 }),
+        offsets,
+        offsets,
+        (masterCursor, actingCursor, doneAtMaster, doneAtActing) => {
+          const pending = [];
+          for (let offset = 0; offset < masterCursor; offset += 1) {
+            if (!doneAtMaster.includes(offset)) pending.push(entry(offset));
+          }
+          const noted = new NotedProgress();
+          const upserts = [];
+          for (let offset = 0; offset < actingCursor; offset += 1) upserts.push(entry(offset, 9));
+          noted.add(change(actingCursor, upserts));
+          const acked = doneAtActing.filter((offset) => offset < actingCursor);
+          noted.add(change(actingCursor, [], acked));
+          const lane = noted.get(place);
+          assert.ok(lane !== undefined);
+          const joined = joinedProgress({ ...place, cursor: masterCursor, pending }, lane);
+          const left = new Set(joined.pending.map(({ offset }) => offset));
+          for (let offset = 0; offset < joined.cursor; offset += 1) {
+            const isDone =
+              (offset < masterCursor && doneAtMaster.includes(offset)) || acked.includes(offset);
+            assert.equal(left.has(offset), !isDone, `offset ${offset}`);
+          }
+          assert.equal(joined.cursor, Math.max(masterCursor, actingCursor));
+        },
+      ),
+    );
+  });
+});

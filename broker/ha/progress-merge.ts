@@ -1,0 +1,101 @@
+// Joins what an acting master has noted of consumers with what the master's own log says. Pure: docs/replication.md.
+import type { PendingEntry, ProgressChange, QueueProgress } from "../metadata/index.ts";
+
+/** What was noted of one group on one queue, the newest word for each message. */
+export interface NotedLane {
+  readonly group: string;
+  readonly topic: string;
+  readonly queueId: number;
+  cursor: number;
+  /** By queue offset; undefined: it is done. */
+  readonly entries: Map<number, PendingEntry | undefined>;
+}
+
+/** Notes of many lanes. */
+export class NotedProgress {
+  readonly #lanes = new Map<string, NotedLane>();
+
+  /** Lanes that have a note. */
+  get count(): number {
+    return this.#lanes.size;
+  }
+
+  /** Adds a change that is newer than all before. */
+  add(change: ProgressChange): void {
+    const lane = this.#lane(change);
+    lane.cursor = Math.max(lane.cursor, change.cursor);
+    for (const entry of change.upserts) lane.entries.set(entry.offset, entry);
+    for (const offset of change.removals) lane.entries.set(offset, undefined);
+  }
+
+  /** The notes of one lane. */
+  get(place: Pick<QueueProgress, "group" | "topic" | "queueId">): NotedLane | undefined {
+    return this.#lanes.get(keyOf(place));
+  }
+
+  /** All lanes. */
+  all(): Iterable<NotedLane> {
+    return this.#lanes.values();
+  }
+
+  #lane(change: ProgressChange): NotedLane {
+    const key = keyOf(change);
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      const { group, topic, queueId } = change;
+      lane = { group, topic, queueId, cursor: 0, entries: new Map() };
+      this.#lanes.set(key, lane);
+    }
+    return lane;
+  }
+}
+
+/**
+ * What has to be changed in `known` for it to have the notes too; undefined when nothing. A message that is done
+ * in either is done: what the log of the master has acknowledged stays so, whatever the acting master did not know.
+ */
+export function missingProgress(
+  known: QueueProgress | undefined,
+  noted: NotedLane,
+): ProgressChange | undefined {
+  const { group, topic, queueId } = noted;
+  const cursorBefore = known?.cursor ?? 0;
+  const cursor = Math.max(cursorBefore, noted.cursor);
+  const pending = new Map((known?.pending ?? []).map((entry) => [entry.offset, entry]));
+  const upserts: PendingEntry[] = [];
+  const removals: number[] = [];
+  for (const [offset, entry] of noted.entries) {
+    const isDone = offset < cursorBefore && !pending.has(offset);
+    if (isDone) continue;
+    if (entry === undefined) {
+      if (pending.has(offset)) removals.push(offset);
+    } else if (isNewer(entry, pending.get(offset))) {
+      upserts.push(entry);
+    }
+  }
+  if (cursor === cursorBefore && upserts.length === 0 && removals.length === 0) return undefined;
+  return { group, topic, queueId, cursor, upserts, removals };
+}
+
+/** `known` with the notes joined: what a slave goes on with when it acts again. */
+export function joinedProgress(known: QueueProgress, noted: NotedLane | undefined): QueueProgress {
+  const change = noted === undefined ? undefined : missingProgress(known, noted);
+  if (change === undefined) return known;
+  const pending = new Map(known.pending.map((entry) => [entry.offset, entry]));
+  for (const entry of change.upserts) pending.set(entry.offset, entry);
+  for (const offset of change.removals) pending.delete(offset);
+  const entries = [...pending.values()].sort((one, other) => one.offset - other.offset);
+  return { ...known, cursor: change.cursor, pending: entries };
+}
+
+function isNewer(entry: PendingEntry, known: PendingEntry | undefined): boolean {
+  return known === undefined || entry.deliveryNumber >= known.deliveryNumber;
+}
+
+function keyOf({
+  group,
+  topic,
+  queueId,
+}: Pick<QueueProgress, "group" | "topic" | "queueId">): string {
+  return `${group}\n${topic}\n${queueId}`;
+}
