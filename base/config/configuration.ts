@@ -71,7 +71,7 @@ export class Configuration<C extends object> {
   readonly warnings: readonly string[];
   #values: Readonly<C>;
   readonly #sources: Map<keyof C, ConfigSource>;
-  readonly #listeners: (() => void)[] = [];
+  readonly #listeners = new Set<() => void>();
 
   private constructor(
     role: ConfigRole<C>,
@@ -152,9 +152,10 @@ export class Configuration<C extends object> {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Calls `listener` after each accepted live change. */
-  onChange(listener: () => void): void {
-    this.#listeners.push(listener);
+  /** Calls `listener` after each accepted live change. Returns what ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 }
 
