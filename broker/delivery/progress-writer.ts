@@ -128,7 +128,7 @@ export class ProgressWriter implements LaneJournal {
     } catch (thrown) {
       const error = toMqError(thrown);
       // It stands in the log, in its place: what comes after it cannot outlive it.
-      return error.code === "MASTER_PERSISTENCE_TIMEOUT" ? undefined : error;
+      return isInLog(error) ? undefined : error;
     }
   }
 
@@ -169,6 +169,11 @@ export class ProgressWriter implements LaneJournal {
     }
     return taken;
   }
+}
+
+/** Whether the record is in the log, although nobody has confirmed it in time. */
+function isInLog({ code }: MqError): boolean {
+  return code === "MASTER_PERSISTENCE_TIMEOUT" || code === "SLAVE_PERSISTENCE_TIMEOUT";
 }
 
 /** One record each 256 KiB or so, all of one group. */

@@ -106,11 +106,17 @@ export class StateStore {
     return this.#parts.tables.bounds();
   }
 
-  /** Makes the receipt-handle key if there is none and writes changes from now on. The store has begun. */
+  /** Writes changes from now on, as the store takes them over from its master. */
+  follow(): void {
+    const { clock } = this.#options;
+    this.#cancelTimer ??= clock.every(limits.stateWritePeriodMs, () => this.#writeIfDue());
+  }
+
+  /** Writes changes from now on, and makes the receipt-handle key if there is none. The store has begun. */
   async begin(): Promise<void> {
-    const { store, clock, random } = this.#options;
-    this.#cancelTimer = clock.every(limits.stateWritePeriodMs, () => this.#writeIfDue());
+    this.follow();
     if (this.metadata.hasMacKey) return;
+    const { store, random } = this.#options;
     const key = random.bytes(macKeySize);
     await appendChange(store, this.#parts.waiters, { kind: "macKey", key });
   }

@@ -127,7 +127,8 @@ export class CommitLog {
   /** Records appended from now on are of `epoch`, which is newer than all before. */
   openEpoch(epoch: number): void {
     assert(epoch > this.epoch, "a reign is newer than those before it");
-    assert(this.#intake.waitingBytes === 0, "a group that has not come completely is cut first");
+    // What has not come whole from the former master never will.
+    this.#intake = new LogIntake();
     this.#epochs.push({ epoch: toEpoch(epoch), position: toPosition(this.#end) });
   }
 
