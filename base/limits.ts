@@ -124,6 +124,28 @@ export const limits = {
   filesSyncedAloneMax: 64,
   /** Consume-queue entries read from a file in one step and kept for the next reads. */
   queueReadCount: 256,
+  // Replication.
+  /** Both sides of a link say something this often, milliseconds. */
+  haHeartbeatMs: 500,
+  /** A link over which nothing came for so long is given up, milliseconds. */
+  haSilenceMaxMs: 3_000,
+  /** Time to read why a link is refused before it is cut, milliseconds. */
+  haFarewellMs: 1_000,
+  /** Waits before a slave dials its master again, milliseconds: doubled each time between these. */
+  haRetryMinMs: 50,
+  haRetryMaxMs: 1_000,
+  /** A link that has not come to its purpose by then is cut, milliseconds. */
+  haHandshakeMs: 10_000,
+  /** Links of other brokers at once. More are refused. */
+  haLinksMax: 64,
+  /** Log bytes handed to a link and not taken by the system yet; the slave gets more when they are. */
+  haSendBufferSize: 4_194_304,
+  /** Log bytes that a slave has taken off its link and not written yet; then the link stalls. */
+  haReceiveBufferSize: 16_777_216,
+  /** Bytes before the common point whose hash both sides compare. */
+  haProofSize: 65_536,
+  /** A broker looks so often whether its slaves keep up, or whether its master is there, milliseconds. */
+  haTickMs: 100,
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,

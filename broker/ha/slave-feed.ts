@@ -1,0 +1,114 @@
+// Feeds one slave: the bytes of the log as they are written, and where the log stands. It never holds anybody up: what
+// the slave does not take stays in the files.
+import { background, type CancelTimer, type Clock, limits, MqError } from "../../base/index.ts";
+import type { Channel } from "./channel.ts";
+import { dataSizeMax } from "./frames.ts";
+import { messageCount, type ReplicatedStore } from "./log-source.ts";
+
+/** What a feed works on. */
+export interface SlaveFeedOptions {
+  readonly channel: Channel;
+  readonly store: ReplicatedStore;
+  readonly clock: Clock;
+  /** Reign of this broker, in every frame. */
+  readonly epoch: number;
+  /** First byte that the slave wants. */
+  readonly from: number;
+}
+
+/** One slave that is fed until its link ends. */
+export class SlaveFeed {
+  readonly #options: SlaveFeedOptions;
+  readonly #stopListening: () => void;
+  readonly #cancelBeat: CancelTimer;
+  #next: number;
+  #saidConfirmed = -1;
+  #isPumping = false;
+  #wantsMore = false;
+  #sentBytes = 0;
+
+  constructor(options: SlaveFeedOptions) {
+    const { store, clock, channel } = options;
+    this.#options = options;
+    this.#next = options.from;
+    this.#stopListening = store.onProgress(() => this.#wake());
+    this.#cancelBeat = clock.every(limits.haHeartbeatMs, () => this.#tellPlace());
+    channel.onEnd(() => this.#stop());
+    this.#tellPlace();
+    this.#wake();
+  }
+
+  /** Behind the last byte given to the link. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Bytes given to the link. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  #stop(): void {
+    this.#stopListening();
+    this.#cancelBeat();
+  }
+
+  #wake(): void {
+    this.#wantsMore = true;
+    if (!this.#isPumping) background(this.#pump());
+  }
+
+  async #pump(): Promise<void> {
+    const { channel } = this.#options;
+    this.#isPumping = true;
+    try {
+      while (this.#wantsMore && channel.endReason === undefined) {
+        this.#wantsMore = false;
+        while (this.#next < this.#options.store.written) {
+          if (!(await this.#sendSome())) return;
+        }
+        if (this.#options.store.confirmed !== this.#saidConfirmed) this.#tellPlace();
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      channel.refuse("failed", `the log cannot be read at position ${this.#next}: ${reason}`);
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  async #sendSome(): Promise<boolean> {
+    const { channel, store, epoch } = this.#options;
+    const position = this.#next;
+    const bytes = await store.readLog(position, dataSizeMax);
+    if (channel.endReason !== undefined) return false;
+    if (bytes === undefined) {
+      channel.refuse("gone", `position ${position} has expired; the log starts at ${store.start}`);
+      return false;
+    }
+    if (bytes.length === 0) throw new MqError("CORRUPT", "the file is shorter than the log");
+    const { confirmed } = store;
+    channel.sendData({ epoch, position, confirmed, bytes });
+    this.#saidConfirmed = confirmed;
+    this.#next = position + bytes.length;
+    this.#sentBytes += bytes.length;
+    if (channel.link.waitingBytes > limits.haSendBufferSize) await channel.link.drained();
+    return true;
+  }
+
+  #tellPlace(): void {
+    const { channel, store, epoch, clock } = this.#options;
+    const { confirmed, start, written: end, newestMs } = store;
+    channel.send({
+      kind: "confirm",
+      epoch,
+      confirmed,
+      start,
+      end,
+      nowMs: clock.now(),
+      messageCount: messageCount(store),
+      newestMs,
+    });
+    this.#saidConfirmed = confirmed;
+  }
+}
