@@ -4,33 +4,40 @@ import type { EpochEntry, LogExtent } from "./control-messages.ts";
 
 /** What two logs have in common. */
 export type CommonPoint =
-  /** Everything before `position` is the same. */
+  /** Both have the bytes before `position`, and they are the same; behind it one of them ends, or they differ. */
   | { readonly kind: "common"; readonly position: number }
-  /** One of them begins behind where the other one ends, or is empty: nothing can be compared. */
+  /** One of them, or both, have no bytes. */
+  | { readonly kind: "empty" }
+  /** One of them begins where the other one ends, or behind: there is no place that both have. */
   | { readonly kind: "apart" }
-  /** They hold different records for the same places, from the beginning on. */
+  /** They differ at the first place that both have. */
   | { readonly kind: "diverged" };
 
-/** Finds the highest common point. The logs are in any order. */
+/** Finds the highest common point. The order of the two does not matter. */
 export function commonPoint(one: LogExtent, other: LogExtent): CommonPoint {
-  if (one.start >= other.end || other.start >= one.end) {
-    // Logs that touch, or two empty ones at the same place.
-    const isTouching = one.end === other.start || other.end === one.start;
-    if (isTouching && one.start === other.start && one.end === other.end) {
-      return { kind: "common", position: one.end };
-    }
-    return { kind: "apart" };
-  }
-  for (let index = one.epochs.length - 1; index >= 0; index -= 1) {
-    const mine = one.epochs[index];
-    const place = other.epochs.findIndex(({ epoch }) => epoch === mine?.epoch);
+  if (one.start >= one.end || other.start >= other.end) return { kind: "empty" };
+  const start = Math.max(one.start, other.start);
+  if (start >= Math.min(one.end, other.end)) return { kind: "apart" };
+  for (const [index, mine] of [...one.epochs.entries()].reverse()) {
+    const place = other.epochs.findIndex(({ epoch }) => epoch === mine.epoch);
     const theirs = other.epochs[place];
-    if (mine === undefined || theirs === undefined) continue;
+    if (theirs === undefined) continue;
     if (!isSameReign({ log: one, entry: mine }, { log: other, entry: theirs })) continue;
-    const end = Math.min(endOf(one, index), endOf(other, place));
-    return { kind: "common", position: end };
+    const position = Math.min(endOf(one, index), endOf(other, place));
+    // Retention may have taken what was common, and left what is not.
+    return position > start ? { kind: "common", position } : { kind: "diverged" };
   }
   return { kind: "diverged" };
+}
+
+const epochsShown = 8;
+
+/** A log in words, for people who are told that two do not fit together. Of its epochs it names the newest ones. */
+export function describeLog(log: LogExtent): string {
+  const shown = log.epochs.slice(-epochsShown);
+  const more = log.epochs.length > shown.length ? "… " : "";
+  const epochs = shown.map(({ epoch, start }) => `${epoch} from ${start}`).join(", ");
+  return `bytes ${log.start} to ${log.end}, epochs ${epochs === "" ? "none" : more + epochs}`;
 }
 
 interface Reign {
@@ -41,12 +48,8 @@ interface Reign {
 /** Retention may have taken the beginning of a log's first epoch, which then seems to start later. */
 function isSameReign(one: Reign, other: Reign): boolean {
   if (one.entry.start === other.entry.start) return true;
-  const [earlier, later] = one.entry.start < other.entry.start ? [one, other] : [other, one];
-  return (
-    later.entry.start === later.log.start &&
-    later.entry === later.log.epochs[0] &&
-    earlier.entry.start < later.entry.start
-  );
+  const later = one.entry.start < other.entry.start ? other : one;
+  return later.entry === later.log.epochs[0] && later.entry.start === later.log.start;
 }
 
 function endOf(log: LogExtent, index: number): number {

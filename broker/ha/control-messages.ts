@@ -36,6 +36,10 @@ export type Purpose = "follow" | "inspect" | "copy" | "overlay";
 export interface Hello extends Identity, LogExtent {
   readonly kind: "hello";
   readonly purpose: Purpose;
+  /** Whether it flushes what it has written before it says so, as SYNC_FLUSH does. */
+  readonly isFlushing: boolean;
+  /** Everything before it is on its disk. */
+  readonly flushed: number;
 }
 
 /** First words of the one who was dialled. */
@@ -46,6 +50,8 @@ export interface Welcome extends Identity, LogExtent {
   readonly epoch: number;
   readonly confirmed: number;
   readonly hasOverlay: boolean;
+  /** Whether who follows may cut what this log does not have. */
+  readonly mayCut: boolean;
 }
 
 /** The bytes before the common point, as a hash, so that both know that they agree. */
@@ -59,7 +65,7 @@ export interface Proof {
   readonly hash: string;
 }
 
-/** The log comes now, from `position` on. */
+/** The log comes now, from `position` on, written or handed on by the master of `epoch`. */
 export interface Begin {
   readonly kind: "begin";
   readonly position: number;
@@ -69,6 +75,7 @@ export interface Begin {
 /** Why a link is of no use. */
 export type RefusalCode =
   | "wrongCluster"
+  | "wrongName"
   | "notMaster"
   | "olderEpoch"
   | "diverged"
@@ -92,19 +99,27 @@ export interface SnapshotRequest {
 /** Parts follow; then the log is followed from `logStart` on, and the state is good for it from `asOf` on. */
 export interface SnapshotBegin {
   readonly kind: "snapshotBegin";
+  readonly epoch: number;
   readonly asOf: number;
   readonly logStart: number;
 }
 
-/** All parts have been sent. */
+/** All parts have been sent: so many, with this `partChecksum` over all of them. */
 export interface PartsEnd {
   readonly kind: "partsEnd";
   readonly count: number;
+  readonly checksum: number;
 }
 
 /** The master has what the overlay holds, durably: it may be forgotten. */
 export interface OverlayTaken {
   readonly kind: "overlayTaken";
+}
+
+/** The link ends, and nothing is wrong. */
+export interface Leave {
+  readonly kind: "leave";
+  readonly reason: string;
 }
 
 export type ControlMessage =
@@ -116,17 +131,20 @@ export type ControlMessage =
   | SnapshotRequest
   | SnapshotBegin
   | PartsEnd
-  | OverlayTaken;
+  | OverlayTaken
+  | Leave;
 
 type Check = (value: unknown) => boolean;
 
 const text: Check = (value) => typeof value === "string" && value.length <= 4_096;
 const count: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
 const flag: Check = (value) => typeof value === "boolean";
+const sha256: Check = (value) => typeof value === "string" && /^[0-9a-f]{64}$/.test(value);
 const oneOf = (...words: readonly string[]): Check => {
   return (value) => typeof value === "string" && words.includes(value);
 };
-const epochTable: Check = (value) => Array.isArray(value) && value.every(isEpoch);
+const epochTable: Check = (value) =>
+  Array.isArray(value) && value.every(isEpoch) && isAscending(value);
 
 const identity = {
   cluster: text,
@@ -140,7 +158,13 @@ const identity = {
 const extent = { epochs: epochTable, start: count, end: count };
 
 const shapes: Readonly<Record<ControlMessage["kind"], Readonly<Record<string, Check>>>> = {
-  hello: { ...identity, ...extent, purpose: oneOf("follow", "inspect", "copy", "overlay") },
+  hello: {
+    ...identity,
+    ...extent,
+    purpose: oneOf("follow", "inspect", "copy", "overlay"),
+    isFlushing: flag,
+    flushed: count,
+  },
   welcome: {
     ...identity,
     ...extent,
@@ -148,12 +172,14 @@ const shapes: Readonly<Record<ControlMessage["kind"], Readonly<Record<string, Ch
     epoch: count,
     confirmed: count,
     hasOverlay: flag,
+    mayCut: flag,
   },
-  proof: { position: count, from: count, hash: text },
+  proof: { position: count, from: count, hash: sha256 },
   begin: { position: count, epoch: count },
   refuse: {
     code: oneOf(
       "wrongCluster",
+      "wrongName",
       "notMaster",
       "olderEpoch",
       "diverged",
@@ -165,9 +191,10 @@ const shapes: Readonly<Record<ControlMessage["kind"], Readonly<Record<string, Ch
     message: text,
   },
   snapshotRequest: {},
-  snapshotBegin: { asOf: count, logStart: count },
-  partsEnd: { count },
+  snapshotBegin: { epoch: count, asOf: count, logStart: count },
+  partsEnd: { count, checksum: count },
   overlayTaken: {},
+  leave: { reason: text },
 };
 
 /** Reads a control message. Throws BAD_REQUEST naming the field that is wrong. Unknown fields are passed over. */
@@ -194,11 +221,19 @@ export function readControl(json: string): ControlMessage {
   return value as ControlMessage;
 }
 
+/** Both numbers grow from reign to reign. */
+function isAscending(table: readonly EpochEntry[]): boolean {
+  return table.every(({ epoch, start }, index) => {
+    const before = table[index - 1];
+    return before === undefined || (before.epoch < epoch && before.start < start);
+  });
+}
+
 function isKind(kind: string): kind is ControlMessage["kind"] {
   return Object.hasOwn(shapes, kind);
 }
 
-function isEpoch(value: unknown): boolean {
+function isEpoch(value: unknown): value is EpochEntry {
   if (typeof value !== "object" || value === null) return false;
   const { epoch, start } = value as Partial<EpochEntry>;
   return count(epoch) && count(start);
