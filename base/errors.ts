@@ -54,6 +54,7 @@ export type ErrorCode =
   | "MASTER_PERSISTENCE_TIMEOUT"
   | "SLAVE_PERSISTENCE_TIMEOUT"
   | "NOT_MASTER"
+  | "COORDINATOR_UNREACHABLE"
   | "UNSUPPORTED"
   | "DISK_FULL"
   | "STORE_FAILED"
@@ -304,6 +305,13 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     retryable: true,
     meaning: "This broker is not the master of its group now, and no master could be reached.",
     action: "Retry; mqadmin clusterList shows who is master.",
+  },
+  COORDINATOR_UNREACHABLE: {
+    status: 50002,
+    grpcStatus: 14,
+    retryable: true,
+    meaning: "etcd, through which the brokers elect, gave no clear answer in time.",
+    action: "Check the etcd members in controllerAddr and the network to them.",
   },
   UNSUPPORTED: {
     status: 50500,
