@@ -1,4 +1,18 @@
-export { type AdminContext, type BrokerStatus, brokerAdminMethods } from "./admin/index.ts";
-export type { RemotingContext } from "./context.ts";
+export {
+  type AdminContext,
+  type BrokerStatus,
+  brokerAdminMethods,
+  type ControllerMember,
+  type ControllerState,
+  type HaMaster,
+  type HaPort,
+  type HaSlave,
+  type HaStanding,
+  type HaStatus,
+  type LogGap,
+  type SyncMember,
+  type SyncState,
+} from "./admin/index.ts";
+export type { LocalParts, RemotingContext } from "./context.ts";
 export { messagingMethods } from "./methods.ts";
 export { type ConsumerCount, Traffic, type TrafficCount } from "./traffic.ts";

@@ -61,6 +61,22 @@ import {
   type IUpdateBrokerConfigRequest,
   UpdateBrokerConfigResponse,
   type IUpdateBrokerConfigResponse,
+  GetHaStatusRequest,
+  type IGetHaStatusRequest,
+  GetHaStatusResponse,
+  type IGetHaStatusResponse,
+  GetSyncStateRequest,
+  type IGetSyncStateRequest,
+  GetSyncStateResponse,
+  type IGetSyncStateResponse,
+  GetControllerStateRequest,
+  type IGetControllerStateRequest,
+  GetControllerStateResponse,
+  type IGetControllerStateResponse,
+  ElectMasterRequest,
+  type IElectMasterRequest,
+  ElectMasterResponse,
+  type IElectMasterResponse,
 } from "./cometmq.ts";
 
 /** The calls of cometmq.v1.BrokerAdmin. */
@@ -86,6 +102,14 @@ export const brokerAdminService: {
     readonly GetBrokerConfig: Method<"unary", GetBrokerConfigRequest, IGetBrokerConfigRequest, GetBrokerConfigResponse, IGetBrokerConfigResponse>;
     /** Changes one live key until the next restart. */
     readonly UpdateBrokerConfig: Method<"unary", UpdateBrokerConfigRequest, IUpdateBrokerConfigRequest, UpdateBrokerConfigResponse, IUpdateBrokerConfigResponse>;
+    /** How this broker's log stands to those of the other brokers of its name. */
+    readonly GetHaStatus: Method<"unary", GetHaStatusRequest, IGetHaStatusRequest, GetHaStatusResponse, IGetHaStatusResponse>;
+    /** The record that elections of this broker's group go by. UNSUPPORTED with fixed roles. */
+    readonly GetSyncState: Method<"unary", GetSyncStateRequest, IGetSyncStateRequest, GetSyncStateResponse, IGetSyncStateResponse>;
+    /** The etcd members behind elections, as this broker sees them. UNSUPPORTED with fixed roles. */
+    readonly GetControllerState: Method<"unary", GetControllerStateRequest, IGetControllerStateRequest, GetControllerStateResponse, IGetControllerStateResponse>;
+    /** Hands the mastership over to another broker of the group: asked of the master. UNSUPPORTED with fixed roles. */
+    readonly ElectMaster: Method<"unary", ElectMasterRequest, IElectMasterRequest, ElectMasterResponse, IElectMasterResponse>;
   };
 } = {
   name: "cometmq.v1.BrokerAdmin",
@@ -185,6 +209,30 @@ export const brokerAdminService: {
       kind: "unary",
       request: codecOf(UpdateBrokerConfigRequest, "UpdateBrokerConfigRequest"),
       response: codecOf(UpdateBrokerConfigResponse, "UpdateBrokerConfigResponse"),
+    },
+    GetHaStatus: {
+      path: "/cometmq.v1.BrokerAdmin/GetHaStatus",
+      kind: "unary",
+      request: codecOf(GetHaStatusRequest, "GetHaStatusRequest"),
+      response: codecOf(GetHaStatusResponse, "GetHaStatusResponse"),
+    },
+    GetSyncState: {
+      path: "/cometmq.v1.BrokerAdmin/GetSyncState",
+      kind: "unary",
+      request: codecOf(GetSyncStateRequest, "GetSyncStateRequest"),
+      response: codecOf(GetSyncStateResponse, "GetSyncStateResponse"),
+    },
+    GetControllerState: {
+      path: "/cometmq.v1.BrokerAdmin/GetControllerState",
+      kind: "unary",
+      request: codecOf(GetControllerStateRequest, "GetControllerStateRequest"),
+      response: codecOf(GetControllerStateResponse, "GetControllerStateResponse"),
+    },
+    ElectMaster: {
+      path: "/cometmq.v1.BrokerAdmin/ElectMaster",
+      kind: "unary",
+      request: codecOf(ElectMasterRequest, "ElectMasterRequest"),
+      response: codecOf(ElectMasterResponse, "ElectMasterResponse"),
     },
   },
 };

@@ -5810,7 +5810,7 @@ export interface GetBrokerStatusResponse {
   cluster: string;
   brokerName: string;
   brokerId: number;
-  /** "master" or "slave". */
+  /** "master", "slave", "acting" (a slave that serves for its lost master) or "none". */
   role: string;
   softwareVersion: string;
   startedAtMs: number;
@@ -5835,6 +5835,8 @@ export interface GetBrokerStatusResponse {
   nameServers: { readonly [key: string]: string };
   /** Everything, in the order in which it is to be shown. */
   rows: readonly StatusRow[];
+  /** What replication says of it; see GetHaStatus. */
+  ha: HaStatus | null;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IGetBrokerStatusResponse {
@@ -5861,6 +5863,7 @@ export interface IGetBrokerStatusResponse {
   rssBytes?: number | null | undefined;
   nameServers?: { readonly [key: string]: string } | null | undefined;
   rows?: readonly IStatusRow[] | null | undefined;
+  ha?: IHaStatus | null | undefined;
 }
 export const GetBrokerStatusResponse: MessageClass<GetBrokerStatusResponse, IGetBrokerStatusResponse> = (function() {
   const GetBrokerStatusResponse = function (properties) {
@@ -5894,6 +5897,7 @@ export const GetBrokerStatusResponse: MessageClass<GetBrokerStatusResponse, IGet
   GetBrokerStatusResponse.prototype.rssBytes = 0;
   GetBrokerStatusResponse.prototype.nameServers = $util.emptyObject;
   GetBrokerStatusResponse.prototype.rows = $util.emptyArray;
+  GetBrokerStatusResponse.prototype.ha = null;
   GetBrokerStatusResponse.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -5949,6 +5953,8 @@ export const GetBrokerStatusResponse: MessageClass<GetBrokerStatusResponse, IGet
     if (message.rows != null && message.rows.length)
       for (let i = 0; i < message.rows.length; ++i)
         StatusRow.encode(message.rows[i], writer.uint32(186).fork(), _depth + 1).ldelim();
+    if (message.ha != null && $Object.hasOwnProperty.call(message, "ha"))
+      HaStatus.encode(message.ha, writer.uint32(194).fork(), _depth + 1).ldelim();
     return writer;
   };
   GetBrokerStatusResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -6206,6 +6212,12 @@ export const GetBrokerStatusResponse: MessageClass<GetBrokerStatusResponse, IGet
           if (!(message.rows && message.rows.length))
             message.rows = [];
           message.rows.push(StatusRow.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 24: {
+          if (wireType !== 2)
+            break;
+          message.ha = HaStatus.decode(reader, reader.size(), $undefined, _depth + 1, message.ha);
           continue;
         }
       }
@@ -6733,4 +6745,1725 @@ export const UpdateBrokerConfigResponse: MessageClass<UpdateBrokerConfigResponse
     return message;
   };
   return UpdateBrokerConfigResponse;
+})();
+
+export interface GetHaStatusRequest {
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetHaStatusRequest {
+}
+export const GetHaStatusRequest: MessageClass<GetHaStatusRequest, IGetHaStatusRequest> = (function() {
+  const GetHaStatusRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetHaStatusRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    return writer;
+  };
+  GetHaStatusRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetHaStatusRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      reader.skipType(tag & 7, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetHaStatusRequest;
+})();
+
+/** A broker that copies this master's log. */
+export interface SlaveStatus {
+  brokerId: number;
+  /** host:port for clients and operators. */
+  address: string;
+  /** Acknowledgements wait for it. */
+  inSync: boolean;
+  /** False: known from before and not connected now. The positions are then what it said last. */
+  connected: boolean;
+  /** What it has written, and what it has flushed to its disk. */
+  writtenPosition: number;
+  flushedPosition: number;
+  /** What it is behind the master's log. */
+  lagBytes: number;
+  lagMessages: number;
+  lagMs: number;
+  connectedSinceMs: number;
+  /** Sent to it, over the last seconds. */
+  bytesPerSecond: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface ISlaveStatus {
+  brokerId?: number | null | undefined;
+  address?: string | null | undefined;
+  inSync?: boolean | null | undefined;
+  connected?: boolean | null | undefined;
+  writtenPosition?: number | null | undefined;
+  flushedPosition?: number | null | undefined;
+  lagBytes?: number | null | undefined;
+  lagMessages?: number | null | undefined;
+  lagMs?: number | null | undefined;
+  connectedSinceMs?: number | null | undefined;
+  bytesPerSecond?: number | null | undefined;
+}
+export const SlaveStatus: MessageClass<SlaveStatus, ISlaveStatus> = (function() {
+  const SlaveStatus = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  SlaveStatus.prototype.brokerId = 0;
+  SlaveStatus.prototype.address = "";
+  SlaveStatus.prototype.inSync = false;
+  SlaveStatus.prototype.connected = false;
+  SlaveStatus.prototype.writtenPosition = 0;
+  SlaveStatus.prototype.flushedPosition = 0;
+  SlaveStatus.prototype.lagBytes = 0;
+  SlaveStatus.prototype.lagMessages = 0;
+  SlaveStatus.prototype.lagMs = 0;
+  SlaveStatus.prototype.connectedSinceMs = 0;
+  SlaveStatus.prototype.bytesPerSecond = 0;
+  SlaveStatus.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && (typeof message.brokerId === "object" ? message.brokerId.low || message.brokerId.high : message.brokerId !== 0))
+      writer.uint32(8).int64(message.brokerId);
+    if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+      writer.uint32(18).string(message.address);
+    if (message.inSync != null && $Object.hasOwnProperty.call(message, "inSync") && message.inSync !== false)
+      writer.uint32(24).bool(message.inSync);
+    if (message.connected != null && $Object.hasOwnProperty.call(message, "connected") && message.connected !== false)
+      writer.uint32(32).bool(message.connected);
+    if (message.writtenPosition != null && $Object.hasOwnProperty.call(message, "writtenPosition") && (typeof message.writtenPosition === "object" ? message.writtenPosition.low || message.writtenPosition.high : message.writtenPosition !== 0))
+      writer.uint32(40).int64(message.writtenPosition);
+    if (message.flushedPosition != null && $Object.hasOwnProperty.call(message, "flushedPosition") && (typeof message.flushedPosition === "object" ? message.flushedPosition.low || message.flushedPosition.high : message.flushedPosition !== 0))
+      writer.uint32(48).int64(message.flushedPosition);
+    if (message.lagBytes != null && $Object.hasOwnProperty.call(message, "lagBytes") && (typeof message.lagBytes === "object" ? message.lagBytes.low || message.lagBytes.high : message.lagBytes !== 0))
+      writer.uint32(56).int64(message.lagBytes);
+    if (message.lagMessages != null && $Object.hasOwnProperty.call(message, "lagMessages") && (typeof message.lagMessages === "object" ? message.lagMessages.low || message.lagMessages.high : message.lagMessages !== 0))
+      writer.uint32(64).int64(message.lagMessages);
+    if (message.lagMs != null && $Object.hasOwnProperty.call(message, "lagMs") && (typeof message.lagMs === "object" ? message.lagMs.low || message.lagMs.high : message.lagMs !== 0))
+      writer.uint32(72).int64(message.lagMs);
+    if (message.connectedSinceMs != null && $Object.hasOwnProperty.call(message, "connectedSinceMs") && (typeof message.connectedSinceMs === "object" ? message.connectedSinceMs.low || message.connectedSinceMs.high : message.connectedSinceMs !== 0))
+      writer.uint32(80).int64(message.connectedSinceMs);
+    if (message.bytesPerSecond != null && $Object.hasOwnProperty.call(message, "bytesPerSecond") && !$Object.is(message.bytesPerSecond, 0))
+      writer.uint32(89).double(message.bytesPerSecond);
+    return writer;
+  };
+  SlaveStatus.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new SlaveStatus();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.brokerId = value;
+          else
+            delete message.brokerId;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.address = value;
+          else
+            delete message.address;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.inSync = value;
+          else
+            delete message.inSync;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.connected = value;
+          else
+            delete message.connected;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.writtenPosition = value;
+          else
+            delete message.writtenPosition;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.flushedPosition = value;
+          else
+            delete message.flushedPosition;
+          continue;
+        }
+      case 7: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lagBytes = value;
+          else
+            delete message.lagBytes;
+          continue;
+        }
+      case 8: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lagMessages = value;
+          else
+            delete message.lagMessages;
+          continue;
+        }
+      case 9: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lagMs = value;
+          else
+            delete message.lagMs;
+          continue;
+        }
+      case 10: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.connectedSinceMs = value;
+          else
+            delete message.connectedSinceMs;
+          continue;
+        }
+      case 11: {
+          if (wireType !== 1)
+            break;
+          if (!$Object.is(value = reader.double(), 0))
+            message.bytesPerSecond = value;
+          else
+            delete message.bytesPerSecond;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return SlaveStatus;
+})();
+
+/** What a slave knows of the master that it copies. */
+export interface MasterLink {
+  /** Empty: no master is known. */
+  address: string;
+  brokerId: number;
+  connected: boolean;
+  /** Why it is not. */
+  reason: string;
+  connectedSinceMs: number;
+  /** The end of the master's log as last heard, and what this log is behind it. */
+  masterEndPosition: number;
+  lagBytes: number;
+  lagMessages: number;
+  lagMs: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IMasterLink {
+  address?: string | null | undefined;
+  brokerId?: number | null | undefined;
+  connected?: boolean | null | undefined;
+  reason?: string | null | undefined;
+  connectedSinceMs?: number | null | undefined;
+  masterEndPosition?: number | null | undefined;
+  lagBytes?: number | null | undefined;
+  lagMessages?: number | null | undefined;
+  lagMs?: number | null | undefined;
+}
+export const MasterLink: MessageClass<MasterLink, IMasterLink> = (function() {
+  const MasterLink = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  MasterLink.prototype.address = "";
+  MasterLink.prototype.brokerId = 0;
+  MasterLink.prototype.connected = false;
+  MasterLink.prototype.reason = "";
+  MasterLink.prototype.connectedSinceMs = 0;
+  MasterLink.prototype.masterEndPosition = 0;
+  MasterLink.prototype.lagBytes = 0;
+  MasterLink.prototype.lagMessages = 0;
+  MasterLink.prototype.lagMs = 0;
+  MasterLink.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+      writer.uint32(10).string(message.address);
+    if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && (typeof message.brokerId === "object" ? message.brokerId.low || message.brokerId.high : message.brokerId !== 0))
+      writer.uint32(16).int64(message.brokerId);
+    if (message.connected != null && $Object.hasOwnProperty.call(message, "connected") && message.connected !== false)
+      writer.uint32(24).bool(message.connected);
+    if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+      writer.uint32(34).string(message.reason);
+    if (message.connectedSinceMs != null && $Object.hasOwnProperty.call(message, "connectedSinceMs") && (typeof message.connectedSinceMs === "object" ? message.connectedSinceMs.low || message.connectedSinceMs.high : message.connectedSinceMs !== 0))
+      writer.uint32(40).int64(message.connectedSinceMs);
+    if (message.masterEndPosition != null && $Object.hasOwnProperty.call(message, "masterEndPosition") && (typeof message.masterEndPosition === "object" ? message.masterEndPosition.low || message.masterEndPosition.high : message.masterEndPosition !== 0))
+      writer.uint32(48).int64(message.masterEndPosition);
+    if (message.lagBytes != null && $Object.hasOwnProperty.call(message, "lagBytes") && (typeof message.lagBytes === "object" ? message.lagBytes.low || message.lagBytes.high : message.lagBytes !== 0))
+      writer.uint32(56).int64(message.lagBytes);
+    if (message.lagMessages != null && $Object.hasOwnProperty.call(message, "lagMessages") && (typeof message.lagMessages === "object" ? message.lagMessages.low || message.lagMessages.high : message.lagMessages !== 0))
+      writer.uint32(64).int64(message.lagMessages);
+    if (message.lagMs != null && $Object.hasOwnProperty.call(message, "lagMs") && (typeof message.lagMs === "object" ? message.lagMs.low || message.lagMs.high : message.lagMs !== 0))
+      writer.uint32(72).int64(message.lagMs);
+    return writer;
+  };
+  MasterLink.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new MasterLink();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.address = value;
+          else
+            delete message.address;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.brokerId = value;
+          else
+            delete message.brokerId;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.connected = value;
+          else
+            delete message.connected;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.reason = value;
+          else
+            delete message.reason;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.connectedSinceMs = value;
+          else
+            delete message.connectedSinceMs;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.masterEndPosition = value;
+          else
+            delete message.masterEndPosition;
+          continue;
+        }
+      case 7: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lagBytes = value;
+          else
+            delete message.lagBytes;
+          continue;
+        }
+      case 8: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lagMessages = value;
+          else
+            delete message.lagMessages;
+          continue;
+        }
+      case 9: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lagMs = value;
+          else
+            delete message.lagMs;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return MasterLink;
+})();
+
+export interface HaStatus {
+  cluster: string;
+  brokerName: string;
+  brokerId: number;
+  /** As `role` of GetBrokerStatus. */
+  standing: string;
+  /** Why it is "none". */
+  reason: string;
+  /** Reign of the master; 0 before there is one. */
+  epoch: number;
+  logStartPosition: number;
+  logEndPosition: number;
+  logConfirmedPosition: number;
+  /** Whether it takes part in elections. */
+  elected: boolean;
+  /** Of a master: the brokers that copy it or have copied it. */
+  slaves: readonly SlaveStatus[];
+  /** Of a slave and an acting master. */
+  master: MasterLink | null;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IHaStatus {
+  cluster?: string | null | undefined;
+  brokerName?: string | null | undefined;
+  brokerId?: number | null | undefined;
+  standing?: string | null | undefined;
+  reason?: string | null | undefined;
+  epoch?: number | null | undefined;
+  logStartPosition?: number | null | undefined;
+  logEndPosition?: number | null | undefined;
+  logConfirmedPosition?: number | null | undefined;
+  elected?: boolean | null | undefined;
+  slaves?: readonly ISlaveStatus[] | null | undefined;
+  master?: IMasterLink | null | undefined;
+}
+export const HaStatus: MessageClass<HaStatus, IHaStatus> = (function() {
+  const HaStatus = function (properties) {
+    this.slaves = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  HaStatus.prototype.cluster = "";
+  HaStatus.prototype.brokerName = "";
+  HaStatus.prototype.brokerId = 0;
+  HaStatus.prototype.standing = "";
+  HaStatus.prototype.reason = "";
+  HaStatus.prototype.epoch = 0;
+  HaStatus.prototype.logStartPosition = 0;
+  HaStatus.prototype.logEndPosition = 0;
+  HaStatus.prototype.logConfirmedPosition = 0;
+  HaStatus.prototype.elected = false;
+  HaStatus.prototype.slaves = $util.emptyArray;
+  HaStatus.prototype.master = null;
+  HaStatus.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.cluster != null && $Object.hasOwnProperty.call(message, "cluster") && message.cluster !== "")
+      writer.uint32(10).string(message.cluster);
+    if (message.brokerName != null && $Object.hasOwnProperty.call(message, "brokerName") && message.brokerName !== "")
+      writer.uint32(18).string(message.brokerName);
+    if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && (typeof message.brokerId === "object" ? message.brokerId.low || message.brokerId.high : message.brokerId !== 0))
+      writer.uint32(24).int64(message.brokerId);
+    if (message.standing != null && $Object.hasOwnProperty.call(message, "standing") && message.standing !== "")
+      writer.uint32(34).string(message.standing);
+    if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+      writer.uint32(42).string(message.reason);
+    if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && (typeof message.epoch === "object" ? message.epoch.low || message.epoch.high : message.epoch !== 0))
+      writer.uint32(48).int64(message.epoch);
+    if (message.logStartPosition != null && $Object.hasOwnProperty.call(message, "logStartPosition") && (typeof message.logStartPosition === "object" ? message.logStartPosition.low || message.logStartPosition.high : message.logStartPosition !== 0))
+      writer.uint32(56).int64(message.logStartPosition);
+    if (message.logEndPosition != null && $Object.hasOwnProperty.call(message, "logEndPosition") && (typeof message.logEndPosition === "object" ? message.logEndPosition.low || message.logEndPosition.high : message.logEndPosition !== 0))
+      writer.uint32(64).int64(message.logEndPosition);
+    if (message.logConfirmedPosition != null && $Object.hasOwnProperty.call(message, "logConfirmedPosition") && (typeof message.logConfirmedPosition === "object" ? message.logConfirmedPosition.low || message.logConfirmedPosition.high : message.logConfirmedPosition !== 0))
+      writer.uint32(72).int64(message.logConfirmedPosition);
+    if (message.elected != null && $Object.hasOwnProperty.call(message, "elected") && message.elected !== false)
+      writer.uint32(80).bool(message.elected);
+    if (message.slaves != null && message.slaves.length)
+      for (let i = 0; i < message.slaves.length; ++i)
+        SlaveStatus.encode(message.slaves[i], writer.uint32(90).fork(), _depth + 1).ldelim();
+    if (message.master != null && $Object.hasOwnProperty.call(message, "master"))
+      MasterLink.encode(message.master, writer.uint32(98).fork(), _depth + 1).ldelim();
+    return writer;
+  };
+  HaStatus.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new HaStatus();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.cluster = value;
+          else
+            delete message.cluster;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.brokerName = value;
+          else
+            delete message.brokerName;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.brokerId = value;
+          else
+            delete message.brokerId;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.standing = value;
+          else
+            delete message.standing;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.reason = value;
+          else
+            delete message.reason;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.epoch = value;
+          else
+            delete message.epoch;
+          continue;
+        }
+      case 7: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.logStartPosition = value;
+          else
+            delete message.logStartPosition;
+          continue;
+        }
+      case 8: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.logEndPosition = value;
+          else
+            delete message.logEndPosition;
+          continue;
+        }
+      case 9: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.logConfirmedPosition = value;
+          else
+            delete message.logConfirmedPosition;
+          continue;
+        }
+      case 10: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.elected = value;
+          else
+            delete message.elected;
+          continue;
+        }
+      case 11: {
+          if (wireType !== 2)
+            break;
+          if (!(message.slaves && message.slaves.length))
+            message.slaves = [];
+          message.slaves.push(SlaveStatus.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 12: {
+          if (wireType !== 2)
+            break;
+          message.master = MasterLink.decode(reader, reader.size(), $undefined, _depth + 1, message.master);
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return HaStatus;
+})();
+
+export interface GetHaStatusResponse {
+  status: Status | null;
+  ha: HaStatus | null;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetHaStatusResponse {
+  status?: IStatus | null | undefined;
+  ha?: IHaStatus | null | undefined;
+}
+export const GetHaStatusResponse: MessageClass<GetHaStatusResponse, IGetHaStatusResponse> = (function() {
+  const GetHaStatusResponse = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetHaStatusResponse.prototype.status = null;
+  GetHaStatusResponse.prototype.ha = null;
+  GetHaStatusResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.ha != null && $Object.hasOwnProperty.call(message, "ha"))
+      HaStatus.encode(message.ha, writer.uint32(18).fork(), _depth + 1).ldelim();
+    return writer;
+  };
+  GetHaStatusResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetHaStatusResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          message.ha = HaStatus.decode(reader, reader.size(), $undefined, _depth + 1, message.ha);
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetHaStatusResponse;
+})();
+
+export interface GetSyncStateRequest {
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetSyncStateRequest {
+}
+export const GetSyncStateRequest: MessageClass<GetSyncStateRequest, IGetSyncStateRequest> = (function() {
+  const GetSyncStateRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetSyncStateRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    return writer;
+  };
+  GetSyncStateRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetSyncStateRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      reader.skipType(tag & 7, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetSyncStateRequest;
+})();
+
+/** A broker of a group that elects its master. */
+export interface GroupMember {
+  brokerId: number;
+  /** host:port for clients and operators. */
+  address: string;
+  inSync: boolean;
+  /** It has said that it lives. */
+  alive: boolean;
+  /** 0 when it is not known. */
+  logEndPosition: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGroupMember {
+  brokerId?: number | null | undefined;
+  address?: string | null | undefined;
+  inSync?: boolean | null | undefined;
+  alive?: boolean | null | undefined;
+  logEndPosition?: number | null | undefined;
+}
+export const GroupMember: MessageClass<GroupMember, IGroupMember> = (function() {
+  const GroupMember = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GroupMember.prototype.brokerId = 0;
+  GroupMember.prototype.address = "";
+  GroupMember.prototype.inSync = false;
+  GroupMember.prototype.alive = false;
+  GroupMember.prototype.logEndPosition = 0;
+  GroupMember.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && (typeof message.brokerId === "object" ? message.brokerId.low || message.brokerId.high : message.brokerId !== 0))
+      writer.uint32(8).int64(message.brokerId);
+    if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+      writer.uint32(18).string(message.address);
+    if (message.inSync != null && $Object.hasOwnProperty.call(message, "inSync") && message.inSync !== false)
+      writer.uint32(24).bool(message.inSync);
+    if (message.alive != null && $Object.hasOwnProperty.call(message, "alive") && message.alive !== false)
+      writer.uint32(32).bool(message.alive);
+    if (message.logEndPosition != null && $Object.hasOwnProperty.call(message, "logEndPosition") && (typeof message.logEndPosition === "object" ? message.logEndPosition.low || message.logEndPosition.high : message.logEndPosition !== 0))
+      writer.uint32(40).int64(message.logEndPosition);
+    return writer;
+  };
+  GroupMember.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GroupMember();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.brokerId = value;
+          else
+            delete message.brokerId;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.address = value;
+          else
+            delete message.address;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.inSync = value;
+          else
+            delete message.inSync;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.alive = value;
+          else
+            delete message.alive;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.logEndPosition = value;
+          else
+            delete message.logEndPosition;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GroupMember;
+})();
+
+export interface SyncState {
+  brokerName: string;
+  /** 0: nobody rules. */
+  masterId: number;
+  epoch: number;
+  members: readonly GroupMember[];
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface ISyncState {
+  brokerName?: string | null | undefined;
+  masterId?: number | null | undefined;
+  epoch?: number | null | undefined;
+  members?: readonly IGroupMember[] | null | undefined;
+}
+export const SyncState: MessageClass<SyncState, ISyncState> = (function() {
+  const SyncState = function (properties) {
+    this.members = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  SyncState.prototype.brokerName = "";
+  SyncState.prototype.masterId = 0;
+  SyncState.prototype.epoch = 0;
+  SyncState.prototype.members = $util.emptyArray;
+  SyncState.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.brokerName != null && $Object.hasOwnProperty.call(message, "brokerName") && message.brokerName !== "")
+      writer.uint32(10).string(message.brokerName);
+    if (message.masterId != null && $Object.hasOwnProperty.call(message, "masterId") && (typeof message.masterId === "object" ? message.masterId.low || message.masterId.high : message.masterId !== 0))
+      writer.uint32(16).int64(message.masterId);
+    if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && (typeof message.epoch === "object" ? message.epoch.low || message.epoch.high : message.epoch !== 0))
+      writer.uint32(24).int64(message.epoch);
+    if (message.members != null && message.members.length)
+      for (let i = 0; i < message.members.length; ++i)
+        GroupMember.encode(message.members[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+    return writer;
+  };
+  SyncState.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new SyncState();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.brokerName = value;
+          else
+            delete message.brokerName;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.masterId = value;
+          else
+            delete message.masterId;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.epoch = value;
+          else
+            delete message.epoch;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 2)
+            break;
+          if (!(message.members && message.members.length))
+            message.members = [];
+          message.members.push(GroupMember.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return SyncState;
+})();
+
+export interface GetSyncStateResponse {
+  status: Status | null;
+  syncState: SyncState | null;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetSyncStateResponse {
+  status?: IStatus | null | undefined;
+  syncState?: ISyncState | null | undefined;
+}
+export const GetSyncStateResponse: MessageClass<GetSyncStateResponse, IGetSyncStateResponse> = (function() {
+  const GetSyncStateResponse = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetSyncStateResponse.prototype.status = null;
+  GetSyncStateResponse.prototype.syncState = null;
+  GetSyncStateResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.syncState != null && $Object.hasOwnProperty.call(message, "syncState"))
+      SyncState.encode(message.syncState, writer.uint32(18).fork(), _depth + 1).ldelim();
+    return writer;
+  };
+  GetSyncStateResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetSyncStateResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          message.syncState = SyncState.decode(reader, reader.size(), $undefined, _depth + 1, message.syncState);
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetSyncStateResponse;
+})();
+
+export interface GetControllerStateRequest {
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetControllerStateRequest {
+}
+export const GetControllerStateRequest: MessageClass<GetControllerStateRequest, IGetControllerStateRequest> = (function() {
+  const GetControllerStateRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetControllerStateRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    return writer;
+  };
+  GetControllerStateRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetControllerStateRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      reader.skipType(tag & 7, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetControllerStateRequest;
+})();
+
+/** One member of the etcd cluster. */
+export interface ControllerMember {
+  /** host:port as configured. */
+  address: string;
+  name: string;
+  reachable: boolean;
+  leader: boolean;
+  version: string;
+  databaseBytes: number;
+  /** Why it cannot be reached. */
+  reason: string;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IControllerMember {
+  address?: string | null | undefined;
+  name?: string | null | undefined;
+  reachable?: boolean | null | undefined;
+  leader?: boolean | null | undefined;
+  version?: string | null | undefined;
+  databaseBytes?: number | null | undefined;
+  reason?: string | null | undefined;
+}
+export const ControllerMember: MessageClass<ControllerMember, IControllerMember> = (function() {
+  const ControllerMember = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  ControllerMember.prototype.address = "";
+  ControllerMember.prototype.name = "";
+  ControllerMember.prototype.reachable = false;
+  ControllerMember.prototype.leader = false;
+  ControllerMember.prototype.version = "";
+  ControllerMember.prototype.databaseBytes = 0;
+  ControllerMember.prototype.reason = "";
+  ControllerMember.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "")
+      writer.uint32(10).string(message.address);
+    if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "")
+      writer.uint32(18).string(message.name);
+    if (message.reachable != null && $Object.hasOwnProperty.call(message, "reachable") && message.reachable !== false)
+      writer.uint32(24).bool(message.reachable);
+    if (message.leader != null && $Object.hasOwnProperty.call(message, "leader") && message.leader !== false)
+      writer.uint32(32).bool(message.leader);
+    if (message.version != null && $Object.hasOwnProperty.call(message, "version") && message.version !== "")
+      writer.uint32(42).string(message.version);
+    if (message.databaseBytes != null && $Object.hasOwnProperty.call(message, "databaseBytes") && (typeof message.databaseBytes === "object" ? message.databaseBytes.low || message.databaseBytes.high : message.databaseBytes !== 0))
+      writer.uint32(48).int64(message.databaseBytes);
+    if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+      writer.uint32(58).string(message.reason);
+    return writer;
+  };
+  ControllerMember.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new ControllerMember();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.address = value;
+          else
+            delete message.address;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.name = value;
+          else
+            delete message.name;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.reachable = value;
+          else
+            delete message.reachable;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.leader = value;
+          else
+            delete message.leader;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.version = value;
+          else
+            delete message.version;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.databaseBytes = value;
+          else
+            delete message.databaseBytes;
+          continue;
+        }
+      case 7: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.reason = value;
+          else
+            delete message.reason;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return ControllerMember;
+})();
+
+export interface GetControllerStateResponse {
+  status: Status | null;
+  members: readonly ControllerMember[];
+  /** How long a master may rule without renewing, seconds. */
+  leaseSeconds: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetControllerStateResponse {
+  status?: IStatus | null | undefined;
+  members?: readonly IControllerMember[] | null | undefined;
+  leaseSeconds?: number | null | undefined;
+}
+export const GetControllerStateResponse: MessageClass<GetControllerStateResponse, IGetControllerStateResponse> = (function() {
+  const GetControllerStateResponse = function (properties) {
+    this.members = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetControllerStateResponse.prototype.status = null;
+  GetControllerStateResponse.prototype.members = $util.emptyArray;
+  GetControllerStateResponse.prototype.leaseSeconds = 0;
+  GetControllerStateResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.members != null && message.members.length)
+      for (let i = 0; i < message.members.length; ++i)
+        ControllerMember.encode(message.members[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+    if (message.leaseSeconds != null && $Object.hasOwnProperty.call(message, "leaseSeconds") && (typeof message.leaseSeconds === "object" ? message.leaseSeconds.low || message.leaseSeconds.high : message.leaseSeconds !== 0))
+      writer.uint32(24).int64(message.leaseSeconds);
+    return writer;
+  };
+  GetControllerStateResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetControllerStateResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if (!(message.members && message.members.length))
+            message.members = [];
+          message.members.push(ControllerMember.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.leaseSeconds = value;
+          else
+            delete message.leaseSeconds;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetControllerStateResponse;
+})();
+
+export interface ElectMasterRequest {
+  /** Must be the broker's own; a check against asking the wrong group. */
+  brokerName: string;
+  brokerId: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IElectMasterRequest {
+  brokerName?: string | null | undefined;
+  brokerId?: number | null | undefined;
+}
+export const ElectMasterRequest: MessageClass<ElectMasterRequest, IElectMasterRequest> = (function() {
+  const ElectMasterRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  ElectMasterRequest.prototype.brokerName = "";
+  ElectMasterRequest.prototype.brokerId = 0;
+  ElectMasterRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.brokerName != null && $Object.hasOwnProperty.call(message, "brokerName") && message.brokerName !== "")
+      writer.uint32(10).string(message.brokerName);
+    if (message.brokerId != null && $Object.hasOwnProperty.call(message, "brokerId") && (typeof message.brokerId === "object" ? message.brokerId.low || message.brokerId.high : message.brokerId !== 0))
+      writer.uint32(16).int64(message.brokerId);
+    return writer;
+  };
+  ElectMasterRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new ElectMasterRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.brokerName = value;
+          else
+            delete message.brokerName;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.brokerId = value;
+          else
+            delete message.brokerId;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return ElectMasterRequest;
+})();
+
+export interface ElectMasterResponse {
+  status: Status | null;
+  /** As it is after the election. */
+  syncState: SyncState | null;
+  /** From the question to the new master's rule. */
+  tookMs: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IElectMasterResponse {
+  status?: IStatus | null | undefined;
+  syncState?: ISyncState | null | undefined;
+  tookMs?: number | null | undefined;
+}
+export const ElectMasterResponse: MessageClass<ElectMasterResponse, IElectMasterResponse> = (function() {
+  const ElectMasterResponse = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  ElectMasterResponse.prototype.status = null;
+  ElectMasterResponse.prototype.syncState = null;
+  ElectMasterResponse.prototype.tookMs = 0;
+  ElectMasterResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.syncState != null && $Object.hasOwnProperty.call(message, "syncState"))
+      SyncState.encode(message.syncState, writer.uint32(18).fork(), _depth + 1).ldelim();
+    if (message.tookMs != null && $Object.hasOwnProperty.call(message, "tookMs") && (typeof message.tookMs === "object" ? message.tookMs.low || message.tookMs.high : message.tookMs !== 0))
+      writer.uint32(24).int64(message.tookMs);
+    return writer;
+  };
+  ElectMasterResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new ElectMasterResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          message.syncState = SyncState.decode(reader, reader.size(), $undefined, _depth + 1, message.syncState);
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.tookMs = value;
+          else
+            delete message.tookMs;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return ElectMasterResponse;
 })();

@@ -4,11 +4,15 @@ import type { MethodHandler } from "../../../transport/index.ts";
 import type { AdminContext } from "./admin-context.ts";
 import { deleteGroup } from "./delete-group.ts";
 import { deleteTopic } from "./delete-topic.ts";
+import { electMaster } from "./elect-master.ts";
 import { getBrokerConfig } from "./get-broker-config.ts";
 import { getBrokerStatus } from "./get-broker-status.ts";
 import { getConsumerConnection } from "./get-consumer-connection.ts";
 import { getConsumerProgress } from "./get-consumer-progress.ts";
+import { getControllerState } from "./get-controller-state.ts";
+import { getHaStatus } from "./get-ha-status.ts";
 import { getProducerConnection } from "./get-producer-connection.ts";
+import { getSyncState } from "./get-sync-state.ts";
 import { getTopicStatus } from "./get-topic-status.ts";
 import { listGroups } from "./list-groups.ts";
 import { listTopics } from "./list-topics.ts";
@@ -39,5 +43,9 @@ export function brokerAdminMethods(context: AdminContext): Map<string, MethodHan
     [methods.GetBrokerStatus.path, getBrokerStatus(context)],
     [methods.GetBrokerConfig.path, getBrokerConfig(context)],
     [methods.UpdateBrokerConfig.path, updateBrokerConfig(context)],
+    [methods.GetHaStatus.path, getHaStatus(context)],
+    [methods.GetSyncState.path, getSyncState(context)],
+    [methods.GetControllerState.path, getControllerState(context)],
+    [methods.ElectMaster.path, electMaster(context)],
   ]);
 }

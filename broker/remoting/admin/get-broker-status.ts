@@ -3,14 +3,17 @@ import { brokerAdminService, type cometmq } from "@cometmq/proto";
 import type { MethodHandler } from "../../../transport/index.ts";
 import { okStatus, unary } from "../unary.ts";
 import type { AdminContext } from "./admin-context.ts";
+import { haFields, haStatusOf } from "./ha-fields.ts";
+import type { HaStatus, LogGap } from "./ha-port.ts";
 
 type Answer = cometmq.v1.IGetBrokerStatusResponse;
 
 /** The handler of GetBrokerStatus. */
 export function getBrokerStatus(context: AdminContext): MethodHandler {
   return unary(brokerAdminService.methods.GetBrokerStatus, context.logger, (): Answer => {
-    const { clients, config, metadata, store, traffic } = context;
+    const { clients, config, metadata, traffic } = context;
     const status = context.brokerStatus();
+    const ha = haStatusOf(context);
     const { producers, consumers } = clients.tally();
     let consumerCount = 0;
     for (const count of consumers.values()) consumerCount += count;
@@ -19,12 +22,12 @@ export function getBrokerStatus(context: AdminContext): MethodHandler {
       cluster: config.values.brokerClusterName,
       brokerName: config.values.brokerName,
       brokerId: config.values.brokerId,
-      role: "master",
+      role: ha.standing,
       softwareVersion: status.softwareVersion,
       startedAtMs: status.startedAtMs,
-      logStartPosition: store.start,
-      logEndPosition: store.end,
-      logConfirmedPosition: store.confirmed,
+      logStartPosition: ha.logStart,
+      logEndPosition: ha.logEnd,
+      logConfirmedPosition: ha.logConfirmed,
       diskUsageRatio: status.diskUsageRatio,
       messagesPutTotal: traffic.total.in.messages,
       messagesGotTotal: traffic.total.out.messages,
@@ -37,8 +40,10 @@ export function getBrokerStatus(context: AdminContext): MethodHandler {
       groups: metadata.groupCount,
       rssBytes: status.rssBytes,
       nameServers: status.nameServers,
+      ha: haFields(context, ha),
     };
-    return { ...answer, rows: rowsOf(answer, context.clock.now()) };
+    const rows = [...rowsOf(answer, context.clock.now()), ...replicationRows(ha)];
+    return { ...answer, rows };
   });
 }
 
@@ -71,6 +76,33 @@ function rowsOf(answer: Answer, nowMs: number): cometmq.v1.IStatusRow[] {
     nameServers: named === "" ? "none configured" : named,
   };
   return Object.entries(rows).map(([name, value]) => ({ name, value: String(value) }));
+}
+
+/** What replication says, one row a fact and one a slave. */
+function replicationRows(ha: HaStatus): cometmq.v1.IStatusRow[] {
+  const rows: cometmq.v1.IStatusRow[] = [{ name: "epoch", value: String(ha.epoch) }];
+  if (ha.reason !== "") rows.push({ name: "roleReason", value: ha.reason });
+  if (ha.standing === "master") {
+    const inSync = ha.slaves.filter((slave) => slave.isInSync).length;
+    rows.push({ name: "slaves", value: `${ha.slaves.length} known, ${inSync} in sync` });
+  }
+  for (const slave of ha.slaves) {
+    const link = slave.connectedSinceMs === undefined ? "not connected" : "connected";
+    const sync = slave.isInSync ? "in sync" : "not in sync";
+    const value = `${slave.address}, ${link}, ${sync}, ${gapText(slave.lag)}`;
+    rows.push({ name: `slave ${slave.brokerId}`, value });
+  }
+  const { master } = ha;
+  if (master !== undefined) {
+    const link = master.connectedSinceMs === undefined ? `no link: ${master.reason}` : "connected";
+    rows.push({ name: `master ${master.brokerId}`, value: `${master.address}, ${link}` });
+    rows.push({ name: "replicationLag", value: gapText(master.lag) });
+  }
+  return rows;
+}
+
+function gapText({ bytes, messages, ms }: LogGap): string {
+  return bytes === 0 ? "not behind" : `behind ${bytes} bytes, ${messages} messages, ${ms} ms`;
 }
 
 function durationText(ms: number): string {
