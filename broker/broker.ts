@@ -140,11 +140,12 @@ export class Broker {
     const rates = new TrafficRates(this.#traffic, this.#options.clock);
     this.#openings.add("rates", () => rates.close());
     const index = this.#openIndex(store);
+    const parts = { store, metadata, delivery, canSend: true };
     const context: RemotingContext & AdminContext = {
       ...this.#options,
-      store,
-      metadata,
-      delivery,
+      ...parts,
+      local: () => parts,
+      standing: () => ({ kind: "master", epoch: store.epoch }),
       clients,
       traffic: this.#traffic,
       index,
@@ -290,7 +291,7 @@ export class Broker {
     this.#openings.add("server", async () => {
       server.setServing(false);
       const drained = server.close({ graceMs: drainMs });
-      for (const id of context.clients.ids()) context.delivery.endPolls(id);
+      for (const id of context.clients.ids()) context.local()?.delivery.endPolls(id);
       await drained;
     });
   }

@@ -9,7 +9,7 @@ import { MqError } from "../../base/index.ts";
 import type { MethodHandler, ServerCall } from "../../transport/index.ts";
 import { requireClientId } from "../clients/index.ts";
 import type { RemotingContext } from "./context.ts";
-import { checkHandleNames } from "./resources.ts";
+import { checkHandleNames, servedHere } from "./resources.ts";
 import { failureOf, okStatus, type StatusFields, statusOf } from "./unary.ts";
 
 const { path } = messagingService.methods.AckMessage;
@@ -39,13 +39,14 @@ function acknowledge(context: RemotingContext, bytes: Uint8Array, call: ServerCa
   requireClientId(call.header("x-mq-client-id"));
   const request: AckMessageView = readAckMessageRequest(bytes);
   const { group, topic } = request;
-  checkHandleNames(context, { group, topic });
+  const { metadata, delivery } = servedHere(context);
+  checkHandleNames({ ...context, metadata }, { group, topic });
   if (request.entries.length === 0) {
     throw new MqError("BAD_REQUEST", "the request names no message to acknowledge");
   }
   let okCount = 0;
   const entries = request.entries.map(({ messageId, receiptHandle }) => {
-    const outcome = context.delivery.ack(group, topic, receiptHandle);
+    const outcome = delivery.ack(group, topic, receiptHandle);
     if (outcome === "ok") okCount += 1;
     const status = outcome === "ok" ? okStatus : staleHandle;
     return { messageId, receiptHandle, code: status.code, message: status.message };

@@ -4,7 +4,7 @@ import { limits, MqError } from "../../base/index.ts";
 import type { MethodHandler } from "../../transport/index.ts";
 import { identify } from "../clients/index.ts";
 import type { RemotingContext } from "./context.ts";
-import { checkHandleNames } from "./resources.ts";
+import { checkHandleNames, servedHere } from "./resources.ts";
 import { okStatus, unary } from "./unary.ts";
 
 /** The handler of ChangeInvisibleDuration. A failure gives the handle back: clients take over what they find. */
@@ -16,7 +16,8 @@ export function changeInvisibleDuration(context: RemotingContext): MethodHandler
       identify((name) => call.header(name));
       const group = request.group?.name ?? "";
       const topic = request.topic?.name ?? "";
-      checkHandleNames(context, { group, topic });
+      const { metadata, delivery } = servedHere(context);
+      checkHandleNames({ ...context, metadata }, { group, topic });
       const { invisibleDuration } = request;
       const invisibleMs = invisibleDuration ? msOfDuration(invisibleDuration) : 0;
       if (invisibleMs < 0 || invisibleMs > limits.invisibleMaxMs) {
@@ -28,7 +29,7 @@ export function changeInvisibleDuration(context: RemotingContext): MethodHandler
       }
       const { receiptHandle } = request;
       const wish = { group, topic, receiptHandle, invisibleMs };
-      const changed = context.delivery.changeInvisible(wish);
+      const changed = delivery.changeInvisible(wish);
       if (changed === "invalid") {
         throw new MqError(
           "INVALID_RECEIPT_HANDLE",

@@ -2,23 +2,34 @@
 import type { BrokerConfiguration, Clock, Logger } from "../../base/index.ts";
 import type { ClientTable } from "../clients/index.ts";
 import type { Delivery } from "../delivery/index.ts";
+import type { Standing } from "../ha/index.ts";
 import type { Metadata } from "../metadata/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** The parts of the broker that requests act on. */
-export interface RemotingContext {
-  readonly config: BrokerConfiguration;
+/** What a broker serves by itself while it is a master or acts for one. Another object in each reign. */
+export interface LocalParts {
   readonly store: Pick<Store, "append">;
   readonly metadata: Metadata;
   readonly delivery: Pick<
     Delivery,
     "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls"
   >;
+  /** False while it acts for its master: it gives messages and takes none. */
+  readonly canSend: boolean;
+}
+
+/** The parts of the broker that requests act on. */
+export interface RemotingContext {
+  readonly config: BrokerConfiguration;
   readonly clients: ClientTable;
   readonly traffic: Traffic;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What is served here now; undefined while nothing is. Changes at any time: keep no part across an await. */
+  local(): LocalParts | undefined;
+  /** What this broker is in its group now. */
+  standing(): Standing;
   /** The port that clients dial; known once the server listens. */
   listenPort(): number;
   /** The broker is closing: nothing is handed out any more. */

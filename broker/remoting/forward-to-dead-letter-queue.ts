@@ -4,7 +4,7 @@ import { MqError } from "../../base/index.ts";
 import type { MethodHandler } from "../../transport/index.ts";
 import { identify } from "../clients/index.ts";
 import type { RemotingContext } from "./context.ts";
-import { checkHandleNames } from "./resources.ts";
+import { checkHandleNames, servedHere } from "./resources.ts";
 import { okStatus, unary } from "./unary.ts";
 
 /** The handler of ForwardMessageToDeadLetterQueue. */
@@ -14,10 +14,11 @@ export function forwardToDeadLetterQueue(context: RemotingContext): MethodHandle
     identify((name) => call.header(name));
     const group = request.group?.name ?? "";
     const topic = request.topic?.name ?? "";
-    checkHandleNames(context, { group, topic });
+    const { metadata, delivery } = servedHere(context);
+    checkHandleNames({ ...context, metadata }, { group, topic });
     const { receiptHandle, messageId } = request;
     const message = { group, topic, receiptHandle, messageId };
-    const outcome = await context.delivery.deadLetter(message);
+    const outcome = await delivery.deadLetter(message);
     if (outcome === "invalid") {
       throw new MqError(
         "INVALID_RECEIPT_HANDLE",

@@ -11,7 +11,7 @@ export function notifyClientTermination(context: RemotingContext): MethodHandler
   const method = messagingService.methods.NotifyClientTermination;
   return unary(method, context.logger, (_request, call) => {
     const { id } = identify((name) => call.header(name));
-    context.delivery.endPolls(id);
+    context.local()?.delivery.endPolls(id);
     context.clients.terminate(id, call.connection);
     return { status: okStatus };
   });

@@ -319,7 +319,7 @@ describe("ReceiveMessage", () => {
   });
 
   it("passes on what delivery refuses", async () => {
-    broker.context.delivery.receive = async () => {
+    broker.parts.delivery.receive = async () => {
       throw new MqError("TOO_MANY_REQUESTS", "100000 polls are held already");
     };
     await refused({}, 42_900, /polls/);

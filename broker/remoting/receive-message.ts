@@ -5,10 +5,11 @@ import { limits, MqError } from "../../base/index.ts";
 import type { MethodHandler, ServerStream } from "../../transport/index.ts";
 import { identify } from "../clients/index.ts";
 import type { Delivered } from "../delivery/index.ts";
-import type { RemotingContext } from "./context.ts";
+import type { LocalParts, RemotingContext } from "./context.ts";
 import { FilterCache } from "./filter-cache.ts";
 import { messageFlags } from "./message-flags.ts";
 import { type ReceiveWish, readReceive } from "./receive-request.ts";
+import { servedHere } from "./resources.ts";
 import { failureOf, okStatus, type StatusFields, statusOf } from "./unary.ts";
 
 const method = messagingService.methods.ReceiveMessage;
@@ -24,6 +25,13 @@ const digestMd5 = 2;
 export function receiveMessage(context: RemotingContext): MethodHandler {
   const receiver = new Receiver(context);
   return { kind: "serverStream", handle: (request, stream) => receiver.handle(request, stream) };
+}
+
+/** What a receive got, and from whom. */
+interface Answer {
+  readonly delivered: readonly Delivered[];
+  readonly delivery: LocalParts["delivery"];
+  readonly wish: ReceiveWish;
 }
 
 class Receiver {
@@ -48,7 +56,7 @@ class Receiver {
   }
 
   async #receive(request: rocketmq.v2.ReceiveMessageRequest, stream: ServerStream): Promise<void> {
-    const { clients, delivery, traffic } = this.#context;
+    const { clients, traffic } = this.#context;
     const identity = identify((name) => stream.header(name));
     const { connection } = stream;
     const isClientGone = (): boolean =>
@@ -61,7 +69,8 @@ class Receiver {
       return await this.#answerEmpty(stream, noMessage);
     }
     const client = clients.seen(identity, connection);
-    const wish = await readReceive(this.#context, request, {
+    const { metadata, delivery } = servedHere(this.#context);
+    const wish = await readReceive({ ...this.#context, metadata }, request, {
       client,
       call: stream,
       filters: this.#filters,
@@ -74,7 +83,7 @@ class Receiver {
       isClientGone,
     });
     if (delivered.length === 0) return await this.#answerEmpty(stream, noMessage);
-    const bytes = await this.#hand(delivered, stream, wish);
+    const bytes = await this.#hand({ delivered, delivery, wish }, stream);
     if (bytes === undefined) return;
     for (const count of [traffic.received(wish.group.name, wish.topic.name), traffic.total.out]) {
       count.messages += delivered.length;
@@ -83,17 +92,14 @@ class Receiver {
   }
 
   /** Writes the whole answer; undefined when it did not get through, and then the messages are given back. */
-  async #hand(
-    delivered: readonly Delivered[],
-    stream: ServerStream,
-    wish: ReceiveWish,
-  ): Promise<number | undefined> {
+  async #hand(answer: Answer, stream: ServerStream): Promise<number | undefined> {
+    const { delivered, wish } = answer;
     let bytes: number | undefined;
     try {
       const written = await this.#write(delivered, stream, wish.topic.name);
       if ((await stream.finish()) === "written") bytes = written;
     } finally {
-      if (bytes === undefined) this.#takeBack(delivered, stream, wish);
+      if (bytes === undefined) this.#takeBack(answer, stream);
     }
     return bytes;
   }
@@ -103,8 +109,8 @@ class Receiver {
    * than its gRPC library takes (4 MiB in Node.js, C# and Rust). Given back, that message would come first in the next
    * answer, and for ever: it waits, its attempt counts, and in the end the dead-letter topic takes it.
    */
-  #takeBack(delivered: readonly Delivered[], stream: ServerStream, wish: ReceiveWish): void {
-    const { delivery, logger } = this.#context;
+  #takeBack({ delivered, delivery, wish }: Answer, stream: ServerStream): void {
+    const { logger } = this.#context;
     const isHere = !stream.connection.closed.aborted && !this.#context.isStopping();
     const refused = isHere ? delivered.filter(({ record }) => mayBeRefused(record.size)) : [];
     delivery.giveBack(delivered.filter((message) => !refused.includes(message)));

@@ -5,7 +5,7 @@ import type { ServerCall } from "../../transport/index.ts";
 import type { Client } from "../clients/index.ts";
 import type { Filter } from "../delivery/index.ts";
 import type { GroupConfig, TopicConfig } from "../metadata/index.ts";
-import type { RemotingContext } from "./context.ts";
+import type { LocalParts, RemotingContext } from "./context.ts";
 import type { FilterCache } from "./filter-cache.ts";
 import { pollingTimeMs } from "./polling-time.ts";
 import { groupFor, requireReadable, topicFor } from "./resources.ts";
@@ -29,7 +29,7 @@ export interface ReceiveWish {
  * CONSUMER_GROUP_NOT_FOUND, FORBIDDEN, ILLEGAL_FILTER_EXPRESSION, ILLEGAL_INVISIBLE_TIME, ILLEGAL_POLLING_TIME.
  */
 export async function readReceive(
-  context: RemotingContext,
+  context: RemotingContext & Pick<LocalParts, "metadata">,
   request: rocketmq.v2.ReceiveMessageRequest,
   from: { readonly client: Client; readonly call: ServerCall; readonly filters: FilterCache },
 ): Promise<ReceiveWish> {

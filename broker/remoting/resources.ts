@@ -8,9 +8,18 @@ import {
   permission,
   type TopicConfig,
 } from "../metadata/index.ts";
-import type { RemotingContext } from "./context.ts";
+import type { LocalParts, RemotingContext } from "./context.ts";
 
-type Needs = Pick<RemotingContext, "config" | "metadata">;
+type Needs = Pick<RemotingContext, "config"> & Pick<LocalParts, "metadata">;
+
+/** What is served here. Throws HA_NOT_AVAILABLE while nothing is. */
+export function servedHere(context: Pick<RemotingContext, "local" | "standing">): LocalParts {
+  const parts = context.local();
+  if (parts !== undefined) return parts;
+  const standing = context.standing();
+  const why = standing.kind === "none" ? standing.reason : `it is a ${standing.kind} now`;
+  throw new MqError("HA_NOT_AVAILABLE", `this broker serves no messages: ${why}`);
+}
 
 /**
  * The topic `name`, created when there is none and autoCreateTopicEnable is on.

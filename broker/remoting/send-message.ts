@@ -13,11 +13,11 @@ import { requireClientId } from "../clients/index.ts";
 import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
-import type { RemotingContext } from "./context.ts";
+import type { LocalParts, RemotingContext } from "./context.ts";
 import { messageFlags } from "./message-flags.ts";
 import { checkMessage } from "./message-rules.ts";
 import { checkMessageType } from "./message-type.ts";
-import { existingTopic, requireWritable, topicFor } from "./resources.ts";
+import { existingTopic, requireWritable, servedHere, topicFor } from "./resources.ts";
 import type { TrafficCount } from "./traffic.ts";
 import { failureOf, okStatus, statusOf } from "./unary.ts";
 
@@ -44,13 +44,13 @@ export function sendMessage(context: RemotingContext): MethodHandler {
 
 class Sender {
   readonly #context: RemotingContext;
+  /** What the broker served when the topics below were looked up. */
+  #parts: LocalParts | undefined;
+  #forget: (() => void) | undefined;
   readonly #topics = new Map<string, SendTopic>();
 
   constructor(context: RemotingContext) {
     this.#context = context;
-    context.metadata.onChange((event) => {
-      if (event.kind === "topic") this.#topics.delete(event.name);
-    });
   }
 
   handle(request: Uint8Array, call: ServerCall): Uint8Array | Promise<Uint8Array> {
@@ -58,19 +58,34 @@ class Sender {
       requireClientId(call.header("x-mq-client-id"));
       const messages = readMessages(request);
       const name = topicOf(messages);
+      const parts = this.#serving();
       const topic = this.#topics.get(name);
-      if (topic !== undefined) return this.#send(messages, topic, call);
+      if (topic !== undefined) return this.#send(messages, topic, { call, parts });
       return this.#lookUpAndSend(name, Uint8Array.from(request), call);
     } catch (error) {
       return this.#failed(error);
     }
   }
 
+  /** What is served now; topics of an earlier reign are forgotten. */
+  #serving(): LocalParts {
+    const parts = servedHere(this.#context);
+    if (parts === this.#parts) return parts;
+    this.#forget?.();
+    this.#parts = parts;
+    this.#topics.clear();
+    this.#forget = parts.metadata.onChange((event) => {
+      if (event.kind === "topic") this.#topics.delete(event.name);
+    });
+    return parts;
+  }
+
   async #lookUpAndSend(name: string, request: Uint8Array, call: ServerCall): Promise<Uint8Array> {
     try {
-      await topicFor(this.#context, name);
+      await topicFor({ ...this.#context, ...this.#serving() }, name);
+      const parts = this.#serving();
       // Looked up again: it may have changed by now, and nobody would tell.
-      const config = existingTopic(this.#context, name);
+      const config = existingTopic({ ...this.#context, metadata: parts.metadata }, name);
       const topic = {
         config,
         accepts: isDerivedTopic(name) ? "MIXED" : config.messageType,
@@ -78,15 +93,19 @@ class Sender {
         nextQueueId: 0,
       };
       this.#topics.set(name, topic);
-      return await this.#send(readMessages(request), topic, call);
+      return await this.#send(readMessages(request), topic, { call, parts });
     } catch (error) {
       return this.#failed(error);
     }
   }
 
-  #send(messages: readonly MessageView[], topic: SendTopic, call: ServerCall): Promise<Uint8Array> {
+  #send(
+    messages: readonly MessageView[],
+    topic: SendTopic,
+    { call, parts }: { readonly call: ServerCall; readonly parts: LocalParts },
+  ): Promise<Uint8Array> {
     requireWritable(topic.config);
-    const { config, clock, store } = this.#context;
+    const { config, clock } = this.#context;
     const bodySizeMax = config.values.maxMessageSize;
     const now = clock.now();
     const { connection } = call;
@@ -102,7 +121,7 @@ class Sender {
       bytes += message.body.length;
       drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, connection }));
     }
-    return store.append(drafts).then(
+    return parts.store.append(drafts).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
         return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));

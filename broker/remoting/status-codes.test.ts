@@ -134,11 +134,11 @@ describe("statuses of all methods", () => {
     const fail = (): never => {
       throw new TypeError("a bug");
     };
-    broker.context.delivery.ack = fail;
-    broker.context.delivery.changeInvisible = fail;
-    broker.context.delivery.deadLetter = fail;
-    broker.context.delivery.receive = fail;
-    broker.context.store.append = fail;
+    broker.parts.delivery.ack = fail;
+    broker.parts.delivery.changeInvisible = fail;
+    broker.parts.delivery.deadLetter = fail;
+    broker.parts.delivery.receive = fail;
+    broker.parts.store.append = fail;
     for (const name of [
       "SendMessage",
       "ReceiveMessage",

@@ -19,7 +19,7 @@ import {
 } from "../clients/index.ts";
 import { checkTopicName } from "../metadata/index.ts";
 import type { RemotingContext } from "./context.ts";
-import { groupFor } from "./resources.ts";
+import { groupFor, servedHere } from "./resources.ts";
 import { failureOf, okStatus, statusOf } from "./unary.ts";
 
 const method = messagingService.methods.Telemetry;
@@ -92,7 +92,7 @@ class Conversation {
       settings = producerSettings(sent, server);
     } else {
       for (const { topic } of role.subscriptions) checkTopicName(topic);
-      const group = await groupFor(this.#context, role.group);
+      const group = await groupFor({ ...this.#context, ...servedHere(this.#context) }, role.group);
       settings = consumerSettings(sent, group, server);
     }
     clients.settle(identity, role, this.#stream.connection);

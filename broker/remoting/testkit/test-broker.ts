@@ -11,9 +11,10 @@ import {
 import type { MethodHandler } from "../../../transport/index.ts";
 import { ClientTable } from "../../clients/index.ts";
 import type { Delivered, ReceiveRequest } from "../../delivery/index.ts";
+import type { Standing } from "../../ha/index.ts";
 import { type Metadata, memoryMetadata } from "../../metadata/index.ts";
 import type { Appended, RecordDraft } from "../../store/index.ts";
-import type { RemotingContext } from "../context.ts";
+import type { LocalParts, RemotingContext } from "../context.ts";
 import { messagingMethods } from "../methods.ts";
 import { Traffic } from "../traffic.ts";
 import { type CallOptions, TestCall, TestStream } from "./calls.ts";
@@ -43,19 +44,30 @@ export class TestBroker {
   /** What the next receives get. */
   toDeliver: readonly Delivered[] = [];
   isStopping = false;
+  standing: Standing = { kind: "master", epoch: 1 };
   /** Handles that delivery knows. */
   readonly handles: Set<string> = new Set();
+  /** What the broker serves. */
+  readonly parts: LocalParts;
+  /** What `context.local()` gives; a test may take it away. */
+  local: LocalParts | undefined;
   readonly context: RemotingContext;
   readonly methods: ReadonlyMap<string, MethodHandler>;
   #nextOffset = 0;
 
   constructor(options: TestBrokerOptions = {}) {
     const flags = { brokerName: "broker-a", autoCreateTopicEnable: "true", ...options.flags };
-    this.context = {
-      config: Configuration.load(brokerRole, { flags }),
+    this.parts = {
       store: { append: (group) => this.#append(group) },
       metadata: this.metadata,
       delivery: this.#delivery(),
+      canSend: true,
+    };
+    this.local = this.parts;
+    this.context = {
+      config: Configuration.load(brokerRole, { flags }),
+      local: () => this.local,
+      standing: () => this.standing,
       clients: this.clients,
       traffic: new Traffic(),
       clock: this.clock,
@@ -92,7 +104,7 @@ export class TestBroker {
     }));
   }
 
-  #delivery(): RemotingContext["delivery"] {
+  #delivery(): LocalParts["delivery"] {
     const known = (handle: string): "ok" | "invalid" =>
       this.handles.has(handle) ? "ok" : "invalid";
     return {
