@@ -136,8 +136,14 @@ export const limits = {
   haRetryMaxMs: 1_000,
   /** A link that has not come to its purpose by then is cut, milliseconds. */
   haHandshakeMs: 10_000,
+  /** Both sides of a new connection have proved by then that they belong to the cluster, or it is cut, milliseconds; dialling included. */
+  haProofMs: 3_000,
+  /** Connections whose other side has proved nothing yet. More are closed at once. */
+  haUnprovedMax: 64,
   /** Links of other brokers at once. More are refused. */
   haLinksMax: 64,
+  /** An idle connection is probed by the system after so long, milliseconds. */
+  haKeepAliveMs: 10_000,
   /** Log bytes handed to a link and not taken by the system yet; the slave gets more when they are. */
   haSendBufferSize: 4_194_304,
   /** Log bytes that a slave has taken off its link and not written yet; then the link stalls. */
@@ -146,6 +152,8 @@ export const limits = {
   haProofSize: 65_536,
   /** A broker looks so often whether its slaves keep up, or whether its master is there, milliseconds. */
   haTickMs: 100,
+  /** A slave acts for its master when the link has been down for so long, milliseconds, and nobody lists the master. */
+  haActAfterMs: 1_000,
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,

@@ -2,7 +2,7 @@
 import { type CancelTimer, type Clock, limits, MqError } from "../../base/index.ts";
 import type { ControlMessage, Refuse } from "./control-messages.ts";
 import { FrameSplitter } from "./frame-splitter.ts";
-import { encodeData, encodeFrame, type Frame } from "./frames.ts";
+import { type ControlFrame, encodeData, encodeFrame, type Frame } from "./frames.ts";
 import type { Link } from "./network.ts";
 
 /** One link in use. Ends once, and says why. */
@@ -92,6 +92,16 @@ export class Channel {
     const [frame] = this.#frames.splice(0, 1);
     if (frame === undefined) throw new MqError("HA_NOT_AVAILABLE", this.link.peer);
     return frame;
+  }
+
+  /** The next frame, which must be a control message. Rejects as `next` does. */
+  async nextControl(): Promise<ControlFrame> {
+    const frame = await this.next();
+    if (frame.kind === "control") return frame;
+    throw new MqError(
+      "BAD_REQUEST",
+      `${this.link.peer} sent ${frame.kind} where words were to come`,
+    );
   }
 
   /** The next frame, which must be a control message of this kind. A refusal rejects with its words. */

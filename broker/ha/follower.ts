@@ -10,11 +10,12 @@ import {
   MqError,
 } from "../../base/index.ts";
 import { Channel, RefusedError } from "./channel.ts";
-import { commonPoint } from "./common-point.ts";
-import type { Identity, Welcome } from "./control-messages.ts";
+import { commonPoint, describeLog } from "./common-point.ts";
+import type { Identity, LogExtent, Welcome } from "./control-messages.ts";
 import type { ConfirmFrame, DataFrame, Frame } from "./frames.ts";
-import { describe, extentOf, messageCount, proofOf, type ReplicatedStore } from "./log-source.ts";
+import { extentOf, messageCount, proofOf, type ReplicatedStore } from "./log-source.ts";
 import type { Network } from "./network.ts";
+import { partBytes } from "./part-stream.ts";
 import { type StateEntry, unpackPart } from "./snapshot-parts.ts";
 
 /** The log that a follower fills, as it is now: a cut or a snapshot replaces it. */
@@ -27,12 +28,16 @@ export interface FollowedLog extends ReplicatedStore {
 /** Who owns the log. */
 export interface FollowerHost {
   identity(): Identity;
+  /** Whether flushDiskType is SYNC_FLUSH. */
+  isFlushing(): boolean;
   /** The log, recovered; it takes bytes once `ready` has resolved. */
   store(): FollowedLog;
   /** Makes the log take bytes from its end on, `emptyStart` when it has none. */
   ready(emptyStart: number): Promise<void>;
   /** Cuts the log at `position`; the rest is kept in a side file. */
   cut(position: number): Promise<void>;
+  /** Position that a snapshot of the state reflects which was installed and whose log has not come so far; undefined without one. */
+  snapshotAsOf(): Promise<number | undefined>;
   /** Replaces log and state: empty, and the state that is given, good from `asOf` on. */
   install(snapshot: {
     readonly asOf: number;
@@ -78,9 +83,9 @@ export class Follower {
   }
 
   /** Resolves when the log has everything that the other side had when the link was made. For `copy`. */
-  copied(): Promise<void> {
+  copied(): Promise<true> {
     return new Promise((resolve) => {
-      this.#reachedEnd = resolve;
+      this.#reachedEnd = () => resolve(true);
       this.#checkEnd();
     });
   }
@@ -128,10 +133,12 @@ export class Follower {
     const channel = new Channel(link, clock);
     this.#channel = channel;
     const own = extentOf(host.store());
-    channel.say({ kind: "hello", ...host.identity(), ...own, purpose });
+    const { flushed } = host.store();
+    const isFlushing = host.isFlushing();
+    channel.say({ kind: "hello", ...host.identity(), ...own, purpose, isFlushing, flushed });
     const welcome = await channel.expect("welcome");
     this.#check(welcome);
-    const plan = this.#plan(own, welcome);
+    const plan = this.#plan(own, welcome, await host.snapshotAsOf());
     if (plan.kind === "cut") {
       channel.close("the log is cut first");
       await host.cut(plan.position);
@@ -179,23 +186,26 @@ export class Follower {
     }
   }
 
-  #plan(own: ReturnType<typeof extentOf>, welcome: Welcome): Plan {
+  #plan(own: LogExtent, welcome: Welcome, snapshotAsOf: number | undefined): Plan {
     const isEmpty = own.end === own.start;
-    if (isEmpty && welcome.start === 0) return { kind: "go", position: 0 };
-    const found = isEmpty ? { kind: "apart" as const } : commonPoint(own, welcome);
+    const needsState = isEmpty && welcome.start > 0;
+    if (isEmpty && (!needsState || (snapshotAsOf ?? -1) >= welcome.start)) {
+      return { kind: "go", position: welcome.start };
+    }
+    const found = commonPoint(own, welcome);
     if (found.kind === "common" && found.position === own.end) {
       return { kind: "go", position: own.end };
     }
     // Everything it had is older than what the master has kept.
-    if (found.kind === "apart" && (isEmpty || own.end <= welcome.start))
-      return { kind: "snapshot" };
+    const isTooOld = found.kind === "apart" && own.end <= welcome.start;
+    if (isEmpty || isTooOld) return { kind: "snapshot" };
     const { mayCut } = this.#options;
     if (!mayCut && !welcome.mayCut) {
       throw new RefusedError({
         kind: "refuse",
         code: "diverged",
         message:
-          `this log goes beyond its master's, or differs from it (here ${describe(own)}; master ${describe(welcome)}). ` +
+          `this log goes beyond its master's, or differs from it (here ${describeLog(own)}; master ${describeLog(welcome)}). ` +
           "Nothing is cut: restart the master while this broker runs, so that it takes over what only this one has, or set haTruncateLongerReplica = true on the master to give it up.",
       });
     }
@@ -301,11 +311,13 @@ export class Follower {
     if (waitMs > 0) this.#retryMs = Math.min(this.#retryMs * 2, limits.haRetryMaxMs);
     const { signal } = this.#stopping;
     await new Promise<void>((resolve) => {
-      const cancel = this.#options.clock.after(waitMs, resolve);
-      signal.addEventListener("abort", () => {
+      const done = (): void => {
         cancel();
+        signal.removeEventListener("abort", done);
         resolve();
-      });
+      };
+      const cancel = this.#options.clock.after(waitMs, done);
+      signal.addEventListener("abort", done);
     });
   }
 }
@@ -317,16 +329,7 @@ type Plan =
 
 /** The parts of a snapshot, to their end. Rejects when the link ends before. */
 async function* partsOf(channel: Channel): AsyncGenerator<readonly StateEntry[]> {
-  for (let count = 0; ; count += 1) {
-    const frame = await channel.next();
-    if (frame.kind === "part") {
-      yield unpackPart(frame.bytes);
-      continue;
-    }
-    const isEnd = frame.kind === "control" && frame.message.kind === "partsEnd";
-    if (isEnd && frame.message.count === count) return;
-    throw new MqError("BAD_REQUEST", `${channel.link.peer}: the snapshot has not come whole`);
-  }
+  for await (const part of partBytes(channel)) yield unpackPart(part);
 }
 
 function refuseOlder(epoch: number, known: number): void {

@@ -1,9 +1,12 @@
 // Asks another broker of the group who it is and where its log stands, and takes an overlay from it.
-import { type Address, type Clock, limits, MqError } from "../../base/index.ts";
+import { type Address, type Clock, limits } from "../../base/index.ts";
 import { decodeProgress } from "../metadata/index.ts";
-import { Channel } from "./channel.ts";
+import { Channel, RefusedError } from "./channel.ts";
+import { commonPoint } from "./common-point.ts";
 import type { Identity, LogExtent, Purpose, Welcome } from "./control-messages.ts";
+import { proofOf, type ReplicatedStore } from "./log-source.ts";
 import type { Network } from "./network.ts";
+import { partBytes } from "./part-stream.ts";
 import { NotedProgress } from "./progress-merge.ts";
 
 /** Who asks, and over what. */
@@ -12,13 +15,39 @@ export interface Asker {
   readonly clock: Clock;
   readonly identity: Identity;
   readonly extent: LogExtent;
+  readonly isFlushing: boolean;
+  readonly flushed: number;
 }
 
-/** What the broker at `address` says of itself. Rejects when it does not answer in time. */
-export async function inspect(asker: Asker, address: Address): Promise<Welcome> {
+/** What another broker says of itself, and whether its log is the same as the own one as far as both should have it. */
+export interface Inspected {
+  readonly welcome: Welcome;
+  readonly agrees: boolean;
+}
+
+/** Asks the broker at `address`. Rejects when it does not answer in time. */
+export async function inspect(
+  asker: Asker,
+  address: Address,
+  store: ReplicatedStore,
+): Promise<Inspected> {
   const { channel, welcome } = await greet(asker, address, "inspect");
-  channel.close("that was all");
-  return welcome;
+  try {
+    const found = commonPoint(asker.extent, welcome);
+    if (found.kind !== "common") return { welcome, agrees: true };
+    const { position } = found;
+    const from = Math.max(asker.extent.start, welcome.start, position - limits.haProofSize);
+    channel.say(await proofOf(store, Math.min(from, position), position));
+    await channel.expect("begin");
+    return { welcome, agrees: true };
+  } catch (error) {
+    if (error instanceof RefusedError && error.refusal.code === "diverged") {
+      return { welcome, agrees: false };
+    }
+    throw error;
+  } finally {
+    channel.close("that was all");
+  }
 }
 
 /**
@@ -33,15 +62,8 @@ export async function takeOverlay(
   const { channel } = await greet(asker, address, "overlay");
   try {
     const noted = new NotedProgress();
-    for (let count = 0; ; count += 1) {
-      const frame = await channel.next();
-      if (frame.kind === "part") {
-        for (const change of decodeProgress(frame.bytes)) noted.add(change);
-        continue;
-      }
-      const isEnd = frame.kind === "control" && frame.message.kind === "partsEnd";
-      if (isEnd && frame.message.count === count) break;
-      throw new MqError("BAD_REQUEST", `${channel.link.peer}: the overlay has not come whole`);
+    for await (const part of partBytes(channel)) {
+      for (const change of decodeProgress(part)) noted.add(change);
     }
     await keep(noted);
     channel.say({ kind: "overlayTaken" });
@@ -56,12 +78,12 @@ async function greet(
   address: Address,
   purpose: Purpose,
 ): Promise<{ readonly channel: Channel; readonly welcome: Welcome }> {
-  const { network, clock, identity, extent } = asker;
+  const { network, clock, identity, extent, isFlushing, flushed } = asker;
   const timeout = new AbortController();
   const cancel = clock.after(limits.haHandshakeMs, () => timeout.abort(), { unref: true });
   try {
     const channel = new Channel(await network.connect(address, timeout.signal), clock);
-    channel.say({ kind: "hello", ...identity, ...extent, purpose });
+    channel.say({ kind: "hello", ...identity, ...extent, purpose, isFlushing, flushed });
     return { channel, welcome: await channel.expect("welcome") };
   } finally {
     cancel();

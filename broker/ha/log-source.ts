@@ -55,9 +55,3 @@ export async function proofOf(
   }
   return { kind: "proof", position, from, hash: hash.digest("hex") };
 }
-
-/** One line about a log, for errors and logs. */
-export function describe({ epochs, start, end }: LogExtent): string {
-  const table = epochs.slice(-3).map(({ epoch, start: from }) => `${epoch} from ${from}`);
-  return `positions ${start} to ${end}, epochs ${table.join(", ") || "none"}`;
-}

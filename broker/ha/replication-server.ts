@@ -13,6 +13,7 @@ import type { Hello, Identity, Proof, Welcome } from "./control-messages.ts";
 import type { AckFrame } from "./frames.ts";
 import { extentOf, proofOf, type ReplicatedStore } from "./log-source.ts";
 import type { Link, LinkListener, Network } from "./network.ts";
+import { sendParts } from "./part-stream.ts";
 import { SlaveFeed } from "./slave-feed.ts";
 import { packParts, type StateEntry } from "./snapshot-parts.ts";
 
@@ -160,8 +161,11 @@ export class ReplicationServer {
     if (store === undefined) return channel.refuse("notMaster", "the log is not open now");
     channel.say(this.#welcome(store));
     if (hello.purpose === "inspect") {
-      settled();
-      return undefined;
+      const { message } = await channel.nextControl();
+      if (message.kind !== "proof") return settled();
+      const position = await this.#check(channel, store, message);
+      if (position !== undefined) channel.say({ kind: "begin", position, epoch: store.epoch });
+      return settled();
     }
     if (hello.purpose === "overlay") {
       await this.#giveOverlay(channel);
@@ -280,31 +284,25 @@ export class ReplicationServer {
     const { host, logger } = this.#options;
     const { asOf, entries } = await host.exportState();
     logger.info("a slave takes a snapshot of the state", { peer: channel.link.peer, asOf });
-    channel.say({ kind: "snapshotBegin", asOf, logStart: store.start });
-    let count = 0;
-    for await (const some of entries) {
-      for (const bytes of packParts(some)) {
-        channel.send({ kind: "part", bytes });
-        count += 1;
-        if (channel.link.waitingBytes > limits.haSendBufferSize) await channel.link.drained();
-      }
-      if (channel.endReason !== undefined) return;
-    }
-    channel.say({ kind: "partsEnd", count });
+    channel.say({ kind: "snapshotBegin", epoch: store.epoch, asOf, logStart: store.start });
+    await sendParts(channel, packAll(entries));
   }
 
   async #giveOverlay(channel: Channel): Promise<void> {
     const { host } = this.#options;
-    let count = 0;
-    for (const body of await host.handOverlay()) {
-      channel.send({ kind: "part", bytes: Buffer.from(body) });
-      count += 1;
-    }
-    channel.say({ kind: "partsEnd", count });
+    await sendParts(channel, buffersOf(await host.handOverlay()));
     await channel.expect("overlayTaken");
     await host.overlayTaken();
     channel.say({ kind: "overlayTaken" });
   }
+}
+
+async function* packAll(entries: StateExport["entries"]): AsyncGenerator<Buffer> {
+  for await (const some of entries) yield* packParts(some);
+}
+
+function* buffersOf(bodies: Iterable<Uint8Array>): Generator<Buffer> {
+  for (const body of bodies) yield Buffer.from(body);
 }
 
 /** `host:port`, an IPv6 host in brackets. */

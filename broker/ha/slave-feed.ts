@@ -2,7 +2,7 @@
 // the slave does not take stays in the files.
 import { background, type CancelTimer, type Clock, limits, MqError } from "../../base/index.ts";
 import type { Channel } from "./channel.ts";
-import { dataSizeMax } from "./frames.ts";
+import { bodySizeMax } from "./frames.ts";
 import { messageCount, type ReplicatedStore } from "./log-source.ts";
 
 /** What a feed works on. */
@@ -80,7 +80,7 @@ export class SlaveFeed {
   async #sendSome(): Promise<boolean> {
     const { channel, store, epoch } = this.#options;
     const position = this.#next;
-    const bytes = await store.readLog(position, dataSizeMax);
+    const bytes = await store.readLog(position, bodySizeMax);
     if (channel.endReason !== undefined) return false;
     if (bytes === undefined) {
       channel.refuse("gone", `position ${position} has expired; the log starts at ${store.start}`);

@@ -15,7 +15,12 @@ import { AppliedWaiters } from "./applied-waiters.ts";
 import { Metadata } from "./metadata.ts";
 import type { QueueEnd } from "./metadata-codec.ts";
 import type { PendingEntry, QueueProgress } from "./progress-change.ts";
-import { entriesOf, type LevelSource, type StateLevel } from "./state-database.ts";
+import {
+  entriesOf,
+  type LevelSource,
+  type StateIterator,
+  type StateLevel,
+} from "./state-database.ts";
 import { emptyDigest, type StateDigest } from "./state-digest.ts";
 import { allProgress, parseKey } from "./state-keys.ts";
 import type { LoggedRecord, StateLog } from "./state-log.ts";
@@ -161,6 +166,18 @@ export class StateStore {
     return this.#snapshotting;
   }
 
+  /**
+   * All keys and sealed values of the database as they are at the log position `asOf`, for another broker: with them
+   * its database reflects the log up to there. Goes on while the state changes.
+   */
+  async export(): Promise<{
+    readonly asOf: Position;
+    readonly entries: AsyncIterable<readonly (readonly [key: string, value: Uint8Array])[]>;
+  }> {
+    const { iterator, asOf } = await this.#viewNow();
+    return { asOf: asOf.position, entries: entriesOf(iterator) };
+  }
+
   /** Writes what has changed and closes the database. The store is still open; nothing is followed any more. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -209,8 +226,17 @@ export class StateStore {
 
   async #snapshot(): Promise<Position> {
     const { store, random } = this.#options;
+    const { iterator, asOf, digest } = await this.#viewNow();
+    const id = Math.floor(random.next() * 2 ** 48);
+    await store.flushTo(await appendSnapshot(store, iterator, { id, asOf, digest }));
+    return asOf.position;
+  }
+
+  /** The database as it reflects the log now, queue bounds included. */
+  #viewNow(): Promise<{ iterator: StateIterator; asOf: Applied; digest: StateDigest }> {
+    const { store } = this.#options;
     const { tables, writer, level } = this.#parts;
-    const { iterator, asOf, digest } = await writer.writeThen(
+    return writer.writeThen(
       () => {
         for (const { topic, queueId, minOffset, endOffset } of store.queues()) {
           // What is kept of a deleted topic was settled by its deletion.
@@ -220,9 +246,6 @@ export class StateStore {
       },
       (asOf) => ({ iterator: level.iterator(), asOf, digest: writer.digest }),
     );
-    const id = Math.floor(random.next() * 2 ** 48);
-    await store.flushTo(await appendSnapshot(store, iterator, { id, asOf, digest }));
-    return asOf.position;
   }
 }
 

@@ -3,7 +3,14 @@ export type { EpochStart } from "./checkpoint.ts";
 export type { RecordPlace } from "./cold-reader.ts";
 export type { ConsumeQueue } from "./consume-queue.ts";
 export type { QueueBounds } from "./consume-queues.ts";
-export type { Disk, DiskFile, DiskSpace, FolderLock } from "./disk.ts";
+export {
+  type Disk,
+  type DiskFile,
+  type DiskSpace,
+  type FolderLock,
+  readWhole,
+  replaceWhole,
+} from "./disk.ts";
 export type { StoreFollower } from "./dispatcher.ts";
 export { type ClosedStore, cutLog, eraseLog } from "./log-cut.ts";
 export { scanLog } from "./log-scanner.ts";

@@ -1,0 +1,453 @@
+// One broker of a group without its gRPC port: its log, who copies it, whom it copies, and what it is to the others.
+// Knows how to become a master, a slave or an acting master; when, its role decides.
+import { assert, background, type Logger, limits, MqError, toMqError } from "../base/index.ts";
+import { actingStore, overlaidProgress } from "./acting-store.ts";
+import { Delivery, type DeliveryOptions } from "./delivery/index.ts";
+import {
+  type AckFrame,
+  type Identity,
+  missingProgress,
+  type Network,
+  type NotedProgress,
+  OverlayFile,
+  type ReplicaPlace,
+  ReplicationServer,
+  type ServerHost,
+  type Standing,
+  type StateExport,
+  type Welcome,
+} from "./ha/index.ts";
+import type { KeyIndex } from "./index/index.ts";
+import {
+  encodeProgress,
+  type Metadata,
+  type ProgressChange,
+  type QueueProgress,
+  type StateStore,
+} from "./metadata/index.ts";
+import { ReplicaList } from "./replica-list.ts";
+import { SlaveLog } from "./slave-log.ts";
+import type { StorageOptions } from "./storage.ts";
+import { StorageSlot } from "./storage-slot.ts";
+import { type Quorum, RecordType, type Store } from "./store/index.ts";
+
+/** What this broker serves while it is a master or acts as one. */
+export interface LocalParts {
+  readonly store: Store;
+  readonly state: StateStore;
+  readonly metadata: Metadata;
+  readonly delivery: Delivery;
+  readonly index: KeyIndex | undefined;
+  /** False while it acts: messages are for a master. */
+  readonly canSend: boolean;
+}
+
+/** A quorum that hears of slaves. */
+export interface ReplicaQuorum extends Quorum {
+  isInSync(brokerId: number): boolean;
+  acked(brokerId: number, position: number): void;
+  disconnected(brokerId: number): void;
+}
+
+/** What a replica stands on. */
+export interface ReplicaOptions extends StorageOptions {
+  readonly network: Network;
+  /** Where other brokers reach the replication; undefined: nobody copies this broker. */
+  readonly listen: { readonly host: string; readonly port: number } | undefined;
+  readonly instanceId: string;
+  /** The port for clients; 0 before it is known. */
+  readonly grpcPort: () => number;
+  readonly delivery: Pick<DeliveryOptions, "isAlive" | "renewMaxMs">;
+}
+
+/** Hears what a role decides by. */
+export interface RoleEvents {
+  slaveJoined?(brokerId: number): void;
+  slaveAcked?(brokerId: number, position: number): void;
+  slaveLeft?(brokerId: number, reason: string): void;
+  /** The link to the master has come up or gone. */
+  followChanged?(): void;
+}
+
+/** A broker among its replicas. */
+export class Replica {
+  readonly options: ReplicaOptions;
+  readonly slot: StorageSlot;
+  readonly slaveLog: SlaveLog;
+  readonly server: ReplicationServer;
+  readonly overlay: OverlayFile;
+  readonly list: ReplicaList;
+  readonly logger: Logger;
+  events: RoleEvents = {};
+  /** Whether slaves may cut what this log does not have. */
+  mayCut = false;
+  readonly #listeners = new Set<() => void>();
+  #standing: Standing = { kind: "none", epoch: 0, reason: "starting" };
+  /** The reign in which slaves are fed; 0 when none is. It begins before messages are taken. */
+  #reign = 0;
+  /** Aborted when the reign that is beginning is over before it was confirmed. */
+  #ruling: AbortController | undefined;
+  #quorum: ReplicaQuorum | undefined;
+  #parts: LocalParts | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** An overlay was handed over: nobody acts before the master has had its time. */
+  #mayActFromMs = 0;
+
+  private constructor(
+    options: ReplicaOptions,
+    opened: {
+      readonly slot: StorageSlot;
+      readonly overlay: OverlayFile;
+      readonly list: ReplicaList;
+    },
+  ) {
+    this.options = options;
+    this.slot = opened.slot;
+    this.overlay = opened.overlay;
+    this.list = opened.list;
+    this.logger = options.logger.child("replica");
+    this.slaveLog = new SlaveLog({
+      slot: opened.slot,
+      storage: options,
+      identity: () => this.identity(),
+      changed: () => this.events.followChanged?.(),
+      letGo: () => this.#letGo(),
+    });
+    const { network, clock } = options;
+    const host = this.#serverHost();
+    this.server = new ReplicationServer({ network, clock, logger: this.logger, host });
+  }
+
+  /** Recovers the log and opens the port for other brokers. Throws as `Storage.open` does, and BAD_CONFIG for a port that is taken. */
+  static async open(options: ReplicaOptions): Promise<Replica> {
+    const { config, disk, logger } = options;
+    const folder = config.values.storePathRootDir;
+    const slot = await StorageSlot.open(options);
+    try {
+      const overlay = await OverlayFile.open(disk, folder, logger);
+      const list = await ReplicaList.open(disk, folder, logger);
+      const replica = new Replica(options, { slot, overlay, list });
+      if (options.listen !== undefined) await replica.server.listen(options.listen);
+      return replica;
+    } catch (error) {
+      await slot.close();
+      throw error;
+    }
+  }
+
+  /** What this broker is now. */
+  get standing(): Standing {
+    return this.#standing;
+  }
+
+  /** What it serves; undefined when it serves nothing. */
+  get local(): LocalParts | undefined {
+    return this.#parts;
+  }
+
+  /** Calls `listener` after each change of standing. Returns what ends it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Who this broker is, to other brokers. */
+  identity(): Identity {
+    const { config, instanceId, grpcPort } = this.options;
+    const { brokerClusterName, brokerName, brokerId, brokerIP1 } = config.values;
+    return {
+      cluster: brokerClusterName,
+      brokerName,
+      brokerId,
+      instanceId,
+      host: brokerIP1,
+      grpcPort: grpcPort(),
+      haPort: this.server.port,
+    };
+  }
+
+  /** Whether a slave is in sync with this master. */
+  isInSync(brokerId: number): boolean {
+    return this.#quorum?.isInSync(brokerId) ?? false;
+  }
+
+  /** The quorum's word has changed. */
+  quorumChanged(): void {
+    if (this.#quorum !== undefined) this.slot.current?.store.heed(this.#quorum);
+  }
+
+  /** Whether an overlay was handed over so recently that its master is still on its way. */
+  get isHandedOver(): boolean {
+    return this.options.clock.monotonicMs() < this.#mayActFromMs;
+  }
+
+  /**
+   * Becomes master: opens an epoch, takes over what `progress` gives, and serves. The epoch is the next one when none
+   * is given. Slaves are fed from the beginning on; messages are taken when the epoch is confirmed.
+   */
+  rule(reign: {
+    readonly quorum: ReplicaQuorum;
+    readonly epoch?: number;
+    /** Called when appending is possible and nobody is served yet. */
+    readonly progress?: (take: (noted: NotedProgress) => Promise<void>) => Promise<void>;
+  }): Promise<void> {
+    return this.#inTurn(async () => {
+      assert(this.#parts === undefined, "a broker that serves does not become master");
+      const storage = this.slot.required();
+      const state = storage.state ?? (await storage.openState());
+      const { store } = storage;
+      this.slaveLog.release();
+      this.#quorum = reign.quorum;
+      const epoch = reign.epoch ?? store.epoch + 1;
+      store.heed(reign.quorum);
+      this.#reign = epoch;
+      await this.#beginConfirmed(store, epoch);
+      await state.begin();
+      await reign.progress?.((noted) => takeOver(store, state, noted));
+      await this.#serve({ store, state, index: storage.index }, { kind: "master", epoch });
+    });
+  }
+
+  /** Gives the mastership up: takes nothing more, and opens the log anew, to be followed or ruled. */
+  abdicate(reason: string): Promise<void> {
+    this.#ruling?.abort(new MqError("NOT_MASTER", reason));
+    this.#stand({ kind: "none", epoch: this.#reign, reason });
+    return this.#inTurn(async () => {
+      this.#reign = 0;
+      this.#quorum = undefined;
+      this.server.endLinks(reason);
+      // The store refuses what delivery would still write: what was confirmed is with the next master.
+      const reopening = this.slot.reopen();
+      await Promise.all([this.#closeDelivery(), reopening]);
+    });
+  }
+
+  /** Stops taking messages and writes the last progress, so that another broker can take over without a loss. */
+  pauseServing(reason: string): Promise<void> {
+    this.#stand({ kind: "none", epoch: this.#reign, reason });
+    return this.#inTurn(() => this.#closeDelivery());
+  }
+
+  /** Serves again after `pauseServing`, when nobody has taken over. */
+  resumeServing(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { store, state, index } = this.slot.required();
+      if (this.#parts !== undefined || state === undefined || this.#reign === 0) return;
+      await this.#serve({ store, state, index }, { kind: "master", epoch: this.#reign });
+    });
+  }
+
+  /** Is a slave from now on; `master` is where it copies from, when that is known. */
+  standAsSlave(master: ReplicaPlace | undefined): void {
+    const epoch = this.slot.current?.store.epoch ?? 0;
+    this.#stand({ kind: "slave", epoch, master });
+  }
+
+  /** Acts for the master: gives messages, keeps progress apart, takes none. */
+  act(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#parts !== undefined) return;
+      const storage = this.slot.required();
+      if (!this.slaveLog.isReady) await this.slaveLog.open();
+      const { store, state, index } = storage;
+      if (state === undefined) return;
+      if (!state.metadata.hasMacKey) return;
+      const parts = { store, state, index };
+      await this.#serve(parts, { kind: "acting", epoch: store.epoch });
+    });
+  }
+
+  /** Stops acting; what was noted stays in the overlay. */
+  stopActing(master: ReplicaPlace | undefined): Promise<void> {
+    this.standAsSlave(master);
+    return this.#inTurn(() => this.#closeDelivery());
+  }
+
+  /** Writes what is left and closes everything. Never rejects. */
+  async close(): Promise<void> {
+    this.#ruling?.abort(new MqError("SHUTTING_DOWN", "the broker is stopping"));
+    this.#stand({ kind: "none", epoch: this.#reign, reason: "stopping" });
+    await this.#inTurn(async () => {
+      await this.#closeDelivery();
+      await this.server.close();
+      await this.overlay.close();
+      await this.slot.close();
+    });
+  }
+
+  /** The position that counts of what a slave says it has. */
+  ackedPosition({ written, flushed }: Pick<AckFrame, "written" | "flushed">): number {
+    return this.options.config.values.flushDiskType === "SYNC_FLUSH" ? flushed : written;
+  }
+
+  async #serve(
+    from: Pick<LocalParts, "store" | "state" | "index">,
+    standing: Extract<Standing, { kind: "master" | "acting" }>,
+  ): Promise<void> {
+    const { store, state, index } = from;
+    const { config, clock, logger, delivery: hooks } = this.options;
+    const isActing = standing.kind === "acting";
+    const delivery = await Delivery.open({
+      ...hooks,
+      store: isActing ? actingStore(store, this.overlay) : store,
+      state: isActing ? overlaidProgress(state, this.overlay.noted) : state,
+      metadata: state.metadata,
+      clock,
+      logger: logger.child("delivery"),
+      brokerName: config.values.brokerName,
+    });
+    const { metadata } = state;
+    this.#parts = { store, state, metadata, delivery, index, canSend: !isActing };
+    this.#stand(standing);
+  }
+
+  async #closeDelivery(): Promise<void> {
+    const parts = this.#parts;
+    this.#parts = undefined;
+    await parts?.delivery.close();
+  }
+
+  /** An elected master may have to wait until the members of its in-sync set have come. */
+  async #beginConfirmed(store: Store, epoch: number): Promise<void> {
+    const ruling = new AbortController();
+    this.#ruling = ruling;
+    try {
+      await unlessAborted(store.begin(epoch), ruling.signal);
+    } catch (error) {
+      const code = error instanceof MqError ? error.code : undefined;
+      if (code !== "SLAVE_PERSISTENCE_TIMEOUT" && code !== "MASTER_PERSISTENCE_TIMEOUT")
+        throw error;
+      this.logger.warn("the new reign is not confirmed yet: waiting for the in-sync set", {
+        epoch,
+      });
+      await unlessAborted(untilConfirmed(store), ruling.signal);
+    }
+  }
+
+  async #letGo(): Promise<void> {
+    await this.#closeDelivery();
+    if (this.#standing.kind === "acting") this.standAsSlave(undefined);
+  }
+
+  #serverHost(): ServerHost {
+    return {
+      identity: () => this.identity(),
+      standing: () => this.#toOthers(),
+      store: () => this.slot.current?.store,
+      mayCut: () => this.mayCut,
+      exportState: () => this.#exportState(),
+      hasOverlay: () => this.#standing.kind === "acting" || !this.overlay.isEmpty,
+      handOverlay: () => this.#handOverlay(),
+      overlayTaken: () => this.overlay.clear(),
+      slaveJoined: (brokerId) => this.#slaveJoined(brokerId),
+      slaveAcked: (brokerId, ack) => this.#slaveAcked(brokerId, ack),
+      slaveLeft: (brokerId, reason) => this.#slaveLeft(brokerId, reason),
+    };
+  }
+
+  #toOthers(): { readonly kind: Welcome["standing"]; readonly epoch: number } {
+    if (this.#reign > 0) return { kind: "master", epoch: this.#reign };
+    const { kind, epoch } = this.#standing;
+    return { kind: kind === "master" ? "none" : kind, epoch };
+  }
+
+  async #exportState(): Promise<StateExport> {
+    const { state } = this.slot.required();
+    if (state !== undefined) return await state.export();
+    throw new MqError("HA_NOT_AVAILABLE", "this broker has no state of its own yet");
+  }
+
+  async #handOverlay(): Promise<Iterable<Uint8Array>> {
+    const { preOnlineTimeout } = this.options.config.values;
+    this.#mayActFromMs = this.options.clock.monotonicMs() + preOnlineTimeout;
+    await this.stopActing(undefined);
+    return this.overlay.bodies();
+  }
+
+  #slaveJoined(brokerId: number): void {
+    const slave = this.server.slaves().find(({ identity }) => identity.brokerId === brokerId);
+    if (slave !== undefined) {
+      const { grpcAddress, haAddress } = slave;
+      background(this.list.note({ brokerId, grpcAddress, haAddress }));
+    }
+    this.events.slaveJoined?.(brokerId);
+  }
+
+  #slaveAcked(brokerId: number, ack: AckFrame): void {
+    const position = this.ackedPosition(ack);
+    this.#quorum?.acked(brokerId, position);
+    this.quorumChanged();
+    this.events.slaveAcked?.(brokerId, position);
+  }
+
+  #slaveLeft(brokerId: number, reason: string): void {
+    this.#quorum?.disconnected(brokerId);
+    this.quorumChanged();
+    this.events.slaveLeft?.(brokerId, reason);
+  }
+
+  #stand(standing: Standing): void {
+    this.#standing = standing;
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(task);
+    this.#turn = run.catch(() => {});
+    return run;
+  }
+}
+
+/** Appends what the notes of an acting master add to the state, and waits until it is applied. */
+async function takeOver(store: Store, state: StateStore, noted: NotedProgress): Promise<void> {
+  const known = new Map<object, QueueProgress>();
+  for await (const progress of state.loadProgress()) {
+    const lane = noted.get(progress);
+    if (lane !== undefined) known.set(lane, progress);
+  }
+  let changes: ProgressChange[] = [];
+  let entryCount = 0;
+  const write = async (): Promise<void> => {
+    const body = encodeProgress(changes);
+    changes = [];
+    entryCount = 0;
+    await store.append([{ ...emptyDraft, body }]);
+  };
+  for (const lane of noted.all()) {
+    const change = missingProgress(known.get(lane), lane);
+    if (change === undefined) continue;
+    changes.push(change);
+    entryCount += change.upserts.length + change.removals.length + 4;
+    if (entryCount * 12 > limits.progressRecordSizeMax) await write();
+  }
+  if (changes.length > 0) await write();
+}
+
+const nothing = new Uint8Array(0);
+const emptyDraft = {
+  type: RecordType.progress,
+  topic: "",
+  queueId: -1,
+  systemProperties: nothing,
+  userProperties: nothing,
+};
+
+/** Resolves when all that is in the log now is confirmed; rejects when the store fails or closes. */
+function untilConfirmed(store: Store): Promise<void> {
+  const { end } = store;
+  return new Promise((resolve, reject) => {
+    const stop = store.onProgress(() => {
+      if (store.failure !== undefined) reject(store.failure);
+      else if (store.confirmed < end) return;
+      stop();
+      resolve();
+    });
+  });
+}
+
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(toMqError(signal.reason)), { once: true });
+    promise.then(resolve, reject);
+  });
+}

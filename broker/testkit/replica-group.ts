@@ -1,0 +1,149 @@
+// Brokers of one group in this process, on simulated disks and a network of their own, without gRPC.
+import { MemoryLevel } from "memory-level";
+import {
+  type BrokerConfig,
+  brokerRole,
+  Configuration,
+  type Logger,
+  silentLogger,
+  systemClock,
+  systemRandom,
+} from "../../base/index.ts";
+import { FixedRole } from "../fixed-role.ts";
+import type { ReplicaPlace } from "../ha/index.ts";
+import { type LevelSource, levelEncodings } from "../metadata/index.ts";
+import { noPeers, type Peers } from "../peers.ts";
+import { Replica } from "../replica.ts";
+import { type RecordDraft, RecordType } from "../store/index.ts";
+import { SimulatedDisk } from "../store/testkit/simulated-disk.ts";
+import { LoopNetwork } from "./loop-network.ts";
+
+/** One broker's machine: what stays when its process goes. */
+export class Machine {
+  readonly disk: SimulatedDisk = new SimulatedDisk();
+  readonly settings: Readonly<Record<string, string>>;
+  level: MemoryLevel<string, Uint8Array> = new MemoryLevel(levelEncodings);
+
+  constructor(settings: Readonly<Record<string, string>>) {
+    this.settings = settings;
+  }
+
+  /** The state database in memory; a new disk has an empty one. */
+  database(): LevelSource {
+    return {
+      open: async () => {
+        await this.level.open();
+        return this.level;
+      },
+      destroy: async () => {
+        await this.level.close();
+        this.level = new MemoryLevel(levelEncodings);
+      },
+    };
+  }
+
+  config(): Configuration<BrokerConfig> {
+    const lines = {
+      brokerName: "group",
+      storePathRootDir: "/data",
+      mappedFileSizeCommitLog: "65536",
+      maxMessageSize: "1024",
+      preOnlineTimeout: "500",
+      ...this.settings,
+    };
+    const text = Object.entries(lines).map(([key, value]) => `${key} = ${value}`);
+    return Configuration.load(brokerRole, {
+      flags: {},
+      environment: {},
+      file: { name: "broker.conf", text: text.join("\n") },
+    });
+  }
+}
+
+/** A running broker of fixed roles. */
+export interface RunningReplica {
+  readonly replica: Replica;
+  readonly role: FixedRole;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** A group on one network. */
+export class ReplicaGroup {
+  readonly network: LoopNetwork = new LoopNetwork();
+  logger: Logger = silentLogger;
+  #started = 0;
+
+  /** Starts a broker of fixed roles on a machine. */
+  async start(machine: Machine, peers: Peers = noPeers): Promise<RunningReplica> {
+    this.#started += 1;
+    const instanceId = `instance-${this.#started}`;
+    const replica = await Replica.open({
+      config: machine.config(),
+      clock: systemClock,
+      random: systemRandom,
+      disk: machine.disk,
+      logger: this.logger,
+      stateDatabase: machine.database(),
+      index: false,
+      network: this.network,
+      listen: { host: "loop", port: machine.config().values.haListenPort },
+      instanceId,
+      grpcPort: () => 1,
+      delivery: { isAlive: () => true },
+    });
+    const role = new FixedRole(replica, peers);
+    try {
+      await role.start();
+    } catch (error) {
+      await replica.close();
+      throw error;
+    }
+    return {
+      replica,
+      role,
+      port: replica.server.port,
+      close: async () => {
+        await role.close();
+        await replica.close();
+      },
+    };
+  }
+}
+
+/** What NameServers would say. */
+export class TestPeers implements Peers {
+  places: readonly ReplicaPlace[] = [];
+  listed: ReplicaPlace | undefined;
+  reachable = 1;
+
+  replicas(): readonly ReplicaPlace[] {
+    return this.places;
+  }
+
+  master(): ReplicaPlace | undefined {
+    return this.listed;
+  }
+
+  reachableCount(): number {
+    return this.reachable;
+  }
+
+  async ask(): Promise<readonly ReplicaPlace[]> {
+    return this.places;
+  }
+}
+
+const nothing = new Uint8Array(0);
+
+/** A message to topic `t`. */
+export function message(text: string): RecordDraft {
+  return {
+    type: RecordType.message,
+    topic: "t",
+    queueId: 0,
+    systemProperties: nothing,
+    userProperties: nothing,
+    body: Buffer.from(text),
+  };
+}
