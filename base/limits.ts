@@ -26,6 +26,12 @@ export const limits = {
   /** Waits before a broker dials a NameServer again, milliseconds: doubled each time between these. */
   nameServerRetryMinMs: 100,
   nameServerRetryMaxMs: 1_000,
+  /** A NameServer that has run for less may not have heard of all brokers yet, milliseconds. */
+  nameServerSettlingMs: 3_000,
+  /** One question to a NameServer, milliseconds. */
+  nameServerAskMs: 1_000,
+  /** After the first good answer of a NameServer the others are waited for so long, milliseconds. */
+  nameServerGraceMs: 50,
   /** Brokers that a NameServer takes in. More are refused. */
   routedBrokerCountMax: 10_000,
   /** Invisible time given when the server renews, milliseconds. */
@@ -124,6 +130,27 @@ export const limits = {
   filesSyncedAloneMax: 64,
   /** Consume-queue entries read from a file in one step and kept for the next reads. */
   queueReadCount: 256,
+  // Other brokers of the cluster.
+  /** What NameServers said of a topic is asked for again after so long, milliseconds. */
+  clusterViewAgeMs: 1_000,
+  /** What a silent NameServer said counts so long beside the answers of others, milliseconds. */
+  clusterMemoryMs: 10_000,
+  /** Topics and broker names whose places are remembered; the one unused for longest is forgotten. */
+  clusterViewCountMax: 10_000,
+  /** A call waits so long for a master to appear, milliseconds; then HA_NOT_AVAILABLE. */
+  masterWaitMs: 5_000,
+  /** A call that waits for a master looks so often, milliseconds. */
+  masterLookMs: 50,
+  /** Left of a call's deadline when its answer must be on its way, milliseconds. */
+  answerHeadroomMs: 100,
+  /** Connections to one broker for calls passed on to it. */
+  forwardConnectionsMax: 4,
+  /** A connection to another broker that served no call for so long is closed, milliseconds. */
+  forwardIdleMs: 300_000,
+  /** Calls passed on at once. More: TOO_MANY_REQUESTS. */
+  forwardedCallsMax: 100_000,
+  /** Heartbeats of a client go to brokers that served it within so long, milliseconds. */
+  forwardMemoryMs: 300_000,
   // Replication.
   /** Both sides of a link say something this often, milliseconds. */
   haHeartbeatMs: 500,

@@ -11,38 +11,23 @@ import {
   systemClock,
   systemRandom,
 } from "../base/index.ts";
-import type { Registrar, Registration } from "../registrar/index.ts";
+import { ToldRegistrar } from "../registrar/testkit/index.ts";
 import { Broker, type BrokerOptions } from "./broker.ts";
 import { nodeDisk } from "./store/index.ts";
 
-/** Notes what the broker publishes. */
-class NotingRegistrar implements Registrar {
-  readonly published: Registration[] = [];
-  closed = 0;
-  publish(registration: Registration): void {
-    this.published.push(registration);
-  }
-  status(): ReturnType<Registrar["status"]> {
-    return [{ address: "ns:9876", state: "connecting", sinceMs: 0, reason: "refused" }];
-  }
-  async close(): Promise<void> {
-    this.closed += 1;
-  }
-}
-
 describe("Broker", () => {
   let folder: string;
-  let registrar: NotingRegistrar;
+  let registrar: ToldRegistrar;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), "cometmq-broker-"));
-    registrar = new NotingRegistrar();
+    registrar = new ToldRegistrar();
   });
 
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
   function options(flags: Readonly<Record<string, string>> = {}): BrokerOptions {
-    const free = { grpcServerPort: "0", metricsPromExporterPort: "0" };
+    const free = { grpcServerPort: "0", metricsPromExporterPort: "0", haListenPort: "0" };
     return {
       config: Configuration.load(brokerRole, {
         flags: { storePathRootDir: folder, brokerName: "b", ...free, ...flags },

@@ -1,7 +1,9 @@
 // A broker in the same process: registered by a function call, gone when it closes, never silent.
 import type { Logger } from "../base/index.ts";
-import type { Registration } from "../route/index.ts";
+import { dutyOf, type Registration } from "../route/index.ts";
 import type { Registry, RegistrySession } from "./registry.ts";
+import { findTopic, listBrokers, type TopicPlace } from "./route-queries.ts";
+import type { BrokerEntry } from "./route-table.ts";
 
 /** What every table of the broker's process has in common. */
 export interface LocalBrokerFacts {
@@ -46,7 +48,8 @@ export class LocalBroker {
         host: table.host,
         observedHost: "127.0.0.1",
         port: table.port,
-        haAddress: "",
+        duty: dutyOf(table),
+        haPort: table.haPort,
         instanceId,
         softwareVersion,
         version: { ...table.version, timestampMs: startedAtMs },
@@ -56,6 +59,16 @@ export class LocalBroker {
     if (answer.kind !== "refused") return undefined;
     this.#logger.warn("broker refused", { broker: table.brokerName, reason: answer.reason });
     return answer.reason;
+  }
+
+  /** The live brokers of a name. */
+  brokers(brokerName: string): readonly BrokerEntry[] {
+    return listBrokers(this.#registry.state, { brokerName });
+  }
+
+  /** Where a topic is, one place a broker name. */
+  places(topic: string): readonly TopicPlace[] {
+    return findTopic(this.#registry.state, topic);
   }
 
   /** Takes the broker out. */

@@ -1,10 +1,33 @@
 // Between the messages of cometmq.v1 and the route tables. Reads nothing unchecked: what a broker says about
 // itself ends up in the answers to every client.
-import { Code, type cometmq } from "@cometmq/proto";
-import { limits } from "../base/index.ts";
-import { type DataVersion, endpointsOf, type RegisteredTopic } from "../route/index.ts";
+import { Code, cometmq } from "@cometmq/proto";
+import { formatAddress, limits, parseAddress } from "../base/index.ts";
+import {
+  type Asker,
+  type DataVersion,
+  type Duty,
+  dutyOf,
+  endpointsOf,
+  type RegisteredTopic,
+  reachableHost,
+} from "../route/index.ts";
+import type { ServerCall } from "../transport/index.ts";
 import type { TopicPlace } from "./route-queries.ts";
-import { type BrokerEntry, brokerAddress, type RoutedBroker } from "./route-table.ts";
+import type { BrokerEntry, RoutedBroker } from "./route-table.ts";
+
+const { BrokerDuty } = cometmq.v1;
+
+const duties: Readonly<Record<number, Duty>> = {
+  [BrokerDuty.MASTER]: "master",
+  [BrokerDuty.SLAVE]: "slave",
+  [BrokerDuty.ACTING_MASTER]: "acting",
+};
+
+const dutyCodes: Readonly<Record<Duty, number>> = {
+  master: BrokerDuty.MASTER,
+  slave: BrokerDuty.SLAVE,
+  acting: BrokerDuty.ACTING_MASTER,
+};
 
 const namePattern = /^[A-Za-z0-9._|%-]{1,127}$/;
 const hostPattern = /^[A-Za-z0-9._:-]{0,253}$/;
@@ -41,14 +64,18 @@ export function readRegistration(
   if (message.instanceId === "") return "the registration names no instance";
   const wrong = message.topics.map(wrongTopic).find((reason) => reason !== undefined);
   if (wrong !== undefined) return wrong;
+  const { brokerId, haAddress } = message;
+  const haPort = message.haPort === 0 ? (parseAddress(haAddress)?.port ?? 0) : message.haPort;
+  if (!(haPort >= 0 && haPort <= 65_535)) return `haPort ${haPort} is not from 0 to 65535`;
   return {
     clusterName: message.cluster,
     brokerName: message.brokerName,
-    brokerId: message.brokerId,
+    brokerId,
+    duty: duties[message.duty] ?? dutyOf({ brokerId }),
     host,
     observedHost,
     port,
-    haAddress: message.haAddress,
+    haPort,
     instanceId: message.instanceId,
     softwareVersion: message.softwareVersion,
     version: readVersion(message.version),
@@ -80,37 +107,49 @@ export function readTopic(topic: cometmq.v1.TopicConfig): RegisteredTopic {
   };
 }
 
+/** Who asks, and how he came here. */
+export function askerOf(call: ServerCall): Asker {
+  return { authority: call.authority, localAddress: call.connection.localAddress };
+}
+
 /** Writes a broker for clusterList. The table's times count from `startedAtMs`. */
 export function writeBroker(
   broker: BrokerEntry,
-  startedAtMs: number,
+  { startedAtMs, asker }: { readonly startedAtMs: number; readonly asker: Asker },
 ): cometmq.v1.IRegisteredBroker {
   return {
     cluster: broker.clusterName,
     brokerName: broker.brokerName,
     brokerId: broker.brokerId,
     address: writeAddress(broker),
-    haAddress: broker.haAddress,
+    duty: dutyCodes[broker.duty],
+    haAddress: advertisedHaAddress(broker),
     version: broker.version,
     registeredAtMs: Math.round(startedAtMs + broker.registeredAtMs),
     lastHeartbeatMs: Math.round(startedAtMs + broker.heardAtMs),
     topicCount: broker.topics.size,
     softwareVersion: broker.softwareVersion,
-    observedAddress: brokerAddress({ ...broker, host: "" }),
+    ...observed(broker, asker),
   };
 }
 
 /** Writes a replica of a broker for the answer to a registration. */
-export function writeReplica(broker: BrokerEntry): cometmq.v1.IReplica {
+export function writeReplica(broker: BrokerEntry, asker: Asker): cometmq.v1.IReplica {
   return {
     brokerId: broker.brokerId,
     address: writeAddress(broker),
-    haAddress: broker.haAddress,
+    haAddress: advertisedHaAddress(broker),
+    duty: dutyCodes[broker.duty],
+    epoch: broker.version.epoch,
+    ...observed(broker, asker),
   };
 }
 
 /** Writes a topic on a broker for topicRoute. */
-export function writeTopicPlace({ broker, topic }: TopicPlace): cometmq.v1.ITopicRouteEntry {
+export function writeTopicPlace(
+  { broker, topic }: TopicPlace,
+  asker: Asker,
+): cometmq.v1.ITopicRouteEntry {
   return {
     cluster: broker.clusterName,
     brokerName: broker.brokerName,
@@ -121,8 +160,27 @@ export function writeTopicPlace({ broker, topic }: TopicPlace): cometmq.v1.ITopi
     perm: topic.perm,
     messageType: topic.messageType,
     order: topic.order,
-    observedAddress: brokerAddress({ ...broker, host: "" }),
+    duty: dutyCodes[broker.duty],
+    epoch: broker.version.epoch,
+    observedAddress: observed(broker, asker).observedAddress,
   };
+}
+
+/** Where the asker can dial a broker, whatever it advertises. */
+function observed(
+  broker: BrokerEntry,
+  asker: Asker,
+): { readonly observedAddress: string; readonly observedHaAddress: string } {
+  const host = reachableHost({ host: "", observedHost: broker.observedHost }, asker);
+  const { port, haPort } = broker;
+  return {
+    observedAddress: formatAddress({ host, port }),
+    observedHaAddress: haPort === 0 ? "" : formatAddress({ host, port: haPort }),
+  };
+}
+
+function advertisedHaAddress({ host, haPort }: BrokerEntry): string {
+  return host === "" || haPort === 0 ? "" : formatAddress({ host, port: haPort });
 }
 
 function writeAddress({ host, port }: BrokerEntry): cometmq.v1.IBrokerAddress {

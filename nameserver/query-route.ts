@@ -1,12 +1,11 @@
 // QueryRoute as clients know it, from what brokers have told this NameServer.
 import { Code, messagingService } from "@cometmq/proto";
 import { MqError } from "../base/index.ts";
-import { dialledHost, messageQueues } from "../route/index.ts";
-import type { MethodHandler, ServerCall } from "../transport/index.ts";
-import { okStatus } from "./messages.ts";
+import { messageQueues, reachableHost } from "../route/index.ts";
+import type { MethodHandler } from "../transport/index.ts";
+import { askerOf, okStatus } from "./messages.ts";
 import type { Registry } from "./registry.ts";
 import { findTopic } from "./route-queries.ts";
-import type { BrokerEntry } from "./route-table.ts";
 
 /**
  * The calls of MessagingService by path: QueryRoute, and for every other one an answer that says where to go
@@ -22,7 +21,7 @@ export function messagingMethods(registry: Registry): Map<string, MethodHandler>
     kind: "unary",
     handle: (bytes, call) => {
       const name = QueryRoute.request.decode(bytes).topic?.name ?? "";
-      const places = findTopic(registry.state, name).filter(({ broker }) => broker.brokerId === 0);
+      const places = findTopic(registry.state, name);
       if (places.length === 0) {
         // The text of RocketMQ, which programs compare with.
         const message = `CODE: 17  DESC: No topic route info in name server for the topic: ${name}`;
@@ -31,8 +30,9 @@ export function messagingMethods(registry: Registry): Map<string, MethodHandler>
       const queues = places.flatMap(({ broker, topic }) =>
         messageQueues(topic, {
           name: broker.brokerName,
-          id: broker.brokerId,
-          host: reachableHost(broker, call),
+          // Clients know a master by it, elected ones too.
+          id: 0,
+          host: reachableHost(broker, askerOf(call)),
           port: broker.port,
         }),
       );
@@ -40,16 +40,6 @@ export function messagingMethods(registry: Registry): Map<string, MethodHandler>
     },
   });
   return methods;
-}
-
-/**
- * The host to hand out: what the broker advertises, else where its connection came from. A broker on this machine
- * is where the client found this NameServer.
- */
-function reachableHost(broker: BrokerEntry, call: ServerCall): string {
-  if (broker.host !== "") return broker.host;
-  if (!/^(?:127\.|::1$|::ffff:127\.)/.test(broker.observedHost)) return broker.observedHost;
-  return dialledHost(call.authority) ?? call.connection.localAddress;
 }
 
 function elsewhere(method: { readonly path: string; readonly kind: string }): MethodHandler {

@@ -2,8 +2,10 @@
 // the tables when this ends, however it ends.
 import { Code, cometmq, nameServerService } from "@cometmq/proto";
 import { type Logger, MqError, toMqError } from "../base/index.ts";
+import type { Asker } from "../route/index.ts";
 import type { BidiStream, MethodHandler } from "../transport/index.ts";
 import {
+  askerOf,
   okStatus,
   readRegistration,
   readTopic,
@@ -66,7 +68,8 @@ async function listen(
       const fields = { broker: caller.brokerName, from: remoteAddress, reason: answer.reason };
       dependencies.logger.warn("broker refused", fields);
     }
-    const reply = writeReply(dependencies.registry, caller.brokerName, answer);
+    const asker = askerOf(stream);
+    const reply = writeReply(dependencies.registry, { ...caller, asker }, answer);
     if (!stream.write(Register.response.encode(reply))) await stream.drained();
     if (answer.kind === "refused") return;
   }
@@ -106,17 +109,18 @@ function apply(registry: Registry, { session, stream, event }: Heard): RouteAnsw
 
 function writeReply(
   registry: Registry,
-  brokerName: string,
+  caller: { readonly brokerName: string; readonly asker: Asker },
   answer: RouteAnswer,
 ): cometmq.v1.IRegisterReply {
   if (answer.kind === "refused") {
     return { status: { code: Code.FORBIDDEN, message: answer.reason } };
   }
-  const replicas = listBrokers(registry.state).filter((other) => other.brokerName === brokerName);
+  const replicas = listBrokers(registry.state, { brokerName: caller.brokerName });
   return {
     status: okStatus,
     version: answer.kind === "none" ? noVersion : answer.version,
     fullTableWanted: answer.kind === "fullTableWanted",
-    replicas: replicas.map(writeReplica),
+    replicas: replicas.map((replica) => writeReplica(replica, caller.asker)),
+    upMs: registry.upMs,
   };
 }

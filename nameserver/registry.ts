@@ -61,6 +61,11 @@ export class Registry {
     return this.#startedAtMs;
   }
 
+  /** How long it has been running, milliseconds. */
+  get upMs(): number {
+    return Math.round(this.#clock.monotonicMs() - this.#startedMonotonicMs);
+  }
+
   /** Begins a session. `end` is called when its broker is taken out for another reason than its own leaving. */
   openSession(end: (reason: string) => void): RegistrySession {
     const id = ++this.#lastSession;
@@ -104,6 +109,7 @@ export class Registry {
       cluster: broker.clusterName,
       broker: broker.brokerName,
       id: broker.brokerId,
+      duty: broker.duty,
       address: brokerAddress(broker),
       topics: broker.topics.size,
     };

@@ -1,6 +1,6 @@
 // Questions to the route tables. Pure; every answer has a stable order, because clients rebuild their
 // load balancers when two answers differ.
-import type { RegisteredTopic } from "../route/index.ts";
+import { activeBrokers, type Candidate, type RegisteredTopic } from "../route/index.ts";
 import type { BrokerEntry, RouteState } from "./route-table.ts";
 
 /** What one broker holds of a topic. */
@@ -16,10 +16,14 @@ export interface KnownTopic {
   readonly messageType: string;
 }
 
-/** All live brokers (of one cluster), by cluster, name and id. */
-export function listBrokers(state: RouteState, cluster?: string): BrokerEntry[] {
+/** All live brokers (of one cluster, of one name), by cluster, name and id. */
+export function listBrokers(
+  state: RouteState,
+  { cluster, brokerName }: { readonly cluster?: string; readonly brokerName?: string } = {},
+): BrokerEntry[] {
   return [...state.brokers.values()]
     .filter((broker) => cluster === undefined || broker.clusterName === cluster)
+    .filter((broker) => brokerName === undefined || broker.brokerName === brokerName)
     .sort(
       (a, b) =>
         compareText(a.clusterName, b.clusterName) ||
@@ -28,24 +32,24 @@ export function listBrokers(state: RouteState, cluster?: string): BrokerEntry[] 
     );
 }
 
-/** Where a topic is, by broker name and id; empty when no live broker holds it. */
+/**
+ * Where a topic is, one place a broker name and by name: the master of the newest reign that holds it, else who acts
+ * for it. Empty when no live broker holds it.
+ */
 export function findTopic(state: RouteState, name: string): TopicPlace[] {
-  const places: TopicPlace[] = [];
+  const holders: (BrokerEntry & Candidate & { readonly held: RegisteredTopic })[] = [];
   for (const broker of state.brokers.values()) {
-    const topic = broker.topics.get(name);
-    if (topic !== undefined) places.push({ broker, topic });
+    const held = broker.topics.get(name);
+    if (held !== undefined) holders.push({ ...broker, epoch: broker.version.epoch, held });
   }
-  return places.sort(
-    (a, b) =>
-      compareText(a.broker.brokerName, b.broker.brokerName) ||
-      a.broker.brokerId - b.broker.brokerId,
-  );
+  return activeBrokers(holders).map((broker) => ({ broker, topic: broker.held }));
 }
 
 /** All topics (of one cluster) by name. The type is that of the first broker in order. */
 export function listTopics(state: RouteState, cluster?: string): KnownTopic[] {
   const found = new Map<string, { clusters: Set<string>; messageType: string }>();
-  for (const broker of listBrokers(state, cluster)) {
+  for (const broker of listBrokers(state, cluster === undefined ? {} : { cluster })) {
+    if (broker.duty === "slave") continue;
     for (const topic of broker.topics.values()) {
       const known = found.get(topic.name);
       if (known !== undefined) known.clusters.add(broker.clusterName);

@@ -27,7 +27,8 @@ function broker(parts: Partial<RoutedBroker> = {}): RoutedBroker {
     host: "10.0.0.1",
     observedHost: "10.0.0.9",
     port: 8081,
-    haAddress: "",
+    haPort: 0,
+    duty: "master",
     instanceId: "i1",
     softwareVersion: "0",
     version: { epoch: 1, timestampMs: 1, counter: 1 },
@@ -51,6 +52,7 @@ function reasonOf(step: RouteStep): string {
   return step.answer.reason;
 }
 
+const duty = "slave" as const;
 const version = (counter: number): RoutedBroker["version"] => ({
   epoch: 1,
   timestampMs: 1,
@@ -127,10 +129,46 @@ describe("route table", () => {
     const first = run([register(1)]);
     const place = run([register(2, { brokerName: "b", instanceId: "i2" })], first.state);
     assert.match(reasonOf(place), /address 10\.0\.0\.1:8081 is taken by the live broker a/);
-    const other = { brokerId: 1, port: 9, instanceId: "i2", clusterName: "d" };
+    const other = { brokerId: 1, duty, port: 9, instanceId: "i2", clusterName: "d" };
     assert.match(reasonOf(run([register(2, other)], first.state)), /belongs to cluster c/);
-    const replica = { brokerId: 1, port: 9, instanceId: "i2" };
+    const replica = { brokerId: 1, duty, port: 9, instanceId: "i2" };
     assert.equal(run([register(2, replica)], first.state).answer.kind, "accepted");
+  });
+
+  it("refuses a master of a reign that is over, naming the newer one, and takes the newer beside the old", () => {
+    const master = (brokerId: number, epoch: number): RouteEvent =>
+      register(brokerId, {
+        brokerId,
+        port: brokerId,
+        instanceId: `i${brokerId}`,
+        version: { ...version(1), epoch },
+      });
+    const fifth = run([master(1, 5)]);
+    const reason = reasonOf(run([master(2, 4)], fifth.state));
+    assert.match(reason, /has a master of epoch 5 with brokerId 1 at 10\.0\.0\.1:1/);
+    assert.match(reasonOf(run([master(2, 5)], fifth.state)), /epoch 5/);
+    const sixth = run([master(2, 6)], fifth.state);
+    assert.equal(sixth.answer.kind, "accepted");
+    assert.deepEqual(
+      findTopic(sixth.state, "t").map((place) => place.broker.brokerId),
+      [2],
+    );
+    const without = run([{ kind: "leave", session: 2, reason: "" }], sixth.state);
+    assert.equal(findTopic(without.state, "t")[0]?.broker.brokerId, 1);
+  });
+
+  it("routes to no slave, whatever it says, and to an acting one where there is no master", () => {
+    const slave = register(2, { brokerId: 1, port: 9, instanceId: "i2", duty: "slave" });
+    const only = run([slave]);
+    assert.deepEqual(findTopic(only.state, "t"), []);
+    assert.deepEqual(listTopics(only.state), []);
+    const acting = run([
+      register(2, { brokerId: 1, port: 9, instanceId: "i2", duty: "acting" }),
+      register(1),
+    ]);
+    assert.equal(findTopic(acting.state, "t")[0]?.broker.brokerId, 0);
+    const alone = run([{ kind: "leave", session: 1, reason: "" }], acting.state);
+    assert.equal(findTopic(alone.state, "t")[0]?.broker.brokerId, 1);
   });
 
   it("applies changes on top of the version they start from, else wants the full table", () => {
@@ -168,15 +206,15 @@ describe("route table", () => {
   it("lists in a stable order and by cluster", () => {
     const { state } = run([
       register(1, { brokerName: "b", port: 1, instanceId: "1" }),
-      register(2, { brokerName: "a", brokerId: 1, port: 2, instanceId: "2" }),
+      register(2, { brokerName: "a", brokerId: 1, duty, port: 2, instanceId: "2" }),
       register(3, { brokerName: "a", port: 3, instanceId: "3" }),
       register(4, { brokerName: "z", port: 4, instanceId: "4", clusterName: "b" }),
     ]);
     assert.deepEqual(listBrokers(state).map(brokerKey), ["z/0", "a/0", "a/1", "b/0"]);
-    assert.deepEqual(listBrokers(state, "c").map(brokerKey), ["a/0", "a/1", "b/0"]);
+    assert.deepEqual(listBrokers(state, { cluster: "c" }).map(brokerKey), ["a/0", "a/1", "b/0"]);
     assert.deepEqual(
       findTopic(state, "t").map((place) => brokerKey(place.broker)),
-      ["a/0", "a/1", "b/0", "z/0"],
+      ["a/0", "b/0", "z/0"],
     );
     assert.deepEqual(listTopics(state), [
       { name: "t", clusters: ["b", "c"], messageType: "NORMAL" },
@@ -189,6 +227,7 @@ describe("route table", () => {
     const anyBroker = fc.record({
       brokerName: fc.constantFrom("a", "b"),
       brokerId: fc.integer({ min: 0, max: 1 }),
+      duty: fc.constantFrom("master" as const, "slave" as const, "acting" as const),
       clusterName: fc.constantFrom("c", "d"),
       port: fc.integer({ min: 1, max: 4 }),
       instanceId: fc.constantFrom("i1", "i2", "i3"),

@@ -1,20 +1,26 @@
 // The tables of a NameServer as a pure function: state and event in, new state and what happened out.
 // Who is registered, which of two claimants stays, when silence ends a registration. No clock, no network.
-import { compareVersions, type DataVersion, type RegisteredTopic } from "../route/index.ts";
+import { formatAddress } from "../base/index.ts";
+import {
+  compareVersions,
+  type DataVersion,
+  type Duty,
+  type RegisteredTopic,
+} from "../route/index.ts";
 
 /** A live broker. */
 export interface RoutedBroker {
   readonly clusterName: string;
   readonly brokerName: string;
-  /** 0 = master. */
   readonly brokerId: number;
+  readonly duty: Duty;
   /** What the broker advertises; empty = see `observedHost`. */
   readonly host: string;
   /** Where its connection came from. */
   readonly observedHost: string;
   readonly port: number;
-  /** `host:port` of the replication listener; empty when it has none. */
-  readonly haAddress: string;
+  /** The replication port; 0 when it has none. */
+  readonly haPort: number;
   /** Tells one process from the next of the same name. */
   readonly instanceId: string;
   readonly softwareVersion: string;
@@ -96,8 +102,10 @@ export function brokerKey(broker: {
 
 /** Where the broker is, as far as this NameServer can tell: `host:port`. */
 export function brokerAddress(broker: RoutedBroker): string {
-  const host = broker.host === "" ? broker.observedHost : broker.host;
-  return host.includes(":") ? `[${host}]:${broker.port}` : `${host}:${broker.port}`;
+  return formatAddress({
+    host: broker.host === "" ? broker.observedHost : broker.host,
+    port: broker.port,
+  });
 }
 
 /** Applies one event. `nowMs` is any clock that goes forward, the same for all calls. */
@@ -211,7 +219,7 @@ function conflict(state: RouteState, session: number, broker: RoutedBroker): str
     if (sameKey && !samePlace) {
       return `brokerName ${broker.brokerName} with brokerId ${broker.brokerId} is taken by the live broker at ${brokerAddress(other)}: give this broker another brokerName or brokerId, or stop the other`;
     }
-    if (sameKey && compareVersions(broker.version, other.version) < 0) {
+    if (sameKey && isOlder(broker, other)) {
       return `a newer process of ${broker.brokerName} at ${brokerAddress(other)} is registered`;
     }
     if (samePlace && !sameKey) {
@@ -220,8 +228,30 @@ function conflict(state: RouteState, session: number, broker: RoutedBroker): str
     if (other.brokerName === broker.brokerName && other.clusterName !== broker.clusterName) {
       return `brokerName ${broker.brokerName} belongs to cluster ${other.clusterName} (${brokerAddress(other)}), not ${broker.clusterName}`;
     }
+    if (!sameKey && isOvertaken(broker, other)) {
+      const { epoch } = other.version;
+      return `brokerName ${broker.brokerName} has a master of epoch ${epoch} with brokerId ${other.brokerId} at ${brokerAddress(other)}: this broker's epoch ${broker.version.epoch} is over, it must follow that one`;
+    }
   }
   return undefined;
+}
+
+/** Whether `broker` comes from an earlier process, or an earlier reign, than `other` at the same place. */
+function isOlder(broker: RoutedBroker, other: RoutedBroker): boolean {
+  const reigns = broker.duty === "master" && other.duty === "master";
+  return reigns
+    ? compareVersions(broker.version, other.version) < 0
+    : broker.version.timestampMs < other.version.timestampMs;
+}
+
+/** Whether `other` is a master of the same name, and of no older reign than the master `broker`. */
+function isOvertaken(broker: RoutedBroker, other: RoutedBroker): boolean {
+  return (
+    other.brokerName === broker.brokerName &&
+    broker.duty === "master" &&
+    other.duty === "master" &&
+    broker.version.epoch <= other.version.epoch
+  );
 }
 
 function bySession(state: RouteState, session: number): BrokerEntry | undefined {

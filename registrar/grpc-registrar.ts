@@ -5,11 +5,23 @@ import {
   type Clock,
   formatAddress,
   type Logger,
+  limits,
   type Random,
   softwareVersion,
 } from "../base/index.ts";
+import type { Registration } from "../route/index.ts";
 import { NameServerLink } from "./name-server-link.ts";
-import type { Registrar } from "./registrar.ts";
+import { NameServerQuestions } from "./name-server-questions.ts";
+import type {
+  Asked,
+  BrokerSeen,
+  FirstAnswer,
+  NameServerStatus,
+  Registrar,
+  ReplicaSeen,
+  TopicHolder,
+} from "./registrar.ts";
+import { joinReplicas, mastersOf } from "./replicas-seen.ts";
 
 /** What the registrar needs. */
 export interface GrpcRegistrarOptions {
@@ -24,28 +36,101 @@ export async function openGrpcRegistrar(options: GrpcRegistrarOptions): Promise<
   const { clock, logger } = options;
   // Named one by one, because the package is CommonJS.
   const { Client, Metadata, credentials } = await import("@grpc/grpc-js");
+  const grpc = { Client, Metadata, credentials };
   const facts = {
     instanceId: options.random.bytes(12).toString("hex"),
     startedAtMs: clock.now(),
     softwareVersion,
   };
-  const links = options.addresses.map(
-    (address) =>
-      new NameServerLink({
-        address: formatAddress(address),
-        grpc: { Client, Metadata, credentials },
-        facts,
-        clock,
-        logger,
-      }),
-  );
-  return {
-    publish: (registration) => {
-      for (const link of links) link.publish(registration);
-    },
-    status: () => links.map((link) => link.status()),
-    close: async () => {
-      await Promise.all(links.map((link) => link.close()));
-    },
+  const listeners = new Set<() => void>();
+  const changed = (): void => {
+    for (const listener of listeners) listener();
   };
+  const addresses = options.addresses.map(formatAddress);
+  const links = addresses.map(
+    (address) => new NameServerLink({ address, grpc, facts, clock, logger, changed }),
+  );
+  const questions = addresses.map((address) => new NameServerQuestions({ address, clock, grpc }));
+  return new GrpcRegistrar({ clock, links, questions, listeners });
 }
+
+interface Parts {
+  readonly clock: Clock;
+  readonly links: readonly NameServerLink[];
+  readonly questions: readonly NameServerQuestions[];
+  readonly listeners: Set<() => void>;
+}
+
+class GrpcRegistrar implements Registrar {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  publish(registration: Registration): void {
+    for (const link of this.#parts.links) link.publish(registration);
+  }
+
+  status(): readonly NameServerStatus[] {
+    return this.#parts.links.map((link) => link.status());
+  }
+
+  replicas(): readonly ReplicaSeen[] {
+    return joinReplicas(this.#parts.links.flatMap((link) => link.replicas()));
+  }
+
+  mastersSeen(): readonly ReplicaSeen[] {
+    return mastersOf(this.replicas());
+  }
+
+  settledCount(): number {
+    return this.#parts.links.filter((link) => link.isSettled).length;
+  }
+
+  onChange(listener: () => void): () => void {
+    const { listeners } = this.#parts;
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  firstAnswer(timeoutMs: number): Promise<FirstAnswer> {
+    const { clock } = this.#parts;
+    const untilMs = clock.monotonicMs() + timeoutMs;
+    return new Promise((resolve) => {
+      let graceMs = Number.POSITIVE_INFINITY;
+      const look = (): void => {
+        const states = this.status();
+        const refused = states.find(({ state }) => state === "refused");
+        const registered = states.filter(({ state }) => state === "registered").length;
+        const nowMs = clock.monotonicMs();
+        if (registered > 0) graceMs = Math.min(graceMs, nowMs + limits.nameServerGraceMs);
+        const isOver = registered === states.length || nowMs >= Math.min(untilMs, graceMs);
+        if (refused === undefined && !isOver) return;
+        end();
+        stop();
+        const { address, reason } = refused ?? { address: "", reason: "" };
+        if (refused !== undefined) resolve({ kind: "refused", address, reason });
+        else resolve({ kind: registered > 0 ? "registered" : "silent" });
+      };
+      const end = this.onChange(look);
+      const stop = clock.every(firstAnswerTickMs, look);
+      look();
+    });
+  }
+
+  askTopic(topic: string, timeoutMs: number): readonly Asked<TopicHolder>[] {
+    return this.#parts.questions.map((server) => server.askTopic(topic, timeoutMs));
+  }
+
+  askBrokers(brokerName: string, timeoutMs: number): readonly Asked<BrokerSeen>[] {
+    return this.#parts.questions.map((server) => server.askBrokers(brokerName, timeoutMs));
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.#parts.questions) server.close();
+    await Promise.all(this.#parts.links.map((link) => link.close()));
+  }
+}
+
+const firstAnswerTickMs = 20;

@@ -2,9 +2,11 @@
 // each second, and all of it again when the stream is lost. The gRPC client is handed in, loaded by who needs it.
 import { cometmq, nameServerService } from "@cometmq/proto";
 import type * as Grpc from "@grpc/grpc-js";
-import { type CancelTimer, type Clock, type Logger, limits } from "../base/index.ts";
+import { type CancelTimer, type Clock, formatAddress, type Logger, limits } from "../base/index.ts";
 import type { Registration } from "../route/index.ts";
-import type { NameServerStatus } from "./registrar.ts";
+import { readDuty } from "./name-server-questions.ts";
+import type { NameServerStatus, ReplicaSeen } from "./registrar.ts";
+import { sameReplicas } from "./replicas-seen.ts";
 import {
   type ProcessFacts,
   sameBroker,
@@ -23,6 +25,8 @@ export interface NameServerLinkOptions {
   readonly facts: ProcessFacts;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Called after each change of what the link says. */
+  readonly changed: () => void;
 }
 
 type LinkState =
@@ -48,6 +52,8 @@ export class NameServerLink {
   #table: Registration | undefined;
   #status: NameServerStatus;
   #retryMs: number = limits.nameServerRetryMinMs;
+  #replicas: readonly ReplicaSeen[] = [];
+  #isSettled = false;
   #cancelHeartbeat: CancelTimer | undefined;
   #cancelSilence: CancelTimer | undefined;
 
@@ -71,6 +77,16 @@ export class NameServerLink {
   /** How it stands. */
   status(): NameServerStatus {
     return this.#status;
+  }
+
+  /** The brokers of this name that the NameServer listed in its last answer; none while it does not answer. */
+  replicas(): readonly ReplicaSeen[] {
+    return this.#replicas;
+  }
+
+  /** Whether this broker is registered there and the NameServer is old enough to know everybody. */
+  get isSettled(): boolean {
+    return this.#isSettled;
   }
 
   /** Leaves the NameServer; waits at most half a second for it to hear that. */
@@ -132,11 +148,33 @@ export class NameServerLink {
       this.#lose(call, reason, "refused");
       return;
     }
+    this.#note(reply.replicas, reply.upMs >= limits.nameServerSettlingMs);
     if (state.answered) return;
     this.#state = { ...state, answered: true };
     this.#retryMs = limits.nameServerRetryMinMs;
     this.#cancelHeartbeat = this.#options.clock.every(limits.brokerHeartbeatMs, () => this.#beat());
     this.#tell("registered", "");
+  }
+
+  #note(listed: readonly cometmq.v1.Replica[], isSettled: boolean): void {
+    const replicas = listed.map((replica) => this.#seen(replica));
+    if (isSettled === this.#isSettled && sameReplicas(replicas, this.#replicas)) return;
+    this.#replicas = replicas;
+    this.#isSettled = isSettled;
+    this.#options.changed();
+  }
+
+  #seen(replica: cometmq.v1.Replica): ReplicaSeen {
+    const { brokerId, address, epoch } = replica;
+    const advertised = address === null || address.host === "" ? undefined : address;
+    return {
+      brokerId,
+      duty: readDuty(replica.duty, brokerId),
+      epoch,
+      grpcAddress: advertised === undefined ? replica.observedAddress : formatAddress(advertised),
+      haAddress: replica.haAddress === "" ? replica.observedHaAddress : replica.haAddress,
+      nameServers: [this.#options.address],
+    };
   }
 
   #beat(): void {
@@ -182,6 +220,7 @@ export class NameServerLink {
     this.#retryMs = Math.min(waitMs * 2, limits.nameServerRetryMaxMs);
     const cancel = this.#options.clock.after(waitMs, () => this.#dial(), { unref: true });
     this.#state = { kind: "waiting", cancel };
+    this.#note([], false);
     this.#tell(told, reason);
   }
 
@@ -200,6 +239,7 @@ export class NameServerLink {
     if (before.state === state && before.reason === reason) return;
     const sinceMs = before.state === state && !first ? before.sinceMs : clock.now();
     this.#status = { address, state, sinceMs, reason };
+    this.#options.changed();
     if (state === "registered") logger.info("registered with NameServer", { address });
     else if (before.state !== state || first) {
       const message =

@@ -1,13 +1,22 @@
 // The registration in the words of cometmq.v1: whole tables, differences between two tables, heartbeats.
 // Pure; the link sends what is made here.
-import type { cometmq } from "@cometmq/proto";
+import { cometmq } from "@cometmq/proto";
+import { formatAddress } from "../base/index.ts";
 import {
   type DataVersion,
+  dutyOf,
   endpointsOf,
   type RegisteredTopic,
   type Registration,
   sameTopic,
 } from "../route/index.ts";
+
+const { BrokerDuty } = cometmq.v1;
+const dutyCodes = {
+  master: BrokerDuty.MASTER,
+  slave: BrokerDuty.SLAVE,
+  acting: BrokerDuty.ACTING_MASTER,
+} as const;
 
 /** What is true of the process, whatever its table says. */
 export interface ProcessFacts {
@@ -33,7 +42,9 @@ export function wholeTable(table: Registration, facts: ProcessFacts): cometmq.v1
       brokerName: table.brokerName,
       brokerId: table.brokerId,
       address: { host, port, scheme },
+      duty: dutyCodes[dutyOf(table)],
       haAddress: haAddress(table),
+      haPort: table.haPort,
       version: versionOf(table, facts),
       topics: table.topics.map(topicRow),
       instanceId: facts.instanceId,
@@ -71,6 +82,8 @@ export function sameBroker(a: Registration, b: Registration): boolean {
     a.clusterName === b.clusterName &&
     a.brokerName === b.brokerName &&
     a.brokerId === b.brokerId &&
+    dutyOf(a) === dutyOf(b) &&
+    a.version.epoch === b.version.epoch &&
     a.host === b.host &&
     a.port === b.port &&
     a.haPort === b.haPort
@@ -79,9 +92,7 @@ export function sameBroker(a: Registration, b: Registration): boolean {
 
 function haAddress(table: Registration): string {
   if (table.haPort === 0 || table.host === "") return "";
-  return table.host.includes(":")
-    ? `[${table.host}]:${table.haPort}`
-    : `${table.host}:${table.haPort}`;
+  return formatAddress({ host: table.host, port: table.haPort });
 }
 
 function topicRow(topic: RegisteredTopic): cometmq.v1.ITopicConfig {

@@ -1,3 +1,4 @@
+export { activeBrokers, type Candidate, goesBefore } from "./active-brokers.ts";
 export {
   dialledHost,
   endpointsOf,
@@ -6,9 +7,12 @@ export {
   type RouteEndpoints,
   type RouteQueue,
 } from "./message-queues.ts";
+export { type Asker, isLoopback, reachableHost } from "./reachable-host.ts";
 export {
   compareVersions,
   type DataVersion,
+  type Duty,
+  dutyOf,
   type RegisteredTopic,
   type Registration,
   sameTopic,

@@ -20,21 +20,31 @@ export interface DataVersion {
   readonly counter: number;
 }
 
+/** What a broker does for its brokerName: routes lead to masters, and to an acting one where there is no master. */
+export type Duty = "master" | "slave" | "acting";
+
 /** The whole table of one broker. */
 export interface Registration {
   readonly clusterName: string;
   readonly brokerName: string;
-  /** 0 = master. */
+  /** Tells brokers of one name apart; in fixed roles 0 is the master's. */
   readonly brokerId: number;
+  /** Default: `master` for id 0, else `slave`. */
+  readonly duty?: Duty;
   /** `brokerIP1`; empty = the address that the NameServer sees. */
   readonly host: string;
   /** The port that clients dial. */
   readonly port: number;
-  /** The replication port. */
+  /** The replication port; 0 = none. */
   readonly haPort: number;
-  /** The registrar adds when the process began. */
+  /** The registrar adds when the process began. The epoch is that of the reign. */
   readonly version: Pick<DataVersion, "epoch" | "counter">;
   readonly topics: readonly RegisteredTopic[];
+}
+
+/** The duty of a broker that names none. */
+export function dutyOf(broker: { readonly brokerId: number; readonly duty?: Duty }): Duty {
+  return broker.duty ?? (broker.brokerId === 0 ? "master" : "slave");
 }
 
 /** Negative when `a` is older than `b`, 0 when they are the same, positive when newer. */

@@ -440,14 +440,25 @@ export const BrokerAddress: MessageClass<BrokerAddress, IBrokerAddress> = (funct
   return BrokerAddress;
 })();
 
+/** What a broker does for its broker name. */
+export type BrokerDuty = number;
+export const BrokerDuty: EnumObject<{ readonly BROKER_DUTY_UNSPECIFIED: 0; readonly MASTER: 1; readonly SLAVE: 2; readonly ACTING_MASTER: 3 }> = (function() {
+  const valuesById = $Object.create(null), values = $Object.create(valuesById);
+  values[valuesById[0] = "BROKER_DUTY_UNSPECIFIED"] = 0;
+  values[valuesById[1] = "MASTER"] = 1;
+  values[valuesById[2] = "SLAVE"] = 2;
+  values[valuesById[3] = "ACTING_MASTER"] = 3;
+  return values;
+})();
+
 /** The whole truth about one broker. */
 export interface BrokerRegistration {
   cluster: string;
   brokerName: string;
-  /** 0 is the master. */
+  /** Tells brokers of one name apart. 0 is the master, where no duty is given. */
   brokerId: number;
   address: BrokerAddress | null;
-  /** host:port of the replication listener; empty when it has none. */
+  /** host:port of the replication listener; empty when it has none, or when the host is not known. */
   haAddress: string;
   version: TableVersion | null;
   topics: readonly TopicConfig[];
@@ -455,6 +466,9 @@ export interface BrokerRegistration {
   instanceId: string;
   /** Of the broker program, for clusterList. */
   softwareVersion: string;
+  duty: BrokerDuty;
+  /** Port of the replication listener; 0 when it has none. */
+  haPort: number;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IBrokerRegistration {
@@ -467,6 +481,8 @@ export interface IBrokerRegistration {
   topics?: readonly ITopicConfig[] | null | undefined;
   instanceId?: string | null | undefined;
   softwareVersion?: string | null | undefined;
+  duty?: BrokerDuty | null | undefined;
+  haPort?: number | null | undefined;
 }
 export const BrokerRegistration: MessageClass<BrokerRegistration, IBrokerRegistration> = (function() {
   const BrokerRegistration = function (properties) {
@@ -485,6 +501,8 @@ export const BrokerRegistration: MessageClass<BrokerRegistration, IBrokerRegistr
   BrokerRegistration.prototype.topics = $util.emptyArray;
   BrokerRegistration.prototype.instanceId = "";
   BrokerRegistration.prototype.softwareVersion = "";
+  BrokerRegistration.prototype.duty = 0;
+  BrokerRegistration.prototype.haPort = 0;
   BrokerRegistration.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -511,6 +529,10 @@ export const BrokerRegistration: MessageClass<BrokerRegistration, IBrokerRegistr
       writer.uint32(66).string(message.instanceId);
     if (message.softwareVersion != null && $Object.hasOwnProperty.call(message, "softwareVersion") && message.softwareVersion !== "")
       writer.uint32(74).string(message.softwareVersion);
+    if (message.duty != null && $Object.hasOwnProperty.call(message, "duty") && message.duty !== 0)
+      writer.uint32(80).int32(message.duty);
+    if (message.haPort != null && $Object.hasOwnProperty.call(message, "haPort") && message.haPort !== 0)
+      writer.uint32(88).int32(message.haPort);
     return writer;
   };
   BrokerRegistration.decode = function (reader, length, _end, _depth, _target) {
@@ -612,6 +634,24 @@ export const BrokerRegistration: MessageClass<BrokerRegistration, IBrokerRegistr
             message.softwareVersion = value;
           else
             delete message.softwareVersion;
+          continue;
+        }
+      case 10: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.duty = value;
+          else
+            delete message.duty;
+          continue;
+        }
+      case 11: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.haPort = value;
+          else
+            delete message.haPort;
           continue;
         }
       }
@@ -1006,12 +1046,23 @@ export interface Replica {
   brokerId: number;
   address: BrokerAddress | null;
   haAddress: string;
+  duty: BrokerDuty;
+  /** Reign that it takes part in. */
+  epoch: number;
+  /** Addresses that the asking broker can dial, host:port, also where the ones above name no host. */
+  observedAddress: string;
+  /** Empty when it has no replication listener. */
+  observedHaAddress: string;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IReplica {
   brokerId?: number | null | undefined;
   address?: IBrokerAddress | null | undefined;
   haAddress?: string | null | undefined;
+  duty?: BrokerDuty | null | undefined;
+  epoch?: number | null | undefined;
+  observedAddress?: string | null | undefined;
+  observedHaAddress?: string | null | undefined;
 }
 export const Replica: MessageClass<Replica, IReplica> = (function() {
   const Replica = function (properties) {
@@ -1023,6 +1074,10 @@ export const Replica: MessageClass<Replica, IReplica> = (function() {
   Replica.prototype.brokerId = 0;
   Replica.prototype.address = null;
   Replica.prototype.haAddress = "";
+  Replica.prototype.duty = 0;
+  Replica.prototype.epoch = 0;
+  Replica.prototype.observedAddress = "";
+  Replica.prototype.observedHaAddress = "";
   Replica.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -1036,6 +1091,14 @@ export const Replica: MessageClass<Replica, IReplica> = (function() {
       BrokerAddress.encode(message.address, writer.uint32(18).fork(), _depth + 1).ldelim();
     if (message.haAddress != null && $Object.hasOwnProperty.call(message, "haAddress") && message.haAddress !== "")
       writer.uint32(26).string(message.haAddress);
+    if (message.duty != null && $Object.hasOwnProperty.call(message, "duty") && message.duty !== 0)
+      writer.uint32(32).int32(message.duty);
+    if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && (typeof message.epoch === "object" ? message.epoch.low || message.epoch.high : message.epoch !== 0))
+      writer.uint32(40).int64(message.epoch);
+    if (message.observedAddress != null && $Object.hasOwnProperty.call(message, "observedAddress") && message.observedAddress !== "")
+      writer.uint32(50).string(message.observedAddress);
+    if (message.observedHaAddress != null && $Object.hasOwnProperty.call(message, "observedHaAddress") && message.observedHaAddress !== "")
+      writer.uint32(58).string(message.observedHaAddress);
     return writer;
   };
   Replica.decode = function (reader, length, _end, _depth, _target) {
@@ -1089,6 +1152,42 @@ export const Replica: MessageClass<Replica, IReplica> = (function() {
             delete message.haAddress;
           continue;
         }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.duty = value;
+          else
+            delete message.duty;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.epoch = value;
+          else
+            delete message.epoch;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.observedAddress = value;
+          else
+            delete message.observedAddress;
+          continue;
+        }
+      case 7: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.observedHaAddress = value;
+          else
+            delete message.observedHaAddress;
+          continue;
+        }
       }
       reader.skipType(wireType, _depth, tag);
     }
@@ -1114,6 +1213,11 @@ export interface RegisterReply {
   fullTableWanted: boolean;
   /** All brokers of this name now registered, the asking one included. */
   replicas: readonly Replica[];
+  /**
+   * How long this NameServer has been running, milliseconds. Who is missing at a young one may be
+   * on its way.
+   */
+  upMs: number;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IRegisterReply {
@@ -1121,6 +1225,7 @@ export interface IRegisterReply {
   version?: ITableVersion | null | undefined;
   fullTableWanted?: boolean | null | undefined;
   replicas?: readonly IReplica[] | null | undefined;
+  upMs?: number | null | undefined;
 }
 export const RegisterReply: MessageClass<RegisterReply, IRegisterReply> = (function() {
   const RegisterReply = function (properties) {
@@ -1134,6 +1239,7 @@ export const RegisterReply: MessageClass<RegisterReply, IRegisterReply> = (funct
   RegisterReply.prototype.version = null;
   RegisterReply.prototype.fullTableWanted = false;
   RegisterReply.prototype.replicas = $util.emptyArray;
+  RegisterReply.prototype.upMs = 0;
   RegisterReply.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -1150,6 +1256,8 @@ export const RegisterReply: MessageClass<RegisterReply, IRegisterReply> = (funct
     if (message.replicas != null && message.replicas.length)
       for (let i = 0; i < message.replicas.length; ++i)
         Replica.encode(message.replicas[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+    if (message.upMs != null && $Object.hasOwnProperty.call(message, "upMs") && (typeof message.upMs === "object" ? message.upMs.low || message.upMs.high : message.upMs !== 0))
+      writer.uint32(40).int64(message.upMs);
     return writer;
   };
   RegisterReply.decode = function (reader, length, _end, _depth, _target) {
@@ -1208,6 +1316,15 @@ export const RegisterReply: MessageClass<RegisterReply, IRegisterReply> = (funct
           message.replicas.push(Replica.decode(reader, reader.size(), $undefined, _depth + 1));
           continue;
         }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.upMs = value;
+          else
+            delete message.upMs;
+          continue;
+        }
       }
       reader.skipType(wireType, _depth, tag);
     }
@@ -1226,10 +1343,13 @@ export const RegisterReply: MessageClass<RegisterReply, IRegisterReply> = (funct
 export interface ClusterListRequest {
   /** Only this cluster. */
   cluster: string | null;
+  /** Only brokers of this name. */
+  brokerName: string | null;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IClusterListRequest {
   cluster?: string | null | undefined;
+  brokerName?: string | null | undefined;
 }
 export const ClusterListRequest: MessageClass<ClusterListRequest, IClusterListRequest> = (function() {
   const ClusterListRequest = function (properties) {
@@ -1239,10 +1359,16 @@ export const ClusterListRequest: MessageClass<ClusterListRequest, IClusterListRe
           this[keys[i]] = properties[keys[i]];
   };
   ClusterListRequest.prototype.cluster = null;
+  ClusterListRequest.prototype.brokerName = null;
   let $oneOfFields;
   // Virtual OneOf for proto3 optional field
   $Object.defineProperty(ClusterListRequest.prototype, "_cluster", {
     get: $util.oneOfGetter($oneOfFields = ["cluster"]),
+    set: $util.oneOfSetter($oneOfFields)
+  });
+  // Virtual OneOf for proto3 optional field
+  $Object.defineProperty(ClusterListRequest.prototype, "_brokerName", {
+    get: $util.oneOfGetter($oneOfFields = ["brokerName"]),
     set: $util.oneOfSetter($oneOfFields)
   });
   ClusterListRequest.encode = function (message, writer, _depth) {
@@ -1254,6 +1380,8 @@ export const ClusterListRequest: MessageClass<ClusterListRequest, IClusterListRe
       throw $Error("max depth exceeded");
     if (message.cluster != null && $Object.hasOwnProperty.call(message, "cluster"))
       writer.uint32(10).string(message.cluster);
+    if (message.brokerName != null && $Object.hasOwnProperty.call(message, "brokerName"))
+      writer.uint32(18).string(message.brokerName);
     return writer;
   };
   ClusterListRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -1290,6 +1418,13 @@ export const ClusterListRequest: MessageClass<ClusterListRequest, IClusterListRe
           message._cluster = "cluster";
           continue;
         }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          message.brokerName = reader.stringVerify();
+          message._brokerName = "brokerName";
+          continue;
+        }
       }
       reader.skipType(wireType, _depth, tag);
     }
@@ -1322,6 +1457,9 @@ export interface RegisteredBroker {
    * `address.host` is empty.
    */
   observedAddress: string;
+  duty: BrokerDuty;
+  /** The same for its replication listener; empty when it has none. */
+  observedHaAddress: string;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IRegisteredBroker {
@@ -1336,6 +1474,8 @@ export interface IRegisteredBroker {
   topicCount?: number | null | undefined;
   softwareVersion?: string | null | undefined;
   observedAddress?: string | null | undefined;
+  duty?: BrokerDuty | null | undefined;
+  observedHaAddress?: string | null | undefined;
 }
 export const RegisteredBroker: MessageClass<RegisteredBroker, IRegisteredBroker> = (function() {
   const RegisteredBroker = function (properties) {
@@ -1355,6 +1495,8 @@ export const RegisteredBroker: MessageClass<RegisteredBroker, IRegisteredBroker>
   RegisteredBroker.prototype.topicCount = 0;
   RegisteredBroker.prototype.softwareVersion = "";
   RegisteredBroker.prototype.observedAddress = "";
+  RegisteredBroker.prototype.duty = 0;
+  RegisteredBroker.prototype.observedHaAddress = "";
   RegisteredBroker.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -1384,6 +1526,10 @@ export const RegisteredBroker: MessageClass<RegisteredBroker, IRegisteredBroker>
       writer.uint32(82).string(message.softwareVersion);
     if (message.observedAddress != null && $Object.hasOwnProperty.call(message, "observedAddress") && message.observedAddress !== "")
       writer.uint32(90).string(message.observedAddress);
+    if (message.duty != null && $Object.hasOwnProperty.call(message, "duty") && message.duty !== 0)
+      writer.uint32(96).int32(message.duty);
+    if (message.observedHaAddress != null && $Object.hasOwnProperty.call(message, "observedHaAddress") && message.observedHaAddress !== "")
+      writer.uint32(106).string(message.observedHaAddress);
     return writer;
   };
   RegisteredBroker.decode = function (reader, length, _end, _depth, _target) {
@@ -1506,6 +1652,24 @@ export const RegisteredBroker: MessageClass<RegisteredBroker, IRegisteredBroker>
             delete message.observedAddress;
           continue;
         }
+      case 12: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.duty = value;
+          else
+            delete message.duty;
+          continue;
+        }
+      case 13: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.observedHaAddress = value;
+          else
+            delete message.observedHaAddress;
+          continue;
+        }
       }
       reader.skipType(wireType, _depth, tag);
     }
@@ -1524,11 +1688,14 @@ export const RegisteredBroker: MessageClass<RegisteredBroker, IRegisteredBroker>
 export interface ClusterListResponse {
   status: Status | null;
   brokers: readonly RegisteredBroker[];
+  /** As in RegisterReply. */
+  upMs: number;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IClusterListResponse {
   status?: IStatus | null | undefined;
   brokers?: readonly IRegisteredBroker[] | null | undefined;
+  upMs?: number | null | undefined;
 }
 export const ClusterListResponse: MessageClass<ClusterListResponse, IClusterListResponse> = (function() {
   const ClusterListResponse = function (properties) {
@@ -1540,6 +1707,7 @@ export const ClusterListResponse: MessageClass<ClusterListResponse, IClusterList
   };
   ClusterListResponse.prototype.status = null;
   ClusterListResponse.prototype.brokers = $util.emptyArray;
+  ClusterListResponse.prototype.upMs = 0;
   ClusterListResponse.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -1552,6 +1720,8 @@ export const ClusterListResponse: MessageClass<ClusterListResponse, IClusterList
     if (message.brokers != null && message.brokers.length)
       for (let i = 0; i < message.brokers.length; ++i)
         RegisteredBroker.encode(message.brokers[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+    if (message.upMs != null && $Object.hasOwnProperty.call(message, "upMs") && (typeof message.upMs === "object" ? message.upMs.low || message.upMs.high : message.upMs !== 0))
+      writer.uint32(24).int64(message.upMs);
     return writer;
   };
   ClusterListResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -1593,6 +1763,15 @@ export const ClusterListResponse: MessageClass<ClusterListResponse, IClusterList
           if (!(message.brokers && message.brokers.length))
             message.brokers = [];
           message.brokers.push(RegisteredBroker.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.upMs = value;
+          else
+            delete message.upMs;
           continue;
         }
       }
@@ -1976,6 +2155,10 @@ export interface TopicRouteEntry {
   messageType: string;
   order: boolean;
   observedAddress: string;
+  /** MASTER, or ACTING_MASTER where there is none: other brokers are not part of a route. */
+  duty: BrokerDuty;
+  /** Reign of the broker. */
+  epoch: number;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface ITopicRouteEntry {
@@ -1989,6 +2172,8 @@ export interface ITopicRouteEntry {
   messageType?: string | null | undefined;
   order?: boolean | null | undefined;
   observedAddress?: string | null | undefined;
+  duty?: BrokerDuty | null | undefined;
+  epoch?: number | null | undefined;
 }
 export const TopicRouteEntry: MessageClass<TopicRouteEntry, ITopicRouteEntry> = (function() {
   const TopicRouteEntry = function (properties) {
@@ -2007,6 +2192,8 @@ export const TopicRouteEntry: MessageClass<TopicRouteEntry, ITopicRouteEntry> = 
   TopicRouteEntry.prototype.messageType = "";
   TopicRouteEntry.prototype.order = false;
   TopicRouteEntry.prototype.observedAddress = "";
+  TopicRouteEntry.prototype.duty = 0;
+  TopicRouteEntry.prototype.epoch = 0;
   TopicRouteEntry.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -2034,6 +2221,10 @@ export const TopicRouteEntry: MessageClass<TopicRouteEntry, ITopicRouteEntry> = 
       writer.uint32(72).bool(message.order);
     if (message.observedAddress != null && $Object.hasOwnProperty.call(message, "observedAddress") && message.observedAddress !== "")
       writer.uint32(82).string(message.observedAddress);
+    if (message.duty != null && $Object.hasOwnProperty.call(message, "duty") && message.duty !== 0)
+      writer.uint32(88).int32(message.duty);
+    if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && (typeof message.epoch === "object" ? message.epoch.low || message.epoch.high : message.epoch !== 0))
+      writer.uint32(96).int64(message.epoch);
     return writer;
   };
   TopicRouteEntry.decode = function (reader, length, _end, _depth, _target) {
@@ -2150,6 +2341,24 @@ export const TopicRouteEntry: MessageClass<TopicRouteEntry, ITopicRouteEntry> = 
             delete message.observedAddress;
           continue;
         }
+      case 11: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.duty = value;
+          else
+            delete message.duty;
+          continue;
+        }
+      case 12: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.epoch = value;
+          else
+            delete message.epoch;
+          continue;
+        }
       }
       reader.skipType(wireType, _depth, tag);
     }
@@ -2169,11 +2378,14 @@ export interface QueryTopicRouteResponse {
   /** TOPIC_NOT_FOUND when no registered broker holds it. */
   status: Status | null;
   entries: readonly TopicRouteEntry[];
+  /** As in RegisterReply. */
+  upMs: number;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IQueryTopicRouteResponse {
   status?: IStatus | null | undefined;
   entries?: readonly ITopicRouteEntry[] | null | undefined;
+  upMs?: number | null | undefined;
 }
 export const QueryTopicRouteResponse: MessageClass<QueryTopicRouteResponse, IQueryTopicRouteResponse> = (function() {
   const QueryTopicRouteResponse = function (properties) {
@@ -2185,6 +2397,7 @@ export const QueryTopicRouteResponse: MessageClass<QueryTopicRouteResponse, IQue
   };
   QueryTopicRouteResponse.prototype.status = null;
   QueryTopicRouteResponse.prototype.entries = $util.emptyArray;
+  QueryTopicRouteResponse.prototype.upMs = 0;
   QueryTopicRouteResponse.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -2197,6 +2410,8 @@ export const QueryTopicRouteResponse: MessageClass<QueryTopicRouteResponse, IQue
     if (message.entries != null && message.entries.length)
       for (let i = 0; i < message.entries.length; ++i)
         TopicRouteEntry.encode(message.entries[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+    if (message.upMs != null && $Object.hasOwnProperty.call(message, "upMs") && (typeof message.upMs === "object" ? message.upMs.low || message.upMs.high : message.upMs !== 0))
+      writer.uint32(24).int64(message.upMs);
     return writer;
   };
   QueryTopicRouteResponse.decode = function (reader, length, _end, _depth, _target) {
@@ -2238,6 +2453,15 @@ export const QueryTopicRouteResponse: MessageClass<QueryTopicRouteResponse, IQue
           if (!(message.entries && message.entries.length))
             message.entries = [];
           message.entries.push(TopicRouteEntry.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.upMs = value;
+          else
+            delete message.upMs;
           continue;
         }
       }

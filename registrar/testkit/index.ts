@@ -1,0 +1,1 @@
+export { ToldRegistrar, type ToldServer } from "./told-registrar.ts";
