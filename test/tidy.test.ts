@@ -23,6 +23,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   "broker/clients": ["base", "broker/metadata"],
   "broker/delivery": ["base", "broker/metadata", "broker/store"],
   "broker/ha": ["base", "broker/metadata", "broker/store"],
+  "broker/ha/election": ["base"],
   "broker/remoting": [
     "base",
     "broker/clients",
@@ -108,8 +109,8 @@ function sources(): SourceFile[] {
 
 function roomOf(path: string): string {
   const parts = path.split("/");
-  const inner = `${parts[0]}/${parts[1]}`;
-  return inner in floors ? inner : (parts[0] ?? "");
+  const deepest = [3, 2].map((depth) => parts.slice(0, depth).join("/"));
+  return deepest.find((room) => room in floors) ?? parts[0] ?? "";
 }
 
 function resolved(file: SourceFile, specifier: string): string {
