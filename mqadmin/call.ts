@@ -7,7 +7,7 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import { CommandFailure } from "./failure.ts";
+import { CommandFailure, UnreachableFailure } from "./failure.ts";
 
 /** One unary method of a service table of @cometmq/proto. */
 export interface Method<Request, Response> {
@@ -74,7 +74,7 @@ export class Connections {
         metadata,
         options,
         (error, response) => {
-          if (error !== null) reject(new CommandFailure(explain(address, error)));
+          if (error !== null) reject(failureOf(address, error));
           else if (response === undefined) reject(new CommandFailure(`${address}: empty answer`));
           else resolve(response);
         },
@@ -92,14 +92,20 @@ export class Connections {
   }
 }
 
-function explain(address: string, error: ServiceError): string {
+function failureOf(address: string, error: ServiceError): CommandFailure {
   if (error.code === status.UNAVAILABLE) {
     const reason = /connect \w+/.exec(error.details)?.[0] ?? error.details;
-    return `nobody answers at ${address}: ${reason}. Is it running there? Name another with -n or -b.`;
+    return new UnreachableFailure(
+      `nobody answers at ${address}: ${reason}. Is it running there? Name another with -n or -b.`,
+    );
   }
-  if (error.code === status.DEADLINE_EXCEEDED) return `${address} did not answer in time`;
+  if (error.code === status.DEADLINE_EXCEEDED) {
+    return new UnreachableFailure(`${address} did not answer in time`);
+  }
   if (error.code === status.UNIMPLEMENTED) {
-    return `${address} does not serve this command: is it a NameServer where a broker is needed, or the reverse?`;
+    return new CommandFailure(
+      `${address} does not serve this command: is it a NameServer where a broker is needed, or the reverse?`,
+    );
   }
-  return `${address}: ${error.details}`;
+  return new CommandFailure(`${address}: ${error.details}`);
 }

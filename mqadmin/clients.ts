@@ -1,6 +1,6 @@
 // How connected clients are shown.
 import { rocketmq } from "@cometmq/proto";
-import type { Answer } from "./command.ts";
+import type { Answer } from "./answer.ts";
 import { moment } from "./printing.ts";
 
 interface WireClient {

@@ -1,9 +1,11 @@
 // What a command is: a name, its flags, and a function from flags to an answer.
+import type { Answer } from "./answer.ts";
 import type { Flags } from "./flags.ts";
 import type { Session } from "./session.ts";
 
 /** One flag of a command. Short names are RocketMQ's. */
 export interface FlagSpec {
+  /** Written with one dash, also when it has two letters: `-b`, `-bn`. */
   readonly short?: string;
   readonly type: "string" | "number" | "boolean";
   readonly about: string;
@@ -11,18 +13,6 @@ export interface FlagSpec {
   /** Placeholder in the help, e.g. HOST:PORT. */
   readonly value?: string;
 }
-
-/** A table for people, or lines, and always a value for scripts. */
-export interface Answer {
-  /** Printed by `--json`. */
-  readonly json: unknown;
-  readonly table?: { readonly columns: readonly string[]; readonly rows: readonly Row[] };
-  /** Printed before the table. */
-  readonly lines?: readonly string[];
-}
-
-/** One line of a table, as long as its columns. */
-export type Row = readonly (string | number | boolean)[];
 
 /** One command of mqadmin. */
 export interface Command {
@@ -36,6 +26,16 @@ export interface Command {
 export const targetFlags: Readonly<Record<string, FlagSpec>> = {
   brokerAddr: { short: "b", type: "string", value: "HOST:PORT", about: "only this broker" },
   clusterName: { short: "c", type: "string", value: "NAME", about: "all masters of this cluster" },
+};
+
+/** `-i`: main repeats a command that has it, so many seconds after each answer. */
+export const intervalFlag: Readonly<Record<string, FlagSpec>> = {
+  interval: {
+    short: "i",
+    type: "string",
+    value: "SECONDS",
+    about: "ask again so long after each answer, until Ctrl-C",
+  },
 };
 
 /** The `-t` flag. */

@@ -4,18 +4,19 @@ import yargs, { type Argv, type Options } from "yargs";
 import { Connections } from "./call.ts";
 import type { Command, FlagSpec } from "./command.ts";
 import * as commands from "./commands/index.ts";
-import { CommandFailure, UsageFailure } from "./failure.ts";
+import { CommandFailure, PartialFailure, UsageFailure } from "./failure.ts";
 import { Flags } from "./flags.ts";
 import { render } from "./printing.ts";
 import { checkAddress, Session } from "./session.ts";
 
 const defaultNameServer = "127.0.0.1:9876";
 const defaultTimeoutMs = 5000;
+const usageExitCode = 2;
 
 /** Runs mqadmin with `args` (without node and script); resolves with the exit code. */
 export async function runMqadmin(args: readonly string[], version: string): Promise<number> {
   let exitCode = 0;
-  const parser = globalOptions(yargs(withoutHelpWord(args))).version(version);
+  const parser = globalOptions(yargs(longNames(withoutHelpWord(args)))).version(version);
   for (const command of Object.values(commands)) {
     parser.command(
       command.name,
@@ -37,6 +38,15 @@ export async function runMqadmin(args: readonly string[], version: string): Prom
 /** RocketMQ's `mqadmin help COMMAND` is `mqadmin COMMAND --help`. */
 function withoutHelpWord(args: readonly string[]): string[] {
   return args[0] === "help" ? [...args.slice(1), "--help"] : [...args];
+}
+
+/** yargs reads `-bn x` as `-b -n x`; RocketMQ has flags of two letters and one dash. */
+function longNames(args: readonly string[]): string[] {
+  const command = Object.values(commands).find(({ name }) => args.includes(name));
+  const written = Object.values(command?.flags ?? {})
+    .map(({ short }) => `-${short ?? ""}`)
+    .filter((flag) => flag.length > 2);
+  return args.map((arg) => (written.includes(arg.split("=", 1)[0] ?? "") ? `-${arg}` : arg));
 }
 
 function globalOptions(parser: Argv): Argv {
@@ -92,13 +102,31 @@ function optionOf(flag: FlagSpec): Options {
 }
 
 async function run(command: Command, flags: Flags): Promise<number> {
-  const timeoutMs = flags.int("timeout", { min: 1, max: 600_000 }) ?? defaultTimeoutMs;
+  let exitCode = 0;
+  try {
+    const timeoutMs = flags.int("timeout", { min: 1, max: 600_000 }) ?? defaultTimeoutMs;
+    const intervalS =
+      "interval" in command.flags ? flags.int("interval", { min: 1, max: 86_400 }) : undefined;
+    for (;;) {
+      exitCode = await runOnce(command, flags, timeoutMs);
+      // A failure ends nothing here: who watches a cluster wants to see it come back.
+      if (intervalS === undefined || exitCode === usageExitCode) return exitCode;
+      await new Promise((resolve) => setTimeout(resolve, intervalS * 1000));
+    }
+  } catch (error) {
+    return report(error, command.name);
+  }
+}
+
+async function runOnce(command: Command, flags: Flags, timeoutMs: number): Promise<number> {
   const connections = new Connections(timeoutMs);
+  const json = flags.bool("json") ?? false;
   try {
     const answer = await command.run(flags, new Session(nameServers(flags), connections));
-    process.stdout.write(render(answer, flags.bool("json") ?? false));
+    process.stdout.write(render(answer, json));
     return 0;
   } catch (error) {
+    if (error instanceof PartialFailure) process.stdout.write(render(error.answer, json));
     return report(error, command.name);
   } finally {
     connections.close();
@@ -117,7 +145,7 @@ function report(error: unknown, command?: string): number {
   if (error instanceof UsageFailure) {
     const help = command === undefined ? "mqadmin --help" : `mqadmin ${command} --help`;
     process.stderr.write(`mqadmin: ${error.message}\nSee ${help}.\n`);
-    return 2;
+    return usageExitCode;
   }
   if (error instanceof CommandFailure) {
     process.stderr.write(`mqadmin: ${error.message}\n`);

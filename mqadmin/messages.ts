@@ -1,6 +1,6 @@
 // How stored messages are shown and searched for.
 import type { cometmq } from "@cometmq/proto";
-import type { Answer } from "./command.ts";
+import type { Answer } from "./answer.ts";
 import { CommandFailure } from "./failure.ts";
 import { moment } from "./printing.ts";
 import type { Session } from "./session.ts";

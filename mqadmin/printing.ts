@@ -1,5 +1,5 @@
 // Answers on a terminal: aligned columns, times people can read, JSON for scripts.
-import type { Answer, Row } from "./command.ts";
+import type { Answer, Row } from "./answer.ts";
 
 /** The text of an answer: JSON when `json`, else lines and an aligned table. */
 export function render(answer: Answer, json: boolean): string {

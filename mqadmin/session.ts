@@ -1,15 +1,20 @@
 // What commands share: the NameServers, the brokers behind them, and one way to call each.
-import { brokerAdminService, nameServerService } from "@cometmq/proto";
+import { brokerAdminService, cometmq, nameServerService } from "@cometmq/proto";
 import type { Answered, Connections, Method } from "./call.ts";
 import { CommandFailure, UsageFailure } from "./failure.ts";
 import type { Flags } from "./flags.ts";
+
+/** What a broker does for its name; `acting` is a slave that serves for its lost master. */
+export type Duty = "master" | "slave" | "acting";
 
 /** A broker as the NameServers list it. */
 export interface ListedBroker {
   readonly cluster: string;
   readonly name: string;
-  /** 0 is the master. */
   readonly id: number;
+  readonly duty: Duty;
+  /** Reign that it takes part in. */
+  readonly epoch: number;
   /** host:port for clients. */
   readonly address: string;
   readonly version: string;
@@ -23,6 +28,7 @@ export interface RouteEntry {
   readonly cluster: string;
   readonly broker: string;
   readonly id: number;
+  readonly duty: Duty;
   readonly address: string;
   readonly readQueues: number;
   readonly writeQueues: number;
@@ -62,15 +68,18 @@ export class Session {
         cluster: broker.cluster ?? "",
         name: broker.brokerName ?? "",
         id: broker.brokerId ?? 0,
+        duty: dutyOf(broker),
+        epoch: broker.version?.epoch ?? 0,
         address: reachable(broker.address, broker.observedAddress),
         version: `${broker.version?.epoch ?? 0}.${broker.version?.counter ?? 0}`,
         lastHeartbeatMs: broker.lastHeartbeatMs ?? 0,
         topicCount: broker.topicCount ?? 0,
         softwareVersion: broker.softwareVersion ?? "",
       };
-      if (cluster === undefined || listed.cluster === cluster) {
-        found.set(`${listed.cluster}/${listed.name}/${listed.id}`, listed);
-      }
+      const key = `${listed.cluster}/${listed.name}/${listed.id}`;
+      if (cluster !== undefined && listed.cluster !== cluster) continue;
+      // A NameServer that has missed an election must not have the last word.
+      if ((found.get(key)?.epoch ?? 0) <= listed.epoch) found.set(key, listed);
     }
     return [...found.entries()]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -88,7 +97,7 @@ export class Session {
     }
     if (address !== undefined)
       return [{ name: address, address: checkAddress(address, "--brokerAddr") }];
-    const masters = (await this.brokers(cluster)).filter((broker) => broker.id === 0);
+    const masters = ruling(await this.brokers(cluster));
     if (masters.length > 0) return masters;
     const where = this.#nameServers.join(";");
     if (cluster === undefined) throw new CommandFailure(`no broker is registered at ${where}`);
@@ -98,6 +107,13 @@ export class Session {
     throw new CommandFailure(
       `no master in cluster ${cluster} at ${where}. Clusters: ${clusters || "none"}`,
     );
+  }
+
+  /** Names of a cluster under which brokers are registered, but no master. */
+  async withoutMaster(cluster: string): Promise<readonly string[]> {
+    const brokers = await this.brokers(cluster);
+    const ruled = new Set(ruling(brokers).map(({ name }) => name));
+    return [...new Set(brokers.map(({ name }) => name))].filter((name) => !ruled.has(name));
   }
 
   /** Like `masters`, but a change must say for whom it is: without -b and -c it is refused. */
@@ -125,6 +141,7 @@ export class Session {
         cluster: entry.cluster ?? "",
         broker: entry.brokerName ?? "",
         id: entry.brokerId ?? 0,
+        duty: dutyOf(entry),
         address: reachable(entry.address, entry.observedAddress),
         readQueues: entry.readQueues ?? 0,
         writeQueues: entry.writeQueues ?? 0,
@@ -139,9 +156,22 @@ export class Session {
     );
   }
 
-  /** The masters that hold `topic`. */
+  /** The masters that hold `topic`, and those that act for one that is gone. */
   async owners(topic: string): Promise<readonly RouteEntry[]> {
-    return (await this.route(topic)).filter((entry) => entry.id === 0);
+    return (await this.route(topic)).filter((entry) => entry.duty !== "slave");
+  }
+
+  /** The master of a name. Throws CommandFailure when there is none now, naming those that are there. */
+  async masterOf(brokerName: string): Promise<ListedBroker> {
+    const brokers = await this.brokers();
+    const master = ruling(brokers).find(({ name }) => name === brokerName);
+    if (master !== undefined) return master;
+    const names = [...new Set(brokers.map(({ name }) => name))];
+    throw new CommandFailure(
+      names.includes(brokerName)
+        ? `${brokerName} has no master now; see mqadmin clusterList`
+        : `no broker of the name ${brokerName} is registered at ${this.#nameServers.join(";")}. Registered: ${names.join(", ") || "none"}`,
+    );
   }
 
   /** Asks every NameServer; answers of those that live. Throws the first failure when none does. */
@@ -155,6 +185,35 @@ export class Session {
 
   /** Methods of the administration service of brokers. */
   readonly admin: typeof brokerAdminService.methods = brokerAdminService.methods;
+}
+
+/** The master of each name: where NameServers differ, the one of the newest reign. */
+function ruling(brokers: readonly ListedBroker[]): readonly ListedBroker[] {
+  const masters = new Map<string, ListedBroker>();
+  for (const broker of brokers) {
+    if (broker.duty !== "master") continue;
+    const key = `${broker.cluster}/${broker.name}`;
+    if ((masters.get(key)?.epoch ?? -1) < broker.epoch) masters.set(key, broker);
+  }
+  return [...masters.values()];
+}
+
+function dutyOf(broker: {
+  readonly duty?: number | null;
+  readonly brokerId?: number | null;
+}): Duty {
+  const { BrokerDuty } = cometmq.v1;
+  switch (broker.duty) {
+    case BrokerDuty.MASTER:
+      return "master";
+    case BrokerDuty.SLAVE:
+      return "slave";
+    case BrokerDuty.ACTING_MASTER:
+      return "acting";
+    default:
+      // A broker that gives no duty is what its id says.
+      return (broker.brokerId ?? 0) === 0 ? "master" : "slave";
+  }
 }
 
 /** Checks `host:port`; gives it back. Throws UsageFailure. */

@@ -1,6 +1,6 @@
 // How topics are shown.
 import type { cometmq } from "@cometmq/proto";
-import type { Answer, Row } from "./command.ts";
+import type { Answer, Row } from "./answer.ts";
 
 /** A topic of one broker, ready to be shown. */
 export interface ShownTopic {

@@ -1,5 +1,6 @@
 // deleteSubGroup: removes a consumer group.
 import { type Command, groupFlag, targetFlags } from "../command.ts";
+import { completed, onEachMaster } from "../each-master.ts";
 
 export const deleteSubGroup: Command = {
   name: "deleteSubGroup",
@@ -17,13 +18,14 @@ export const deleteSubGroup: Command = {
   async run(flags, session) {
     const name = flags.required("groupName");
     const removeOffset = flags.bool("removeOffset") ?? false;
-    const brokers = await session.namedMasters(flags);
-    for (const broker of brokers) {
+    const outcomes = await onEachMaster(session, flags, async (broker) => {
       await session.call(broker.address, session.admin.DeleteGroup, { name, removeOffset });
-    }
-    return {
-      json: { group: name, removeOffset, brokers: brokers.map((broker) => broker.name) },
-      lines: brokers.map((broker) => `group ${name} deleted on ${broker.name}`),
-    };
+      return { broker: broker.name };
+    });
+    const brokers = outcomes.done.map(({ broker }) => broker);
+    return completed(outcomes, {
+      json: { group: name, removeOffset, brokers },
+      lines: brokers.map((broker) => `group ${name} deleted on ${broker}`),
+    });
   },
 };

@@ -1,5 +1,6 @@
 // deleteTopic: removes a topic and its messages from one broker or from a cluster.
 import { type Command, targetFlags, topicFlag } from "../command.ts";
+import { completed, onEachMaster } from "../each-master.ts";
 
 export const deleteTopic: Command = {
   name: "deleteTopic",
@@ -7,13 +8,14 @@ export const deleteTopic: Command = {
   flags: { ...targetFlags, ...topicFlag },
   async run(flags, session) {
     const name = flags.required("topic");
-    const brokers = await session.namedMasters(flags);
-    for (const broker of brokers) {
+    const outcomes = await onEachMaster(session, flags, async (broker) => {
       await session.call(broker.address, session.admin.DeleteTopic, { name });
-    }
-    return {
-      json: { topic: name, brokers: brokers.map((broker) => broker.name) },
-      lines: brokers.map((broker) => `topic ${name} deleted on ${broker.name}`),
-    };
+      return { broker: broker.name };
+    });
+    const brokers = outcomes.done.map(({ broker }) => broker);
+    return completed(outcomes, {
+      json: { topic: name, brokers },
+      lines: brokers.map((broker) => `topic ${name} deleted on ${broker}`),
+    });
   },
 };

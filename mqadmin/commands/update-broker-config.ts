@@ -1,5 +1,6 @@
 // updateBrokerConfig: changes a live key of running brokers.
 import { type Command, targetFlags } from "../command.ts";
+import { completed, onEachMaster } from "../each-master.ts";
 
 export const updateBrokerConfig: Command = {
   name: "updateBrokerConfig",
@@ -11,14 +12,13 @@ export const updateBrokerConfig: Command = {
   },
   async run(flags, session) {
     const request = { key: flags.required("key"), value: flags.text("value") ?? "" };
-    const changed = [];
-    for (const master of await session.namedMasters(flags)) {
-      const { row } = await session.call(master.address, session.admin.UpdateBrokerConfig, request);
-      changed.push({ broker: master.name, key: request.key, value: row?.value ?? request.value });
-    }
-    return {
-      json: changed,
-      lines: changed.map(({ broker, key, value }) => `${key} is now ${value} on ${broker}`),
-    };
+    const outcomes = await onEachMaster(session, flags, async ({ name, address }) => {
+      const { row } = await session.call(address, session.admin.UpdateBrokerConfig, request);
+      return { broker: name, key: request.key, value: row?.value ?? request.value };
+    });
+    return completed(outcomes, {
+      json: outcomes.done,
+      lines: outcomes.done.map(({ broker, key, value }) => `${key} is now ${value} on ${broker}`),
+    });
   },
 };

@@ -1,6 +1,7 @@
 // updateSubGroup: creates a consumer group or changes what is given of it.
 import { parseAttributes } from "../attributes.ts";
 import { type Command, groupFlag, targetFlags } from "../command.ts";
+import { completed, onEachMaster } from "../each-master.ts";
 import { UsageFailure } from "../failure.ts";
 import type { Flags } from "../flags.ts";
 import { parseRetryPolicy } from "../retry-policy.ts";
@@ -52,16 +53,12 @@ export const updateSubGroup: Command = {
   },
   async run(flags, session) {
     const request = requestOf(flags);
-    const done = [];
-    for (const master of await session.namedMasters(flags)) {
-      const { group, created } = await session.call(
-        master.address,
-        session.admin.UpdateGroup,
-        request,
-      );
-      done.push({ broker: master.name, created: created ?? false, group });
-    }
-    return {
+    const outcomes = await onEachMaster(session, flags, async ({ name, address }) => {
+      const { group, created } = await session.call(address, session.admin.UpdateGroup, request);
+      return { broker: name, created: created ?? false, group };
+    });
+    const { done } = outcomes;
+    return completed(outcomes, {
       json: done,
       lines: done.map(
         ({ broker, created }) =>
@@ -78,7 +75,7 @@ export const updateSubGroup: Command = {
           group?.consumeFrom ?? "",
         ]),
       },
-    };
+    });
   },
 };
 

@@ -1,6 +1,7 @@
 // updateTopic: creates a topic or changes the fields that are given.
 import { parseAttributes } from "../attributes.ts";
 import { type Command, targetFlags, topicFlag } from "../command.ts";
+import { completed, onEachMaster } from "../each-master.ts";
 import { shownTopic, topicTable } from "../topics.ts";
 
 const queueRange = { min: 1, max: 65_536 };
@@ -49,26 +50,18 @@ export const updateTopic: Command = {
       attributes,
       removedAttributes: [...removed],
     };
-    const done = [];
-    for (const master of await session.namedMasters(flags)) {
-      const { topic, created } = await session.call(
-        master.address,
-        session.admin.UpdateTopic,
-        request,
-      );
-      done.push({
-        broker: master.name,
-        created: created ?? false,
-        topic: shownTopic(master.name, topic ?? {}),
-      });
-    }
-    return {
+    const outcomes = await onEachMaster(session, flags, async ({ name, address }) => {
+      const { topic, created } = await session.call(address, session.admin.UpdateTopic, request);
+      return { broker: name, created: created ?? false, topic: shownTopic(name, topic ?? {}) };
+    });
+    const { done } = outcomes;
+    return completed(outcomes, {
       json: done,
       lines: done.map(
         ({ broker, created }) =>
           `topic ${request.name} ${created ? "created" : "updated"} on ${broker}`,
       ),
       table: topicTable(done.map(({ topic }) => topic)),
-    };
+    });
   },
 };

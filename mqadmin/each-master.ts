@@ -1,0 +1,65 @@
+// A change for several masters: each is asked, and what one refuses does not keep it from the others. What was done and
+// what was not is told for each.
+import type { Answer } from "./answer.ts";
+import { CommandFailure, PartialFailure } from "./failure.ts";
+import type { Flags } from "./flags.ts";
+import type { Session } from "./session.ts";
+
+/** A master as the NameServers or the command line name it. */
+export interface Master {
+  readonly name: string;
+  readonly address: string;
+}
+
+/** A master for which something was not done. */
+export interface Failed {
+  readonly broker: string;
+  readonly failure: string;
+}
+
+/** What came of a change. */
+export interface Outcomes<T> {
+  readonly done: readonly T[];
+  readonly failed: readonly Failed[];
+}
+
+/**
+ * Does `act` for every master that the flags name; brokers of the cluster that have no master now count as failed.
+ * Throws what `act` throws when there is but one master, and UsageFailure when none is named.
+ */
+export async function onEachMaster<T>(
+  session: Session,
+  flags: Flags,
+  act: (master: Master) => Promise<T>,
+): Promise<Outcomes<T>> {
+  const masters = await session.namedMasters(flags);
+  const cluster = flags.text("clusterName");
+  const orphans = cluster === undefined ? [] : await session.withoutMaster(cluster);
+  const done: T[] = [];
+  const failed: Failed[] = orphans.map((broker) => ({
+    broker,
+    failure: "has no master now; repeat the command when one is back",
+  }));
+  for (const master of masters) {
+    try {
+      done.push(await act(master));
+    } catch (error) {
+      if (!(error instanceof CommandFailure)) throw error;
+      if (masters.length + orphans.length === 1) throw error;
+      failed.push({ broker: master.name, failure: error.message });
+    }
+  }
+  return { done, failed };
+}
+
+/** Gives `answer` when all was done; else throws it as PartialFailure with what was not. */
+export function completed(outcomes: Outcomes<{ readonly broker: string }>, answer: Answer): Answer {
+  const { done, failed } = outcomes;
+  if (failed.length === 0) return answer;
+  const names = done.map(({ broker }) => broker).join(", ");
+  const lines = failed.map(({ broker, failure }) => `  ${broker}: ${failure}`);
+  throw new PartialFailure(
+    `not done on ${failed.length} of ${done.length + failed.length} masters:\n${lines.join("\n")}\nDone on: ${names || "none"}. The command may be repeated: where it is done it changes nothing.`,
+    { ...answer, json: { done: answer.json, failed } },
+  );
+}
