@@ -11,23 +11,26 @@ import {
 import { Metrics, OpsServer, processMetrics } from "../ops/index.ts";
 import type { Registrar } from "../registrar/index.ts";
 import { type CertificateSource, GrpcServer } from "../transport/index.ts";
+import { BrokerContext } from "./broker-context.ts";
 import { ClientTable } from "./clients/index.ts";
-import { Delivery } from "./delivery/index.ts";
-import { type KeyIndex, openKeyIndex } from "./index/index.ts";
-import { type LevelSource, levelFolder, StateStore } from "./metadata/index.ts";
+import { FixedRole } from "./fixed-role.ts";
+import type { Network } from "./ha/index.ts";
+import { HaView } from "./ha-view.ts";
+import { LocalFeed } from "./local-feed.ts";
+import type { LevelSource } from "./metadata/index.ts";
 import { brokerMetrics, CallCounts, storeObserver } from "./metrics.ts";
 import { Openings } from "./openings.ts";
-import { feedRegistrar } from "./registration-feed.ts";
+import { noPeers, type Peers } from "./peers.ts";
 import {
-  type AdminContext,
   type BrokerStatus,
   brokerAdminMethods,
   messagingMethods,
-  type RemotingContext,
   Traffic,
 } from "./remoting/index.ts";
-import { type Disk, Store } from "./store/index.ts";
-import { retentionOptions, storeOptions } from "./store-options.ts";
+import { Replica } from "./replica.ts";
+import { replicationNetwork } from "./replication-network.ts";
+import type { Role } from "./role.ts";
+import type { Disk } from "./store/index.ts";
 import { TrafficRates } from "./traffic-rates.ts";
 
 /** What a broker stands on. */
@@ -48,6 +51,10 @@ export interface BrokerOptions {
   readonly stateDatabase?: LevelSource;
   /** For operators. */
   readonly softwareVersion?: string;
+  /** False: nobody may copy this broker's log, and no port is opened for that. */
+  readonly replication?: boolean;
+  /** How brokers of the group reach each other; the machine's network by default. */
+  readonly network?: Network;
 }
 
 /** How long calls that are under way may take to end at a close, milliseconds. */
@@ -67,7 +74,7 @@ export class Broker {
   #grpcPort = 0;
   #metricsPort = 0;
   #closing: Promise<void> | undefined;
-  #store: Store | undefined;
+  #replica: Replica | undefined;
 
   private constructor(options: BrokerOptions) {
     const { brokerClusterName, brokerName } = options.config.values;
@@ -105,9 +112,17 @@ export class Broker {
     return this.#metricsPort;
   }
 
+  /** The port that other brokers dial; 0 when there is none. */
+  get haPort(): number {
+    return this.#replica?.server.port ?? 0;
+  }
+
   /** Undefined when clients may come, else why not: a store that has failed takes nothing until a restart. */
   get notReady(): string | undefined {
-    return this.#notReady ?? this.#store?.failure?.message;
+    if (this.#notReady !== undefined) return this.#notReady;
+    const standing = this.#replica?.standing;
+    if (standing?.kind === "none") return standing.reason;
+    return this.#replica?.slot.current?.store.failure?.message;
   }
 
   /**
@@ -125,53 +140,51 @@ export class Broker {
   }
 
   async #open(): Promise<void> {
-    const { config, logger } = this.#options;
+    const { config, clock, logger } = this.#options;
     const { brokerName, brokerClusterName } = config.values;
     await this.#openOps();
-    const { store, state } = await this.#openStorage();
-    this.#store = store;
-    const { metadata } = state;
-    const { delivery, clients } = await this.#openDelivery(store, state);
-    metadata.onChange(({ kind, name, config }) => {
-      if (config !== undefined) return;
-      if (kind === "topic") this.#traffic.forgetTopic(name);
-      else this.#traffic.forgetGroup(name);
-    });
-    const rates = new TrafficRates(this.#traffic, this.#options.clock);
+    const clients = this.#openClients();
+    const replica = await this.#openReplica(clients);
+    this.#replica = replica;
+    const role = this.#makeRole(replica);
+    const rates = new TrafficRates(this.#traffic, clock);
     this.#openings.add("rates", () => rates.close());
-    const index = this.#openIndex(store);
-    const parts = { store, metadata, delivery, canSend: true };
-    const context: RemotingContext & AdminContext = {
-      ...this.#options,
-      ...parts,
-      local: () => parts,
-      standing: () => ({ kind: "master", epoch: store.epoch }),
+    const context = new BrokerContext({
+      config,
+      clock,
+      logger: logger.child("remoting"),
       clients,
       traffic: this.#traffic,
-      index,
-      logger: logger.child("remoting"),
+      replica,
+      ha: new HaView(replica, role, clock),
       listenPort: () => this.#grpcPort,
       isStopping: () => this.#closing !== undefined,
-      brokerStatus: () => this.#status(store, rates),
-    };
+      brokerStatus: () => this.#status(replica, rates),
+    });
     await this.#serve(context);
+    this.#openings.add("role", () => role.close());
+    await role.start();
+    this.#openings.add("leave", () => role.leave());
     const { registrar } = this.#options;
-    const measured = { ...context, store, delivery, index, registrar, calls: this.#calls };
-    brokerMetrics(this.metrics, measured);
-    if (registrar !== undefined) {
-      const port = this.#grpcPort;
-      const stop = feedRegistrar({ registrar, config, metadata, port, epoch: store.epoch });
-      this.#openings.add("registrar", () => {
-        stop();
-        return registrar.close();
-      });
-    }
+    const traffic = this.#traffic;
+    brokerMetrics(this.metrics, {
+      config,
+      replica,
+      clients,
+      traffic,
+      registrar,
+      calls: this.#calls,
+    });
+    const feed = new LocalFeed({ replica, traffic, registrar, config, grpcPort: this.#grpcPort });
+    this.#openings.add("registrar", () => feed.close());
     this.#notReady = undefined;
     logger.info("broker is ready", {
       broker: brokerName,
       cluster: brokerClusterName,
       port: this.#grpcPort,
-      epoch: store.epoch,
+      replication: replica.server.port === 0 ? "off" : `port ${replica.server.port}`,
+      role: replica.standing.kind,
+      epoch: replica.standing.epoch,
       nameServers: registrar?.status().length ?? "none, this broker serves its own routes only",
     });
   }
@@ -192,83 +205,53 @@ export class Broker {
     this.#metricsPort = ops.port;
   }
 
-  async #openStorage(): Promise<{ store: Store; state: StateStore }> {
-    const { config, clock, random, disk, logger } = this.#options;
-    const { values } = config;
-    await this.#lockLogFolder();
-    const store = await Store.open({
-      ...storeOptions(values),
-      disk,
-      clock,
-      logger: logger.child("store"),
-      observer: storeObserver(this.metrics),
-    });
-    this.#openings.add("store", () => store.close());
-    config.onChange(() => store.setRetention(retentionOptions(config.values)));
-    const database =
-      this.#options.stateDatabase ?? levelFolder(disk, join(values.storePathRootDir, "state"));
-    const state = await StateStore.open({ database, store, clock, random, logger });
-    this.#openings.add("state", () => state.close());
-    store.restoreQueues(state.queueBounds());
-    store.onExpire = { snapshot: () => state.snapshot() };
-    await store.begin();
-    await state.begin();
-    return { store, state };
-  }
-
-  /** The store locks its own folder; a commit log elsewhere needs a lock of its own. */
-  async #lockLogFolder(): Promise<void> {
-    const { config, disk } = this.#options;
-    const { storePathCommitLog, storePathRootDir } = config.values;
-    if (storePathCommitLog.startsWith(join(storePathRootDir, "/"))) return;
-    await disk.makeFolder(storePathCommitLog);
-    const lock = await disk.lock(storePathCommitLog);
-    this.#openings.add("log folder", () => lock.release());
-  }
-
-  #openIndex(store: Store): KeyIndex | undefined {
-    const { config, clock, logger } = this.#options;
-    const { messageIndexEnable, storePathCommitLog, storePathRootDir } = config.values;
-    if (!messageIndexEnable) return undefined;
-    const index = openKeyIndex({
-      store,
-      clock,
-      logger,
-      logFolder: storePathCommitLog,
-      indexFolder: join(storePathRootDir, "index"),
-    });
-    this.#openings.add("index", () => index.close());
-    return index;
-  }
-
-  async #openDelivery(
-    store: Store,
-    state: StateStore,
-  ): Promise<{ delivery: Delivery; clients: ClientTable }> {
-    const { config, clock, logger } = this.#options;
-    const { brokerName } = config.values;
-    const clients: ClientTable = new ClientTable({
+  #openClients(): ClientTable {
+    const { clock, logger } = this.#options;
+    const clients = new ClientTable({
       clock,
       logger: logger.child("clients"),
-      onGone: (clientId, group) => delivery.clientGone(clientId, group),
+      onGone: (clientId, group) => this.#replica?.local?.delivery.clientGone(clientId, group),
     });
-    const delivery = await Delivery.open({
-      store,
-      metadata: state.metadata,
-      state,
-      clock,
-      logger: logger.child("delivery"),
-      brokerName,
-      isAlive: (clientId, group) => clients.isMember(clientId, group),
-      renewMaxMs: () => config.values.renewMaxTimeMillis,
-    });
-    this.#openings.add("delivery", () => delivery.close());
     clients.start();
     this.#openings.add("clients", () => clients.close());
-    return { delivery, clients };
+    return clients;
   }
 
-  async #serve(context: RemotingContext & AdminContext): Promise<void> {
+  async #openReplica(clients: ClientTable): Promise<Replica> {
+    const { config, clock, random, disk, logger, stateDatabase } = this.#options;
+    const { values } = config;
+    const isReplicated = this.#options.replication !== false;
+    const network = this.#options.network ?? (await replicationNetwork(this.#options));
+    const replica = await Replica.open({
+      config,
+      clock,
+      random,
+      disk,
+      logger,
+      observer: storeObserver(this.metrics),
+      ...(stateDatabase === undefined ? {} : { stateDatabase }),
+      network,
+      listen: isReplicated ? { host: listenHost(values), port: values.haListenPort } : undefined,
+      instanceId: random.bytes(12).toString("hex"),
+      grpcPort: () => this.#grpcPort,
+      delivery: {
+        isAlive: (clientId, group) => clients.isMember(clientId, group),
+        renewMaxMs: () => config.values.renewMaxTimeMillis,
+      },
+    });
+    this.#openings.add("replica", () => replica.close());
+    return replica;
+  }
+
+  #makeRole(replica: Replica): Role {
+    return new FixedRole(replica, this.#peers());
+  }
+
+  #peers(): Peers {
+    return noPeers;
+  }
+
+  async #serve(context: BrokerContext): Promise<void> {
     const { config, clock, logger } = this.#options;
     const { values } = config;
     const server = await GrpcServer.listen({
@@ -304,7 +287,7 @@ export class Broker {
     return { kind: "files", certificateFile: tlsCertPath, keyFile: tlsKeyPath };
   }
 
-  #status(store: Store, rates: TrafficRates): BrokerStatus {
+  #status(replica: Replica, rates: TrafficRates): BrokerStatus {
     const servers = this.#options.registrar?.status() ?? [];
     return {
       softwareVersion: this.#options.softwareVersion ?? "",
@@ -318,7 +301,7 @@ export class Broker {
           state === "registered" ? "connected" : `${state}${reason === "" ? "" : `: ${reason}`}`,
         ]),
       ),
-      diskUsageRatio: store.stats.diskUsedPercent / 100,
+      diskUsageRatio: (replica.slot.current?.store.stats.diskUsedPercent ?? 0) / 100,
     };
   }
 }

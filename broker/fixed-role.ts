@@ -1,13 +1,21 @@
 // The role that the configuration gives: a master that asks its replicas before it serves, or a slave that follows it
 // and acts for it while it is gone. docs/replication.md.
-import { type Address, background, type CancelTimer, limits, parseAddress } from "../base/index.ts";
+import {
+  type Address,
+  background,
+  type CancelTimer,
+  limits,
+  MqError,
+  parseAddress,
+} from "../base/index.ts";
 import { FixedQuorum, Follower, type ReplicaPlace } from "./ha/index.ts";
 import type { Peers } from "./peers.ts";
 import type { Replica } from "./replica.ts";
 import { takeOverLogs, takeOverlays } from "./returning-master.ts";
+import type { Role } from "./role.ts";
 
 /** Drives a replica until it is closed. */
-export class FixedRole {
+export class FixedRole implements Role {
   readonly #replica: Replica;
   readonly #peers: Peers;
   #cancelTick: CancelTimer | undefined;
@@ -22,7 +30,6 @@ export class FixedRole {
     this.#peers = peers;
   }
 
-  /** Serves as master when it resolves, or follows, or looks for its master. Throws BAD_CONFIG, CORRUPT, DISK_FULL. */
   async start(): Promise<void> {
     const { config, clock } = this.#replica.options;
     if (config.values.brokerRole === "SLAVE") {
@@ -36,7 +43,26 @@ export class FixedRole {
     await this.#rule();
   }
 
-  /** Stops following and deciding. */
+  async leave(): Promise<void> {}
+
+  syncState(): undefined {
+    return undefined;
+  }
+
+  async controller(): Promise<undefined> {
+    return undefined;
+  }
+
+  handOver(): Promise<void> {
+    const { brokerRole } = this.#replica.options.config.values;
+    return Promise.reject(
+      new MqError(
+        "UNSUPPORTED",
+        `the role of this broker is fixed (brokerRole = ${brokerRole}): electing needs enableControllerMode`,
+      ),
+    );
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTick?.();

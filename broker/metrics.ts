@@ -1,24 +1,23 @@
 // What a broker counts, under RocketMQ's names where it has one. Everything is read at scrape from plain counters.
+import type { BrokerConfiguration } from "../base/index.ts";
 import type { Metrics, SetSample } from "../ops/index.ts";
 import type { Registrar } from "../registrar/index.ts";
 import type { CutReason, TransportObserver } from "../transport/index.ts";
 import type { ClientTable } from "./clients/index.ts";
 import type { Delivery } from "./delivery/index.ts";
-import type { KeyIndex } from "./index/index.ts";
-import { isDerivedTopic, type Metadata } from "./metadata/index.ts";
+import { isDerivedTopic } from "./metadata/index.ts";
 import type { Traffic } from "./remoting/index.ts";
+import type { Replica } from "./replica.ts";
 import type { Store, StoreObserver } from "./store/index.ts";
 
 /** What is measured. */
 export interface MeasuredParts {
-  readonly store: Store;
-  readonly metadata: Metadata;
-  readonly delivery: Delivery;
+  readonly config: BrokerConfiguration;
+  readonly replica: Replica;
   readonly clients: ClientTable;
   readonly traffic: Traffic;
   readonly registrar: Registrar | undefined;
   readonly calls: CallCounts;
-  readonly index: Pick<KeyIndex, "lagBytes"> | undefined;
 }
 
 /** Bounds of the buckets of write sizes, bytes. */
@@ -122,10 +121,12 @@ export function brokerMetrics(metrics: Metrics, parts: MeasuredParts): void {
   parts.calls.addTo(metrics);
 }
 
-function trafficMetrics(metrics: Metrics, { traffic, metadata }: MeasuredParts): void {
+function trafficMetrics(metrics: Metrics, { traffic, replica }: MeasuredParts): void {
   const ins = (field: "messages" | "bytes") => (set: SetSample) => {
     for (const [topic, count] of traffic.ins()) {
-      const message_type = (metadata.topic(topic)?.messageType ?? "NORMAL").toLowerCase();
+      const message_type = (
+        replica.slot.current?.metadata?.topic(topic)?.messageType ?? "NORMAL"
+      ).toLowerCase();
       set({ topic, message_type, is_system: "false" }, count[field]);
     }
   };
@@ -151,14 +152,16 @@ function trafficMetrics(metrics: Metrics, { traffic, metadata }: MeasuredParts):
 }
 
 function clientMetrics(metrics: Metrics, parts: MeasuredParts): void {
-  const { clients, metadata, registrar } = parts;
+  const { clients, replica, registrar, config } = parts;
   const gauge = gaugeOf(metrics);
-  gauge("rocketmq_topic_number", "Topics.", (set) => set({}, metadata.topicCount));
+  gauge("rocketmq_topic_number", "Topics.", (set) =>
+    set({}, replica.slot.current?.metadata?.topicCount ?? 0),
+  );
   gauge("rocketmq_consumer_group_number", "Consumer groups.", (set) =>
-    set({}, metadata.groupCount),
+    set({}, replica.slot.current?.metadata?.groupCount ?? 0),
   );
   gauge("rocketmq_broker_permission", "What the broker allows: 4 read, 2 write.", (set) =>
-    set({}, 6),
+    set({}, config.values.brokerPermission),
   );
   gauge("rocketmq_producer_connections", "Producers.", (set) => set({}, clients.tally().producers));
   gauge(
@@ -181,14 +184,16 @@ function clientMetrics(metrics: Metrics, parts: MeasuredParts): void {
   );
 }
 
-function deliveryMetrics(metrics: Metrics, { delivery }: MeasuredParts): void {
+function deliveryMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
   const gauge = gaugeOf(metrics);
+  const now = (): Delivery | undefined => replica.local?.delivery;
   const labels = ["topic", "consumer_group"];
   const perGroup = (read: (lane: { lag: number; pendingCount: number }) => number) => {
     return (set: SetSample): void => {
-      for (const group of delivery.groups()) {
+      const delivery = now();
+      for (const group of delivery?.groups() ?? []) {
         const sums = new Map<string, number>();
-        for (const lane of delivery.progress(group)) {
+        for (const lane of delivery?.progress(group) ?? []) {
           sums.set(lane.topic, (sums.get(lane.topic) ?? 0) + read(lane));
         }
         for (const [topic, sum] of sums) set({ topic, consumer_group: group }, sum);
@@ -214,18 +219,17 @@ function deliveryMetrics(metrics: Metrics, { delivery }: MeasuredParts): void {
     labels,
   );
   gauge("cometmq_held_polls", "Receives that wait for messages.", (set) =>
-    set({}, delivery.figures().heldPolls),
+    set({}, now()?.figures().heldPolls ?? 0),
   );
   gauge(
     "cometmq_full_lanes",
     "Queues of groups that wait at the bound of pending messages.",
-    (set) => set({}, delivery.figures().fullLanes),
+    (set) => set({}, now()?.figures().fullLanes ?? 0),
   );
-  const { counters } = delivery;
   metrics.sampled(
     "counter",
     { name: "rocketmq_send_to_dlq_messages_total", help: "Messages given up on." },
-    (set) => set({}, counters.deadLettered),
+    (set) => set({}, now()?.counters.deadLettered ?? 0),
   );
   metrics.sampled(
     "counter",
@@ -235,39 +239,52 @@ function deliveryMetrics(metrics: Metrics, { delivery }: MeasuredParts): void {
       labelNames: ["outcome"],
     },
     (set) => {
-      for (const [outcome, count] of Object.entries(counters)) set({ outcome }, count);
+      for (const [outcome, count] of Object.entries(now()?.counters ?? {})) set({ outcome }, count);
     },
   );
 }
 
-function storeMetrics(metrics: Metrics, { store, index }: MeasuredParts): void {
-  const gauge = gaugeOf(metrics);
-  if (index !== undefined) {
+function storeMetrics(metrics: Metrics, { config, replica }: MeasuredParts): void {
+  const sampled = gaugeOf(metrics);
+  const gauge = (name: string, help: string, read: (set: SetSample, store: Store) => void): void =>
+    sampled(name, help, (set) => {
+      const store = replica.slot.current?.store;
+      if (store !== undefined) read(set, store);
+    });
+  if (config.values.messageIndexEnable) {
     gauge(
       "cometmq_index_behind_bytes",
       "Bytes of the log that cannot be found by key yet.",
-      (set) => set({}, index.lagBytes),
+      (set) => set({}, replica.slot.current?.index?.lagBytes ?? 0),
     );
   }
-  gauge("rocketmq_storage_size", "Bytes of the commit log.", (set) => {
+  gauge("rocketmq_storage_size", "Bytes of the commit log.", (set, store) => {
     set({}, store.stats.sizeBytes);
   });
-  gauge("rocketmq_storage_flush_behind_bytes", "Bytes that a power cut would take.", (set) => {
-    set({}, store.end - store.flushed);
-  });
-  gauge("rocketmq_storage_dispatch_behind_bytes", "Bytes not in the queues yet.", (set) => {
+  gauge(
+    "rocketmq_storage_flush_behind_bytes",
+    "Bytes that a power cut would take.",
+    (set, store) => {
+      set({}, store.end - store.flushed);
+    },
+  );
+  gauge("rocketmq_storage_dispatch_behind_bytes", "Bytes not in the queues yet.", (set, store) => {
     set({}, store.end - store.dispatched);
   });
-  gauge("cometmq_storage_appends_waiting", "Appends that wait for their durability.", (set) => {
-    set({}, store.stats.waitingCount);
-  });
-  gauge("cometmq_storage_disk_used_ratio", "Used share of the disk, 0 to 1.", (set) => {
+  gauge(
+    "cometmq_storage_appends_waiting",
+    "Appends that wait for their durability.",
+    (set, store) => {
+      set({}, store.stats.waitingCount);
+    },
+  );
+  gauge("cometmq_storage_disk_used_ratio", "Used share of the disk, 0 to 1.", (set, store) => {
     set({}, store.stats.diskUsedPercent / 100);
   });
   gauge(
     "cometmq_storage_writable",
     "1 while sends are taken, 0 when the disk is full or failed.",
-    (set) => {
+    (set, store) => {
       set({}, store.stats.isDiskFull || store.failure !== undefined ? 0 : 1);
     },
   );

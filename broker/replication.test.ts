@@ -292,9 +292,6 @@ describe("a group of fixed roles", () => {
     assert.equal(textsOf(fourth.replica), 50);
     await fourth.close();
     await third.close();
-    const forced = await group.start(master({ haTruncateLongerReplica: "true" }));
-    void forced;
-    await forced.close();
   });
 
   it("does not start when logs have diverged, and names both", async () => {

@@ -20,6 +20,8 @@ export interface MasterWord {
   /** The newest that it has said of its log, and when that came, monotonic milliseconds. */
   readonly place: ConfirmFrame | undefined;
   readonly heardAtMs: number;
+  /** When the link came up, milliseconds since 1970. */
+  readonly sinceMs: number;
 }
 
 /** What a slave log works on. */
@@ -162,7 +164,8 @@ export class SlaveLog implements FollowerHost {
 
   followed(welcome: Welcome): void {
     this.#lostReason = "";
-    this.#word = { welcome, place: undefined, heardAtMs: this.#clock.monotonicMs() };
+    const heardAtMs = this.#clock.monotonicMs();
+    this.#word = { welcome, place: undefined, heardAtMs, sinceMs: this.#clock.now() };
     this.#options.changed();
   }
 

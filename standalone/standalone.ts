@@ -111,6 +111,8 @@ async function openParts(
     metrics,
     ops: false,
     softwareVersion,
+    // A process of its own needs no port for others, unless somebody chooses one.
+    replication: configuration.source("haListenPort") !== "default",
   });
   opened.unshift(broker);
   const at = (port: number): string => formatAddress({ host, port });

@@ -22,6 +22,24 @@ const certificateFileName = "server.crt";
 const keyFileName = "server.key";
 const validityMs = 10 * 365 * 24 * 3_600_000;
 
+/** The key and certificate that `source` names, made when there is none yet. Rejects BAD_CONFIG naming the file. */
+export function loadPair(source: CertificateSource, nowMs: number): Promise<KeyPair> {
+  return source.kind === "files" ? readPair(source) : selfSignedPair(source.folder, nowMs);
+}
+
+/** Reads certificates to trust, PEM. Rejects BAD_CONFIG naming the file. */
+export async function readCertificates(file: string): Promise<string> {
+  const text = await read(file);
+  try {
+    return new X509Certificate(text) && text;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new MqError("BAD_CONFIG", `${file} holds no certificate in PEM: ${why}`, {
+      cause: error,
+    });
+  }
+}
+
 /** Reads and checks configured files. Rejects BAD_CONFIG naming the file when they cannot be used. */
 export async function readPair(source: {
   readonly certificateFile: string;

@@ -1,4 +1,9 @@
-export type { CertificateSource } from "./certificates.ts";
+export {
+  type CertificateSource,
+  type KeyPair,
+  loadPair,
+  readCertificates,
+} from "./certificates.ts";
 export { GrpcServer, type GrpcServerOptions, type ServiceDescriptions } from "./server.ts";
 export { GrpcStatus, RpcError } from "./status.ts";
 export type { TlsMode } from "./tls-door.ts";

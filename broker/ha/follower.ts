@@ -316,7 +316,7 @@ export class Follower {
         signal.removeEventListener("abort", done);
         resolve();
       };
-      const cancel = this.#options.clock.after(waitMs, done);
+      const cancel = this.#options.clock.after(waitMs, done, { unref: true });
       signal.addEventListener("abort", done);
     });
   }

@@ -10,6 +10,7 @@ export type { Link, LinkListener, Network } from "./network.ts";
 export { OverlayFile } from "./overlay-file.ts";
 export { joinedProgress, missingProgress, type NotedProgress } from "./progress-merge.ts";
 export {
+  addressOf,
   type ConnectedSlave,
   ReplicationServer,
   type ServerHost,
@@ -17,3 +18,4 @@ export {
 } from "./replication-server.ts";
 export type { StateEntry } from "./snapshot-parts.ts";
 export type { ReplicaPlace, Standing } from "./standing.ts";
+export { TcpNetwork } from "./tcp-network.ts";

@@ -1,6 +1,7 @@
 // What the handlers of this folder stand on, handed to each of them by methods.ts.
 import type { BrokerConfiguration, Clock, Logger } from "../../base/index.ts";
 import type { ClientTable } from "../clients/index.ts";
+import type { Cluster } from "../cluster/index.ts";
 import type { Delivery } from "../delivery/index.ts";
 import type { Standing } from "../ha/index.ts";
 import type { Metadata } from "../metadata/index.ts";
@@ -9,7 +10,7 @@ import type { Traffic } from "./traffic.ts";
 
 /** What a broker serves by itself while it is a master or acts for one. Another object in each reign. */
 export interface LocalParts {
-  readonly store: Pick<Store, "append">;
+  readonly store: Pick<Store, "send">;
   readonly metadata: Metadata;
   readonly delivery: Pick<
     Delivery,
@@ -30,6 +31,8 @@ export interface RemotingContext {
   local(): LocalParts | undefined;
   /** What this broker is in its group now. */
   standing(): Standing;
+  /** The other brokers. */
+  readonly cluster: Cluster;
   /** The port that clients dial; known once the server listens. */
   listenPort(): number;
   /** The broker is closing: nothing is handed out any more. */

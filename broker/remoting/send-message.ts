@@ -121,7 +121,7 @@ class Sender {
       bytes += message.body.length;
       drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, connection }));
     }
-    return parts.store.append(drafts).then(
+    return parts.store.send(drafts).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
         return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
@@ -142,9 +142,15 @@ class Sender {
   #failed(error: unknown, messages: readonly MessageView[] = []): Uint8Array {
     const failure = failureOf(error, this.#context.logger, path);
     const status = statusOf(failure);
-    const stored = failure.code === "MASTER_PERSISTENCE_TIMEOUT";
+    const stored = isStored(failure);
     return writeSendMessageResponse(status, stored ? entries(messages, status, []) : []);
   }
+}
+
+/** Whether the message is in the log here, although it could not be answered OK: such a failure names its position. */
+function isStored({ code, facts }: MqError): boolean {
+  if (code === "HA_NOT_AVAILABLE") return facts["position"] !== undefined;
+  return code === "MASTER_PERSISTENCE_TIMEOUT" || code === "SLAVE_PERSISTENCE_TIMEOUT";
 }
 
 function readMessages(request: Uint8Array): readonly MessageView[] {

@@ -138,7 +138,7 @@ describe("statuses of all methods", () => {
     broker.parts.delivery.changeInvisible = fail;
     broker.parts.delivery.deadLetter = fail;
     broker.parts.delivery.receive = fail;
-    broker.parts.store.append = fail;
+    broker.parts.store.send = fail;
     for (const name of [
       "SendMessage",
       "ReceiveMessage",

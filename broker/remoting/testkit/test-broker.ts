@@ -58,7 +58,7 @@ export class TestBroker {
   constructor(options: TestBrokerOptions = {}) {
     const flags = { brokerName: "broker-a", autoCreateTopicEnable: "true", ...options.flags };
     this.parts = {
-      store: { append: (group) => this.#append(group) },
+      store: { send: (group) => this.#append(group) },
       metadata: this.metadata,
       delivery: this.#delivery(),
       canSend: true,
@@ -94,7 +94,7 @@ export class TestBroker {
 
   async #append(group: readonly RecordDraft[]): Promise<readonly Appended[]> {
     if (this.appendFailure !== undefined) throw this.appendFailure;
-    // The store copies the bytes before append returns.
+    // The store copies the bytes before send returns.
     this.appended.push(group.map(copyOf));
     return group.map(() => ({
       position: position(this.#nextOffset * 100),
