@@ -1,5 +1,7 @@
 // One broker as a client sees it: its connection, its telemetry stream, and whether it can be used now.
-// A link that failed is probed until the broker answers again; nothing else brings it back.
+// A link that failed is probed until the broker answers again; nothing else brings it back. A connection that went
+// dead without a sign shows by its silence: a heartbeat then decides. (Pings of HTTP/2 would do the same, but other
+// servers than ours cut off clients that ping more often than each five minutes.)
 import { messagingService, type rocketmq } from "@cometmq/proto";
 import type { Channel, DuplexCall } from "./channel.ts";
 import { ClientError, statusError, toError } from "./client-error.ts";
@@ -21,8 +23,13 @@ export interface LinkOwner {
 
 const reopenDelayMs = 1_000;
 const probeDelayMs = 250;
-/** Silent heartbeats in a row after which the connection is taken for dead and made anew. */
-const silentBeatsMax = 2;
+
+/** When silence is suspicious and how long a heartbeat may take then, as parts of the request timeout, and at least. */
+const requestSilenceParts = 4;
+const suspectBeatParts = 3;
+const suspicionMinMs = 500;
+/** Polls are silent by nature: they are asked about less often, after so many thirds of the request timeout. */
+const pollSilenceThirds = 2;
 
 const { Telemetry, Heartbeat, NotifyClientTermination } = messagingService.methods;
 
@@ -35,7 +42,8 @@ export class BrokerLink {
   #cancelProbe: (() => void) | undefined;
   #usable = true;
   #probing = false;
-  #silentBeats = 0;
+  #isSuspected = false;
+  #refusedAtMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor(channel: Channel, owner: LinkOwner) {
@@ -46,6 +54,21 @@ export class BrokerLink {
   /** Whether calls are worth trying. True until a failure is reported. */
   get usable(): boolean {
     return this.#usable;
+  }
+
+  /** Milliseconds since the broker said that it serves nobody now; Infinity when it has served since. */
+  refusedMsAgo(nowMs: number): number {
+    return nowMs - this.#refusedAtMs;
+  }
+
+  /** The broker said that it serves nobody now, as one that is no master. */
+  noteRefusal(): void {
+    this.#refusedAtMs = Date.now();
+  }
+
+  /** The broker did what it was asked to. */
+  noteSuccess(): void {
+    this.#refusedAtMs = Number.NEGATIVE_INFINITY;
   }
 
   /** Opens the telemetry stream and keeps it open. */
@@ -127,7 +150,8 @@ export class BrokerLink {
   }
 
   async #probe(): Promise<void> {
-    const answered = await this.#beat(true);
+    const { requestTimeoutMs } = this.#owner;
+    const answered = await this.#beat({ timeoutMs: requestTimeoutMs, waitForReady: true });
     if (this.#closed) return;
     if (answered) {
       this.#probing = false;
@@ -140,33 +164,55 @@ export class BrokerLink {
 
   /** Says that this client lives; a broker that does not answer is reported. */
   async heartbeat(): Promise<void> {
-    if (!this.#probing && !(await this.#beat(false))) {
-      this.reportFailure(new ClientError("UNREACHABLE", "no answer to a heartbeat"));
-    }
+    if (this.#probing || this.#isSuspected) return;
+    const { requestTimeoutMs } = this.#owner;
+    if (await this.#beat({ timeoutMs: requestTimeoutMs, waitForReady: false })) return;
+    this.reportFailure(new ClientError("UNREACHABLE", "no answer to a heartbeat"));
   }
 
-  /** True when the broker answered, whatever it said. */
-  async #beat(waitForReady: boolean): Promise<boolean> {
+  /** Looks for calls that wait while nothing comes back, and asks the broker whether it lives. Called several times a second. */
+  checkSilence(nowMs: number): void {
+    if (this.#closed || !this.#usable || this.#isSuspected) return;
+    const { requestTimeoutMs } = this.#owner;
+    const { requestsMs, pollsMs } = this.channel.silence(nowMs);
+    const requestsMaxMs = Math.max(suspicionMinMs, requestTimeoutMs / requestSilenceParts);
+    const pollsMaxMs = Math.max(2 * suspicionMinMs, (requestTimeoutMs * pollSilenceThirds) / 3);
+    if (requestsMs < requestsMaxMs && pollsMs < pollsMaxMs) return;
+    this.#isSuspected = true;
+    void this.#makeSure();
+  }
+
+  async #makeSure(): Promise<void> {
+    const timeoutMs = Math.max(suspicionMinMs, this.#owner.requestTimeoutMs / suspectBeatParts);
+    const startMs = Date.now();
+    const answered = await this.#beat({ timeoutMs, waitForReady: false });
+    this.#isSuspected = false;
+    // When this process itself was held up, the answer may be there, unread: the next check will tell.
+    const wasHeldUp = Date.now() - startMs > 2 * timeoutMs;
+    if (answered || this.#closed || wasHeldUp) return;
+    this.#giveUp();
+    this.reportFailure(new ClientError("UNREACHABLE", "no answer to a heartbeat"));
+  }
+
+  /** True when the broker answered, whatever it said. One that is silent has its connection made anew. */
+  async #beat(options: {
+    readonly timeoutMs: number;
+    readonly waitForReady: boolean;
+  }): Promise<boolean> {
     const request = Heartbeat.request.encode(this.#owner.heartbeat());
-    const timeoutMs = this.#owner.requestTimeoutMs;
     try {
-      await this.channel.unary(Heartbeat.path, request, { timeoutMs, waitForReady });
+      await this.channel.unary(Heartbeat.path, request, options);
     } catch (error) {
-      if (isLinkFailure(error)) {
-        this.#countSilence(error);
-        return false;
-      }
+      if (!isLinkFailure(error)) return true;
+      if (error.code === "TIMEOUT" && !this.#isSuspected) this.#giveUp();
+      return false;
     }
-    this.#silentBeats = 0;
     return true;
   }
 
-  /** A connection that takes requests and brings no answers may be dead without a sign: make a new one. */
-  #countSilence(error: ClientError): void {
-    this.#silentBeats = error.code === "TIMEOUT" ? this.#silentBeats + 1 : 0;
-    if (this.#silentBeats < silentBeatsMax || this.#closed) return;
-    this.#silentBeats = 0;
-    this.channel.reconnect();
+  #giveUp(): void {
+    if (this.#closed) return;
+    this.channel.abandon();
     this.#reopen();
   }
 
@@ -180,7 +226,7 @@ export class BrokerLink {
       .catch((error: unknown) => toError(error));
   }
 
-  /** Ends stream, probes and connection. */
+  /** Ends stream, probes and connection; calls under way run to their end. */
   close(): void {
     this.#closed = true;
     this.#cancelReopen?.();

@@ -41,6 +41,14 @@ export interface DuplexCall {
   cancel(): void;
 }
 
+/** A call under way. */
+interface Pending {
+  readonly startMs: number;
+  readonly cancel: () => void;
+  /** The connection was given up under it. */
+  lost: boolean;
+}
+
 const messageSizeMaxBytes = 64 * 1024 * 1024;
 const windowSizeBytes = 4 * 1024 * 1024;
 
@@ -50,7 +58,8 @@ const channelOptions = {
   "grpc.max_receive_message_length": messageSizeMaxBytes,
   "grpc.max_send_message_length": messageSizeMaxBytes,
   "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 2_000,
+  // A broker that comes back shall be found well within a failover.
+  "grpc.max_reconnect_backoff_ms": 500,
   // Brokers are not reached through web proxies, and a proxy variable must not break localhost.
   "grpc.enable_http_proxy": 0,
   "grpc.service_config_disable_resolution": 1,
@@ -74,7 +83,10 @@ export class Channel {
   readonly #credentials: ChannelCredentials;
   readonly #channelOptions: ChannelOptions;
   readonly #metadata: RequestMetadata;
+  readonly #requests = new Set<Pending>();
+  readonly #polls = new Set<Pending>();
   #client: Client | undefined;
+  #heardAtMs = 0;
   #closed = false;
 
   constructor(options: {
@@ -116,12 +128,17 @@ export class Channel {
         { deadline: Date.now() + options.timeoutMs },
         (error, answer) => {
           leave();
-          if (error !== null) reject(this.#failure(error, path, options));
+          this.#requests.delete(pending);
+          if (error === null) this.#heardAtMs = Date.now();
+          if (pending.lost) reject(this.#lost(options));
+          else if (error !== null) reject(this.#failure(error, path, options));
           else if (answer === undefined) reject(this.#noAnswer(path, options));
           else resolve(answer);
         },
       );
       const leave = onAbort(signal, () => call.cancel());
+      const pending = { startMs: Date.now(), cancel: () => call.cancel(), lost: false };
+      this.#requests.add(pending);
     });
   }
 
@@ -142,14 +159,24 @@ export class Channel {
         this.#metadata.current({ waitForReady: options.waitForReady === true }),
         { deadline: Date.now() + options.timeoutMs },
       );
-      const leave = onAbort(signal, () => call.cancel());
-      call.on("data", options.onMessage);
+      const stopListening = onAbort(signal, () => call.cancel());
+      const pending = { startMs: Date.now(), cancel: () => call.cancel(), lost: false };
+      this.#polls.add(pending);
+      const leave = (): void => {
+        stopListening();
+        this.#polls.delete(pending);
+      };
+      call.on("data", (bytes: Buffer) => {
+        this.#heardAtMs = Date.now();
+        options.onMessage(bytes);
+      });
       call.on("error", (error: ServiceError) => {
         leave();
-        reject(this.#failure(error, path, options));
+        reject(pending.lost ? this.#lost(options) : this.#failure(error, path, options));
       });
       call.on("end", () => {
         leave();
+        this.#heardAtMs = Date.now();
         resolve();
       });
     });
@@ -202,6 +229,26 @@ export class Channel {
     });
   }
 
+  /** For how long calls have been waiting while nothing came back on the connection, in milliseconds; 0 without such calls. */
+  silence(nowMs: number): { readonly requestsMs: number; readonly pollsMs: number } {
+    const sinceOldest = (calls: ReadonlySet<Pending>): number => {
+      const [oldest] = calls;
+      return oldest === undefined ? 0 : nowMs - Math.max(oldest.startMs, this.#heardAtMs);
+    };
+    return { requestsMs: sinceOldest(this.#requests), pollsMs: sinceOldest(this.#polls) };
+  }
+
+  /** Gives the connection up: calls under way fail with UNREACHABLE now, the next call makes a new one. */
+  abandon(): void {
+    for (const calls of [this.#requests, this.#polls]) {
+      for (const pending of calls) {
+        pending.lost = true;
+        pending.cancel();
+      }
+    }
+    this.reconnect();
+  }
+
   /** Drops the connection: the next call makes a new one. Calls under way run to their deadline. */
   reconnect(): void {
     this.#client?.close();
@@ -219,6 +266,12 @@ export class Channel {
       address: this.address,
       topic: options.topic,
     });
+  }
+
+  #lost(options: CallOptions): ClientError {
+    const { topic } = options;
+    const reason = "the connection brings no answers any more, not even to a heartbeat";
+    return new ClientError("UNREACHABLE", reason, { address: this.address, topic });
   }
 
   #unreachable(reason: string, cause: unknown, topic: string | undefined): ClientError {

@@ -2,15 +2,15 @@
 // in which they start and stop. Producers and consumers each hold one.
 import type { rocketmq } from "@cometmq/proto";
 import { JoinedSignal } from "./abort-listeners.ts";
+import { type BrokerStanding, bestOfNames, chooseBroker } from "./broker-choice.ts";
 import type { BrokerLink } from "./broker-link.ts";
-import type { Channel } from "./channel.ts";
 import { ClientError, toError } from "./client-error.ts";
 import { type Endpoints, endpointsMessage } from "./endpoints.ts";
 import type { FilterExpression } from "./filter-expression.ts";
 import { LinkPool } from "./link-pool.ts";
 import type { CheckedOptions } from "./options.ts";
 import { createClientId, RequestMetadata } from "./request-metadata.ts";
-import type { Route, RouteBroker } from "./route.ts";
+import { type Route, type RouteBroker, readableBrokers } from "./route.ts";
 import { RouteCache } from "./route-cache.ts";
 import {
   type ClientKind,
@@ -45,7 +45,17 @@ const startRetryCodes: ReadonlySet<string> = new Set([
   "INTERNAL_SERVER_ERROR",
   "TOO_MANY_REQUESTS",
   "PROXY_TIMEOUT",
+  "HA_NOT_AVAILABLE",
 ]);
+/** How often a call that waits for a broker looks again, at the latest. */
+const lookAgainMs = 250;
+/** Codes that say that another broker, or another address of the same, may be the right one. */
+const routeDoubtCodes: ReadonlySet<string> = new Set([
+  "HA_NOT_AVAILABLE",
+  "TOPIC_NOT_FOUND",
+  "FORBIDDEN",
+]);
+const untried: ReadonlySet<string> = new Set();
 
 /** The inside of a client. */
 export class ClientCore {
@@ -91,6 +101,7 @@ export class ClientCore {
       }),
       accessPoints: () => options.endpoints.map((endpoints) => this.links.channel(endpoints)),
       knownBrokers: () => this.links.links().map((link) => link.channel),
+      expectsNews: () => this.links.links().some((link) => !link.usable),
       onRoute: (route) => this.#onRoute(route),
       onRefreshed: () => this.#dropUnusedLinks(),
     });
@@ -258,14 +269,63 @@ export class ClientCore {
     return this.#routes.get(topic, signal);
   }
 
+  /** The route of a topic when it is known; asks nobody. */
+  knownRoute(topic: string): Route | undefined {
+    return this.#routes.known(topic);
+  }
+
+  /** A call to a broker failed: doubts the connection or the route, as the error says. */
+  reportFailure(link: BrokerLink, error: unknown): void {
+    link.reportFailure(error);
+    this.reportRefusal(link, error);
+  }
+
+  /** A broker answered with an error: doubts the route when the error says so. */
+  reportRefusal(link: BrokerLink, error: unknown): void {
+    if (!(error instanceof ClientError) || !routeDoubtCodes.has(error.code)) return;
+    if (error.code === "HA_NOT_AVAILABLE" && !error.stored) link.noteRefusal();
+    this.routeDoubted();
+  }
+
   /** Says that a route seems to be old. */
   routeDoubted(): void {
     this.#routes.refreshSoon();
   }
 
+  #standing(broker: RouteBroker, tried: ReadonlySet<string>): BrokerStanding {
+    const link = this.links.link(broker.endpoints);
+    return {
+      usable: link.usable,
+      tried: tried.has(broker.endpoints.facade),
+      refusedMsAgo: link.refusedMsAgo(Date.now()),
+    };
+  }
+
+  /** One address for each name, one that works where there is a choice. */
+  bestAddresses(brokers: readonly RouteBroker[]): readonly RouteBroker[] {
+    return bestOfNames(brokers, (broker) => this.#standing(broker, untried));
+  }
+
+  /** Whether there is a usable broker whose name none of `tried` has. */
+  hasOther(brokers: readonly RouteBroker[], tried: ReadonlySet<string>): boolean {
+    const names = new Set(
+      brokers.filter(({ endpoints }) => tried.has(endpoints.facade)).map(({ name }) => name),
+    );
+    return brokers.some(
+      ({ name, endpoints }) => !names.has(name) && this.links.link(endpoints).usable,
+    );
+  }
+
+  /** Where a broker of this name is now, for what was received from it when it was at `otherwise`. */
+  addressOf(topic: string, brokerName: string, otherwise: Endpoints): Endpoints {
+    const known = this.#routes.known(topic)?.brokers ?? [];
+    const named = readableBrokers(known).filter(({ name }) => name === brokerName);
+    return this.bestAddresses(named)[0]?.endpoints ?? otherwise;
+  }
+
   /**
    * A usable broker of the topic among those that `choose` takes from the route, not one of `tried` while
-   * another is there. Waits for one up to `waitMaxMs`; undefined when none came.
+   * another is there. Waits for one up to `waitMaxMs` and asks for news of the route meanwhile; undefined when none came.
    */
   async usableBroker(options: {
     readonly topic: string;
@@ -278,24 +338,20 @@ export class ClientCore {
     const endMs = Date.now() + options.waitMaxMs;
     for (;;) {
       const brokers = options.choose(await this.route(options.topic, options.signal));
-      const usable = brokers.filter((broker) => this.links.link(broker.endpoints).usable);
-      const fresh = usable.filter((broker) => !options.tried.has(broker.endpoints.facade));
-      const candidates = fresh.length > 0 ? fresh : usable;
-      if (candidates.length > 0) return candidates[options.turn % candidates.length];
+      const broker = chooseBroker(brokers, options.turn, (one) =>
+        this.#standing(one, options.tried),
+      );
+      if (broker !== undefined) return broker;
       const leftMs = endMs - Date.now();
       if (leftMs <= 0) return undefined;
-      await this.links.changed.wait(leftMs, options.signal);
+      this.#routes.refreshSoon();
+      await this.links.changed.wait(Math.min(leftMs, lookAgainMs), options.signal);
     }
   }
 
   /** The link to a broker. */
   link(endpoints: Endpoints): BrokerLink {
     return this.links.link(endpoints);
-  }
-
-  /** The channel of a broker, for calls that only need one. */
-  channel(endpoints: Endpoints): Channel {
-    return this.links.link(endpoints).channel;
   }
 
   /** Runs `drain`, says good-bye to the brokers and closes everything. Idempotent. */

@@ -28,6 +28,8 @@ export interface ErrorPlace {
   readonly address?: string | undefined;
   readonly topic?: string | undefined;
   readonly cause?: unknown;
+  /** The message is stored all the same. */
+  readonly stored?: boolean | undefined;
 }
 
 /** A failed operation. `message` says what was wrong, where, and what to do. */
@@ -36,12 +38,18 @@ export class ClientError extends Error {
   readonly code: ClientErrorCode;
   readonly address: string | undefined;
   readonly topic: string | undefined;
+  /**
+   * True when the server said that it has stored the message, but not in as many places as it should: sent again,
+   * it comes twice. False says nothing.
+   */
+  readonly stored: boolean;
 
   constructor(code: ClientErrorCode, message: string, place: ErrorPlace = {}) {
     super(`${code}: ${message}${whereText(place)}`, "cause" in place ? { cause: place.cause } : {});
     this.code = code;
     this.address = place.address;
     this.topic = place.topic;
+    this.stored = place.stored === true;
   }
 
   /** Whether the same call may succeed later or on another broker. */

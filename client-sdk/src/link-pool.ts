@@ -7,18 +7,23 @@ import type { RequestMetadata } from "./request-metadata.ts";
 import { Bell, every } from "./timing.ts";
 
 const heartbeatPeriodMs = 10_000;
+const silencePeriodMs = 250;
 
 /** Links by address. */
 export class LinkPool {
   /** Rings when a link becomes usable or unusable. */
   readonly changed: Bell = new Bell();
   readonly #links = new Map<string, BrokerLink>();
+  /** Connections of closed links on which calls still wait. */
+  readonly #leaving = new Set<Channel>();
   /** Connections to the servers the application named, until a route shows that one is a broker. */
   readonly #spares = new Map<string, Channel>();
   readonly #owner: LinkOwner;
   readonly #tls: TlsOptions | undefined;
   readonly #metadata: RequestMetadata;
   #stopHeartbeats: (() => void) | undefined;
+  #stopChecks: (() => void) | undefined;
+  #checkedAtMs = 0;
 
   constructor(options: {
     readonly owner: LinkOwner;
@@ -54,6 +59,7 @@ export class LinkPool {
       this.#links.set(facade, link);
       link.open();
       this.#stopHeartbeats ??= every(heartbeatPeriodMs, () => this.#beatAll());
+      this.#stopChecks ??= every(silencePeriodMs, () => this.#checkAll());
     }
     return link;
   }
@@ -67,12 +73,27 @@ export class LinkPool {
     for (const link of this.#links.values()) void link.heartbeat();
   }
 
+  #checkAll(): void {
+    const nowMs = Date.now();
+    // A process that was held up has not read what came meanwhile: nobody is suspected now.
+    const isLate = nowMs - this.#checkedAtMs > 2 * silencePeriodMs;
+    this.#checkedAtMs = nowMs;
+    if (isLate) return;
+    for (const link of this.#links.values()) link.checkSilence(nowMs);
+    for (const channel of this.#leaving) {
+      const { requestsMs, pollsMs } = channel.silence(nowMs);
+      if (requestsMs > this.#owner.requestTimeoutMs / 2) channel.abandon();
+      if (requestsMs === 0 && pollsMs === 0) this.#leaving.delete(channel);
+    }
+  }
+
   /** Closes the links that are not in `facades`. */
   retain(facades: ReadonlySet<string>): void {
     for (const [facade, link] of this.#links) {
       if (facades.has(facade)) continue;
       this.#links.delete(facade);
       link.close();
+      this.#leaving.add(link.channel);
     }
   }
 
@@ -90,7 +111,11 @@ export class LinkPool {
   /** Closes all links. */
   close(): void {
     this.#stopHeartbeats?.();
+    this.#stopChecks?.();
+    // Whoever still waits for an answer is told at once.
+    for (const link of this.#links.values()) link.channel.abandon();
     this.retain(new Set());
+    this.#leaving.clear();
     for (const channel of this.#spares.values()) channel.close();
     this.#spares.clear();
   }

@@ -21,8 +21,12 @@ export class MessageView {
   readonly decodeTimestamp: Date;
   /** From 1; grows with each delivery. */
   deliveryAttempt: number | undefined;
-  /** The broker it came from and is acknowledged to. */
+  /** The broker it came from. */
   readonly endpoints: Endpoints;
+  /** The name of that broker; whoever is master of the name takes the acknowledgement. */
+  readonly brokerName: string;
+  /** Milliseconds since 1970 when others may get it; undefined when the broker moves that moment on by itself. */
+  invisibleUntilMs: number | undefined;
   /** Names this delivery to the server; a change of the invisible duration replaces it. */
   receiptHandle: string;
   readonly queueId: number;
@@ -38,6 +42,8 @@ export class MessageView {
     received: ReceivedMessage,
     from: {
       readonly endpoints: Endpoints;
+      readonly brokerName: string;
+      readonly invisibleMs: number | undefined;
       readonly deliveredAt: Date | undefined;
       readonly decodedAt: Date;
     },
@@ -56,6 +62,9 @@ export class MessageView {
     this.decodeTimestamp = from.decodedAt;
     this.deliveryAttempt = received.deliveryAttempt;
     this.endpoints = from.endpoints;
+    this.brokerName = from.brokerName;
+    this.invisibleUntilMs =
+      from.invisibleMs === undefined ? undefined : from.decodedAt.getTime() + from.invisibleMs;
     this.receiptHandle = received.receiptHandle;
     this.queueId = received.queueId;
     this.offset = received.queueOffset;

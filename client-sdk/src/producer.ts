@@ -16,11 +16,17 @@ import { type OutgoingMessage, requestSizeOf } from "./wire/send-request.ts";
 export interface ProducerOptions extends ClientOptions {
   /** One topic or several, as `topics`. */
   readonly topic?: string | readonly string[] | undefined;
-  /** Calls made for one message at most, from 1; 3 when left out. */
+  /**
+   * Calls made for one message at most, from 1; 3 when left out. Calls that nobody was there to take do not count:
+   * no connection, or a broker that is no master now. They go on until `sendTimeout`.
+   */
   readonly maxAttempts?: number | undefined;
   /** False sends each message in a call of its own; true when left out. */
   readonly batching?: boolean | undefined;
-  /** Milliseconds until a message in the buffer is settled, whatever happens; `requestTimeout` × `maxAttempts` when left out. */
+  /**
+   * Milliseconds until a message in the buffer is settled, whatever happens; when left out 15000, or
+   * `requestTimeout` × `maxAttempts` when that is more. Keep it well above what a failover takes.
+   */
   readonly sendTimeout?: number | undefined;
   /** Messages held at most; 16384 when left out. */
   readonly maxBufferCount?: number | undefined;
@@ -32,6 +38,8 @@ export interface ProducerOptions extends ClientOptions {
   readonly bufferTimeout?: number | undefined;
 }
 
+/** The default of `sendTimeout` at least: several times what the election of a master takes. */
+const sendTimeoutMinMs = 15_000;
 const batchCountMax = 512;
 const batchSizeMaxBytes = 1024 * 1024;
 const batchesInFlightMax = 4;
@@ -60,7 +68,7 @@ export class Producer {
     this.#sendTimeoutMs = numberOption("sendTimeout", options.sendTimeout, {
       min: 100,
       max: 86_400_000,
-      otherwise: checked.requestTimeoutMs * attemptsMax,
+      otherwise: Math.max(sendTimeoutMinMs, checked.requestTimeoutMs * attemptsMax),
     });
     this.#buffer = new SendBuffer({
       countMax: positiveOption("maxBufferCount", options.maxBufferCount, 16_384),

@@ -11,7 +11,8 @@ import { FilterExpression } from "./filter-expression.ts";
 import { createMessageId } from "./message-id.ts";
 import { authorizationText, createClientId, RequestMetadata } from "./request-metadata.ts";
 import { defaultConsumePolicy, delayAfter } from "./retry-policy.ts";
-import { brokersOf, queueOfGroup, readableBrokers, unionOf, writableBrokers } from "./route.ts";
+import { queueOfGroup, type Route, readableBrokers, writableBrokers } from "./route.ts";
+import { RouteAnswers } from "./route-answers.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import { defaultServerSettings, settingsMessage, withServerSettings } from "./settings.ts";
 import { sipHash24 } from "./sip-hash.ts";
@@ -56,12 +57,21 @@ describe("endpoints", () => {
   });
 });
 
+/** The route of first answers, one a server. */
+function routeOf(...answers: ReturnType<typeof queue>[][]): Route {
+  const all = new RouteAnswers();
+  answers.forEach((queues, index) => {
+    all.take({ address: `ns${index}`, named: true, queues, nowMs: 0 });
+  });
+  return all.route("t", 0);
+}
+
 describe("routes", () => {
   it("are the union of all answers, in one order", () => {
-    const a = brokersOf([queue("a", 0, 1), queue("a", 0, 1, 4, 1), {}, { broker: { name: "x" } }]);
-    const b = brokersOf([queue("b", 0, 2), queue("a", 0, 1)]);
-    const union = unionOf("t", [a, b]);
-    assert.deepEqual(union, unionOf("t", [b, a]));
+    const a = [queue("a", 0, 1), queue("a", 0, 1, 4, 1), {}, { broker: { name: "x" } }];
+    const b = [queue("b", 0, 2), queue("a", 0, 1)];
+    const union = routeOf(a, b);
+    assert.deepEqual(union, routeOf(b, a));
     assert.deepEqual(
       union.brokers.map((broker) => [broker.name, broker.writableQueueIds]),
       [
@@ -72,22 +82,23 @@ describe("routes", () => {
   });
 
   it("send to masters, and read from the lowest id of each name", () => {
-    const route = unionOf("t", [
-      brokersOf([queue("a", 0, 1, 3), queue("a", 1, 2), queue("b", 2, 3), queue("b", 1, 4, 2)]),
+    const { brokers } = routeOf([
+      queue("a", 0, 1, 3),
+      queue("a", 1, 2),
+      queue("b", 2, 3),
+      queue("b", 1, 4, 2),
     ]);
-    assert.deepEqual(ids(writableBrokers(route)), ["a0"]);
-    assert.deepEqual(ids(readableBrokers(route)), ["a1", "b1"]);
+    assert.deepEqual(ids(writableBrokers(brokers)), ["a0"]);
+    assert.deepEqual(ids(readableBrokers(brokers)), ["a1", "b1"]);
   });
 
   it("keep a message group on one queue", () => {
-    const { brokers } = unionOf("t", [
-      brokersOf([queue("a", 0, 1), queue("b", 0, 2), queue("c", 0, 3)]),
-    ]);
+    const { groupQueues } = routeOf([queue("a", 0, 1), queue("b", 0, 2), queue("c", 0, 3)]);
     fc.assert(
       fc.property(fc.string(), (group) => {
-        const place = queueOfGroup(brokers, sipHash24(group));
+        const place = queueOfGroup(groupQueues, sipHash24(group));
         assert.ok(place !== undefined);
-        assert.deepEqual(place, queueOfGroup(brokers, sipHash24(group)));
+        assert.deepEqual(place, queueOfGroup(groupQueues, sipHash24(group)));
       }),
     );
     assert.equal(queueOfGroup([], 1n), undefined);

@@ -15,7 +15,7 @@ import {
 import { Receiver } from "./receiver.ts";
 import { type RouteBroker, readableBrokers } from "./route.ts";
 import { Settler } from "./settler.ts";
-import { every, sleep } from "./timing.ts";
+import { sleep } from "./timing.ts";
 
 /** Options of a push consumer. */
 export interface PushConsumerOptions extends ConsumerOptions {
@@ -38,7 +38,9 @@ interface Poller {
 }
 
 const scanPeriodMs = 1_000;
-const errorPauseMs = 1_000;
+/** After an error a broker is asked again so soon at first, and so late in the end. */
+const errorPauseMinMs = 50;
+const errorPauseMaxMs = 1_000;
 /** A server that answers an empty poll at once is not asked again at once. */
 const emptyPauseMs = 200;
 const heldPollMinMs = 50;
@@ -55,7 +57,7 @@ export class PushConsumer {
   readonly #cacheSizeMaxBytes: number;
   readonly #drainTimeoutMs: number;
   readonly #stopping = new AbortController();
-  #stopScan: (() => void) | undefined;
+  #isScanning = false;
   #turn = 0;
 
   /** Throws ClientError BAD_OPTION when an option is missing or out of range. */
@@ -108,8 +110,17 @@ export class PushConsumer {
   /** Connects and begins to consume. Rejects with a ClientError; the consumer is then closed. */
   async startup(options: Abortable = {}): Promise<void> {
     await this.#core.startup(options.signal);
-    this.#scan();
-    this.#stopScan ??= every(scanPeriodMs, () => this.#scan());
+    if (!this.#isScanning) void this.#scanOnChange();
+  }
+
+  /** Scans now, at each change of a route or a connection, and now and then; until stopped. Never rejects. */
+  async #scanOnChange(): Promise<void> {
+    this.#isScanning = true;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.#scan();
+      await this.#core.links.changed.wait(scanPeriodMs, signal).catch(toError);
+    }
   }
 
   /** Adds a topic or changes its filter. Rejects when the topic has no route. */
@@ -144,7 +155,7 @@ export class PushConsumer {
         this.#keepPollers(topic, wanted);
         continue;
       }
-      for (const broker of readableBrokers(route)) {
+      for (const broker of this.#core.bestAddresses(readableBrokers(route.brokers))) {
         const key = `${topic} ${broker.name} ${broker.endpoints.facade}`;
         wanted.add(key);
         if (!this.#pollers.has(key)) this.#startPoller(key, topic, broker);
@@ -174,15 +185,18 @@ export class PushConsumer {
 
   /** Polls one broker until stopped; never rejects. */
   async #poll(topic: string, broker: RouteBroker, stop: AbortSignal): Promise<void> {
+    let errorPauseMs = errorPauseMinMs;
     while (!stop.aborted) {
       try {
         await this.#room(stop);
         await this.#link(broker, stop);
         await this.#pollOnce(topic, broker, stop);
+        errorPauseMs = errorPauseMinMs;
       } catch (error) {
         if (stop.aborted) return;
         this.#core.options.logger.warn("receive failed", topic, toError(error).message);
         await sleep(errorPauseMs, stop).catch(toError);
+        errorPauseMs = Math.min(errorPauseMaxMs, 2 * errorPauseMs);
       }
     }
   }
@@ -192,13 +206,13 @@ export class PushConsumer {
       this.#service.count >= this.#cacheCountMax ||
       this.#service.size >= this.#cacheSizeMaxBytes
     ) {
-      await this.#service.settled.wait(errorPauseMs, stop);
+      await this.#service.settled.wait(scanPeriodMs, stop);
     }
   }
 
   async #link(broker: RouteBroker, stop: AbortSignal): Promise<void> {
     while (!this.#core.link(broker.endpoints).usable) {
-      await this.#core.links.changed.wait(errorPauseMs, stop);
+      await this.#core.links.changed.wait(scanPeriodMs, stop);
     }
   }
 
@@ -225,7 +239,6 @@ export class PushConsumer {
 
   /** Ends the polls, waits for the messages in work, then closes. */
   shutdown(): Promise<void> {
-    this.#stopScan?.();
     this.#stopping.abort();
     return this.#core.close(async () => {
       const endMs = Date.now() + this.#drainTimeoutMs;

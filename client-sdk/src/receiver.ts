@@ -76,17 +76,24 @@ export class Receiver {
       }
     } catch (error) {
       if (halt.signal.aborted && !poll.signal.aborted) return [];
-      link.reportFailure(error);
+      this.#core.reportFailure(link, error);
       throw error;
     } finally {
       leave();
     }
-    return this.#views(collected, broker, place);
+    try {
+      const messages = this.#views(collected, poll, place);
+      link.noteSuccess();
+      return messages;
+    } catch (error) {
+      this.#core.reportRefusal(link, error);
+      throw error;
+    }
   }
 
   #views(
     collected: Collected,
-    broker: RouteBroker,
+    poll: ReceivePoll,
     place: { readonly address: string; readonly topic: string },
   ): MessageView[] {
     const { messages, status, deliveredAt } = collected;
@@ -94,7 +101,14 @@ export class Receiver {
     const error = statusError(status, "ReceiveMessage", place);
     if (error !== undefined && (messages.length === 0 || error.code === "PROTOCOL")) throw error;
     const decodedAt = new Date();
-    const from = { endpoints: broker.endpoints, deliveredAt, decodedAt };
+    const { name, endpoints } = poll.broker;
+    const from = {
+      endpoints,
+      brokerName: name,
+      invisibleMs: poll.invisibleMs,
+      deliveredAt,
+      decodedAt,
+    };
     return messages.map((message) => new MessageView(message, from));
   }
 

@@ -1,9 +1,11 @@
-// Where topics live, asked from every server the application named and, when none of those answers,
-// from the brokers already known. The union of what live servers say counts.
+// Where topics live, asked from every server the application named and, where those do not help, from the
+// brokers already known. Asks each half a minute; while something is wrong, again and again, but never in a hurry
+// that would hurt the servers.
 import { messagingService, type rocketmq } from "@cometmq/proto";
 import type { Channel } from "./channel.ts";
 import { ClientError, statusError, toError } from "./client-error.ts";
-import { brokersOf, type Route, type RouteBroker, unionOf } from "./route.ts";
+import type { Route } from "./route.ts";
+import { RouteAnswers } from "./route-answers.ts";
 import { abortable, after, every } from "./timing.ts";
 
 /** What the cache needs from its client. */
@@ -14,6 +16,8 @@ export interface RouteOwner {
   accessPoints(): readonly Channel[];
   /** Channels to brokers of known routes. */
   knownBrokers(): readonly Channel[];
+  /** Whether a broker of a known route cannot be used now, so that news are likely. */
+  expectsNews(): boolean;
   /** A topic's route is new or changed. */
   onRoute(route: Route): void;
   /** All routes were asked for again. */
@@ -22,18 +26,31 @@ export interface RouteOwner {
 
 interface Entry {
   readonly topic: string;
-  /** What each server said last; a server that fails loses its say while another has one. */
-  readonly answers: Map<string, ReadonlyMap<string, RouteBroker>>;
+  readonly answers: RouteAnswers;
+  /** Servers that are being asked: one that is silent is not asked again meanwhile. */
+  readonly asking: Map<string, Promise<Asked>>;
   route: Route | undefined;
+  /** The route as a text to compare. */
+  routeText: string;
   fetching: Promise<Route> | undefined;
   usedAtMs: number;
 }
 
+interface Asked {
+  readonly address: string;
+  readonly named: boolean;
+  readonly error: ClientError | undefined;
+}
+
 const refreshPeriodMs = 30_000;
-/** Failures ask for routes at once, but not more often than this. */
-const refreshSpacingMs = 1_000;
+/** How soon after the last time routes are asked for again while something is wrong: at first, and in the end. */
+const spacingMinMs = 100;
+const spacingMaxMs = 1_000;
+const spacingGrowth = 1.2;
+/** After so long without trouble the next one is again asked about at once. */
+const calmMs = 3_000;
 /** How long to wait for the slower servers once one has answered; later answers still count when they come. */
-const slowerServersMs = 250;
+const slowerServersMs = 150;
 /** Topics nobody used for so long are forgotten. */
 const unusedMaxMs = 600_000;
 
@@ -46,6 +63,7 @@ export class RouteCache {
   #stopRefresh: (() => void) | undefined;
   #cancelSoon: (() => void) | undefined;
   #refreshedAtMs = 0;
+  #spacingMs = spacingMinMs;
   #closed = false;
 
   constructor(owner: RouteOwner) {
@@ -54,7 +72,7 @@ export class RouteCache {
 
   /** Starts the periodic refresh. */
   start(): void {
-    this.#stopRefresh = every(refreshPeriodMs, () => void this.#refreshAll());
+    this.#stopRefresh = every(refreshPeriodMs, () => void this.#refreshAll(false));
   }
 
   /** The route of a topic: the known one, else asked for. Rejects with TOPIC_NOT_FOUND, UNREACHABLE, TIMEOUT, … */
@@ -62,6 +80,11 @@ export class RouteCache {
     const entry = this.#entry(topic);
     entry.usedAtMs = Date.now();
     return entry.route ?? abortable(this.#fetch(entry), signal);
+  }
+
+  /** The route of a topic when it is known. */
+  known(topic: string): Route | undefined {
+    return this.#entries.get(topic)?.route;
   }
 
   /** Every route that is known. */
@@ -72,93 +95,118 @@ export class RouteCache {
   #entry(topic: string): Entry {
     let entry = this.#entries.get(topic);
     if (entry === undefined) {
-      entry = { topic, answers: new Map(), route: undefined, fetching: undefined, usedAtMs: 0 };
+      entry = {
+        topic,
+        answers: new RouteAnswers(),
+        asking: new Map(),
+        route: undefined,
+        routeText: "",
+        fetching: undefined,
+        usedAtMs: 0,
+      };
       this.#entries.set(topic, entry);
     }
     return entry;
   }
 
-  /** A connection failed or a broker does not know a topic: asks for all routes now, or within a second. */
+  /** Something is wrong with a broker or a route: asks for all routes at once, at most each 100 ms, and less often with time. */
   refreshSoon(): void {
     if (this.#closed || this.#cancelSoon !== undefined) return;
-    const waitMs = Math.max(0, this.#refreshedAtMs + refreshSpacingMs - Date.now());
-    this.#cancelSoon = after(waitMs, () => {
+    const sinceMs = Date.now() - this.#refreshedAtMs;
+    if (sinceMs > calmMs) this.#spacingMs = spacingMinMs;
+    this.#cancelSoon = after(Math.max(0, this.#spacingMs - sinceMs), () => {
       this.#cancelSoon = undefined;
-      void this.#refreshAll();
+      this.#spacingMs = Math.min(spacingMaxMs, this.#spacingMs * spacingGrowth);
+      void this.#refreshAll(true);
     });
   }
 
-  async #refreshAll(): Promise<void> {
+  async #refreshAll(urgent: boolean): Promise<void> {
     this.#refreshedAtMs = Date.now();
     const oldest = this.#refreshedAtMs - unusedMaxMs;
     for (const [topic, entry] of this.#entries) {
       if (entry.usedAtMs < oldest && entry.fetching === undefined) this.#entries.delete(topic);
     }
-    const fetches = [...this.#entries.values()].map((entry) => this.#fetch(entry).catch(toError));
-    await Promise.all(fetches);
-    if (!this.#closed) this.#owner.onRefreshed();
+    const rounds = [...this.#entries.values()].map((entry) =>
+      this.#ask(entry, urgent).catch(toError),
+    );
+    await Promise.all(rounds);
+    if (this.#closed) return;
+    this.#owner.onRefreshed();
+    const isAnyAway = this.routes().some((route) => route.awayNames.length > 0);
+    if (isAnyAway || this.#owner.expectsNews()) this.refreshSoon();
   }
 
   #fetch(entry: Entry): Promise<Route> {
-    entry.fetching ??= this.#ask(entry).finally(() => {
+    entry.fetching ??= this.#ask(entry, false).finally(() => {
       entry.fetching = undefined;
       if (entry.route === undefined) this.#entries.delete(entry.topic);
     });
     return entry.fetching;
   }
 
-  async #ask(entry: Entry): Promise<Route> {
+  /** One round of questions. The route is taken over with each answer; resolves shortly after the first good one. */
+  async #ask(entry: Entry, urgent: boolean): Promise<Route> {
     const named = this.#owner.accessPoints();
-    const names = new Set(named.map((channel) => channel.address));
-    const errors = await this.#askSome(entry, named);
-    if (errors.length < named.length) this.#forgetOthers(entry, names);
-    if (entry.answers.size === 0 || errors.length === named.length) {
-      const others = this.#owner.knownBrokers().filter((channel) => !names.has(channel.address));
-      errors.push(...(await this.#askSome(entry, others)));
-    }
-    if (entry.route !== undefined && entry.route.brokers.length > 0) return entry.route;
+    const others = this.#othersThan(named);
+    const asked = named.map((channel) => this.#askOnce(entry, channel, true));
+    const askMore = (channels: readonly Channel[]): void => {
+      asked.push(...channels.map((channel) => this.#askOnce(entry, channel, false)));
+    };
+    const holders = urgent ? others.filter((channel) => holds(entry.route, channel)) : [];
+    askMore(holders);
+    // A broker may create a topic that it is asked about: those without it are asked when nobody else answers.
+    const rest = others.filter((channel) => !holders.includes(channel));
+    if (rest.length > 0 && !(await isAnsweredSoon(asked))) askMore(rest);
+    void this.#conclude(entry, asked, urgent);
+    const errors = await firstAnswers(asked);
+    if (entry.route !== undefined) return entry.route;
     throw mostTelling(errors) ?? noBroker(entry.topic, named);
   }
 
-  /** Once a named server answers, what brokers said in its place counts no longer. */
-  #forgetOthers(entry: Entry, names: ReadonlySet<string>): void {
-    const others = [...entry.answers.keys()].filter((address) => !names.has(address));
-    for (const address of others) entry.answers.delete(address);
-    if (others.length > 0) this.#publish(entry);
+  #othersThan(named: readonly Channel[]): readonly Channel[] {
+    const names = new Set(named.map((channel) => channel.address));
+    return this.#owner.knownBrokers().filter((channel) => !names.has(channel.address));
   }
 
-  /** Asks servers side by side; resolves shortly after the first good answer, or when all have failed, with the failures so far. */
-  async #askSome(entry: Entry, channels: readonly Channel[]): Promise<ClientError[]> {
-    const errors: ClientError[] = [];
-    const asked = channels.map(async (channel) => {
-      const error = await this.#askOne(entry, channel);
-      if (error === undefined) return;
-      errors.push(error);
-      throw error;
-    });
-    const enough = Promise.any(asked).then(() => grace(), toError);
-    await Promise.race([Promise.allSettled(asked), enough]);
-    return [...errors];
+  /** At the end of a round it is known who failed. When all did, the last known route stays: better old than nothing. */
+  async #conclude(entry: Entry, asked: readonly Promise<Asked>[], urgent: boolean): Promise<void> {
+    const results = await Promise.all(asked);
+    const good = results.filter(({ error }) => error === undefined);
+    if (good.length === 0) return;
+    entry.answers.dropFailed(
+      results.filter(({ error }) => error !== undefined).map(({ address }) => address),
+    );
+    if (!urgent && good.some(({ named }) => named)) entry.answers.dropUnnamed();
+    this.#publish(entry);
   }
 
-  /** Asks one server and takes its answer into the route; the failure if there is one. */
-  async #askOne(entry: Entry, channel: Channel): Promise<ClientError | undefined> {
+  #askOnce(entry: Entry, channel: Channel, named: boolean): Promise<Asked> {
+    const { address } = channel;
+    let asking = entry.asking.get(address);
+    if (asking === undefined) {
+      asking = this.#askOne(entry, channel, named)
+        .then((error) => ({ address, named, error }))
+        .finally(() => entry.asking.delete(address));
+      entry.asking.set(address, asking);
+    }
+    return asking;
+  }
+
+  /** Asks one server and takes its answer into the route; the failure if there is one. Never rejects. */
+  async #askOne(entry: Entry, channel: Channel, named: boolean): Promise<ClientError | undefined> {
     const { topic } = entry;
+    const { address } = channel;
     try {
       const answer = await this.#query(topic, channel);
-      entry.answers.set(channel.address, brokersOf(answer.messageQueues ?? []));
+      const queues = answer.messageQueues ?? [];
+      entry.answers.take({ address, named, queues, nowMs: Date.now() });
       this.#publish(entry);
       return undefined;
     } catch (error) {
-      // Without any other server's word the last one known stays: better old than nothing.
-      if (entry.answers.size > 1 && entry.answers.delete(channel.address)) this.#publish(entry);
-      return error instanceof ClientError
-        ? error
-        : new ClientError("PROTOCOL", `QueryRoute: ${toError(error).message}`, {
-            address: channel.address,
-            topic,
-            cause: error,
-          });
+      if (error instanceof ClientError) return error;
+      const text = `QueryRoute: ${toError(error).message}`;
+      return new ClientError("PROTOCOL", text, { address, topic, cause: error });
     }
   }
 
@@ -176,9 +224,12 @@ export class RouteCache {
 
   #publish(entry: Entry): void {
     if (this.#closed) return;
-    const route = unionOf(entry.topic, entry.answers.values());
+    const route = entry.answers.route(entry.topic, Date.now());
     if (route.brokers.length === 0) return;
+    const text = JSON.stringify(route);
+    if (text === entry.routeText) return;
     entry.route = route;
+    entry.routeText = text;
     this.#owner.onRoute(route);
   }
 
@@ -190,9 +241,39 @@ export class RouteCache {
   }
 }
 
-function grace(): Promise<void> {
+function holds(route: Route | undefined, channel: Channel): boolean {
+  return route?.brokers.some(({ endpoints }) => endpoints.facade === channel.address) === true;
+}
+
+async function goodOnly(asked: Promise<Asked>): Promise<void> {
+  const { error } = await asked;
+  if (error !== undefined) throw error;
+}
+
+/** Whether one of the servers gives a good answer within a moment. */
+function isAnsweredSoon(asked: readonly Promise<Asked>[]): Promise<boolean> {
+  const answered = Promise.any(asked.map(goodOnly)).then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([answered, pause(slowerServersMs).then(() => false)]);
+}
+
+/** Resolves shortly after the first good answer, or when all have failed, with the failures so far. */
+async function firstAnswers(asked: readonly Promise<Asked>[]): Promise<readonly ClientError[]> {
+  const errors: ClientError[] = [];
+  const all = asked.map((one) => one.then(({ error }) => void (error && errors.push(error))));
+  const enough = Promise.any(asked.map(goodOnly)).then(
+    () => pause(slowerServersMs),
+    () => undefined,
+  );
+  await Promise.race([Promise.all(all), enough]);
+  return [...errors];
+}
+
+function pause(delayMs: number): Promise<void> {
   return new Promise((resolve) => {
-    after(slowerServersMs, resolve);
+    after(delayMs, resolve);
   });
 }
 

@@ -1,4 +1,4 @@
-// Routes as values: which brokers hold a topic, from the answers of several servers. Pure.
+// Routes as values: which brokers hold a topic, and which of them serve sends and receives. Pure.
 import type { rocketmq } from "@cometmq/proto";
 import { type Endpoints, endpointsOf } from "./endpoints.ts";
 
@@ -14,10 +14,24 @@ export interface RouteBroker {
   readonly acceptMessageTypes: readonly number[];
 }
 
-/** Where a topic lives. Brokers are sorted, so that equal knowledge gives equal routes. */
+/** A queue that message groups are spread over. */
+export interface GroupQueue {
+  readonly brokerName: string;
+  readonly queueId: number;
+}
+
+/** Where a topic lives. Equal knowledge gives equal routes. */
 export interface Route {
   readonly topic: string;
+  /**
+   * By name and id. Servers may disagree about the address of one name and id, as they do while its master
+   * changes: then each address has an entry, the one to be believed first.
+   */
   readonly brokers: readonly RouteBroker[];
+  /** The writable queues of the listed names and, for a while, of those that are away, in a stable order. */
+  readonly groupQueues: readonly GroupQueue[];
+  /** Names that took messages a moment ago and are not listed, or not as masters: their master changes or is gone. */
+  readonly awayNames: readonly string[];
 }
 
 /** Values of `apache.rocketmq.v2.Permission`. */
@@ -26,9 +40,7 @@ const permission = { read: 2, write: 3, readWrite: 4 } as const;
 const noPort = 0;
 
 /** The brokers an answer names. Queues without broker or address are left out. */
-export function brokersOf(
-  queues: readonly rocketmq.v2.IMessageQueue[],
-): ReadonlyMap<string, RouteBroker> {
+export function brokersOf(queues: readonly rocketmq.v2.IMessageQueue[]): readonly RouteBroker[] {
   const brokers = new Map<string, Mutable<RouteBroker>>();
   for (const queue of queues) {
     const addresses = (queue.broker?.endpoints?.addresses ?? [])
@@ -37,7 +49,8 @@ export function brokersOf(
     const known = queue.broker ?? undefined;
     if (known === undefined || addresses.length === 0) continue;
     const endpoints = endpointsOf(addresses);
-    const name = known.name ?? "";
+    const named = known.name ?? "";
+    const name = named === "" ? endpoints.facade : named;
     const key = `${name}@${endpoints.facade}`;
     let broker = brokers.get(key);
     if (broker === undefined) {
@@ -60,52 +73,28 @@ export function brokersOf(
       broker.writableQueueIds.push(id);
     }
   }
-  return brokers;
+  return [...brokers.values()];
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
 
-/** One route from the answers of several servers: the union of their brokers. */
-export function unionOf(topic: string, answers: Iterable<ReadonlyMap<string, RouteBroker>>): Route {
-  const union = new Map<string, RouteBroker>();
-  for (const answer of answers) {
-    for (const [key, broker] of answer) {
-      const known = union.get(key);
-      const queueCount = broker.readableQueueIds.length + broker.writableQueueIds.length;
-      if (known === undefined || queueCount > queueCountOf(known)) union.set(key, broker);
-    }
-  }
-  const keys = [...union.keys()].sort();
-  return { topic, brokers: keys.flatMap((key) => union.get(key) ?? []) };
-}
-
-function queueCountOf(broker: RouteBroker): number {
-  return broker.readableQueueIds.length + broker.writableQueueIds.length;
-}
-
 /** Brokers to send to: masters with a writable queue, or what is writable when no master is known. */
-export function writableBrokers(route: Route): readonly RouteBroker[] {
-  const writable = route.brokers.filter((broker) => broker.writableQueueIds.length > 0);
+export function writableBrokers(brokers: readonly RouteBroker[]): readonly RouteBroker[] {
+  const writable = brokers.filter((broker) => broker.writableQueueIds.length > 0);
   const masters = writable.filter((broker) => broker.id === 0);
   return masters.length > 0 ? masters : writable;
 }
 
-/** Brokers to receive from: of each name the one with the lowest id that has a readable queue. */
-export function readableBrokers(route: Route): readonly RouteBroker[] {
-  const readable = route.brokers.filter((broker) => broker.readableQueueIds.length > 0);
+/** Brokers to receive from: of each name the lowest id that has a readable queue, all addresses it may have. */
+export function readableBrokers(brokers: readonly RouteBroker[]): readonly RouteBroker[] {
+  const readable = brokers.filter((broker) => broker.readableQueueIds.length > 0);
   return readable.filter(
     (broker) => !readable.some((other) => other.name === broker.name && other.id < broker.id),
   );
 }
 
-/** The queue of a message group: sticks to broker and queue while the route stays. `hash` is any 64-bit hash of the group. */
-export function queueOfGroup(
-  brokers: readonly RouteBroker[],
-  hash: bigint,
-): { readonly broker: RouteBroker; readonly queueId: number } | undefined {
-  const queues = brokers.flatMap((broker) =>
-    broker.writableQueueIds.map((queueId) => ({ broker, queueId })),
-  );
+/** The queue of a message group: sticks to broker name and queue while these stay. `hash` is any 64-bit hash of the group. */
+export function queueOfGroup(queues: readonly GroupQueue[], hash: bigint): GroupQueue | undefined {
   if (queues.length === 0) return undefined;
   const count = BigInt(queues.length);
   const index = ((BigInt.asIntN(64, hash) % count) + count) % count;

@@ -23,16 +23,15 @@ export function sendOutcomes(
 ): readonly SendOutcome[] {
   const count = messages.length;
   const { entries } = answer;
-  if (entries.length === count) {
-    return entries.map((entry) => statusError(entry.status, doing, place) ?? entry);
-  }
+  if (entries.length === count) return entries.map((entry) => outcomeOf(entry, place));
   const [unit] = entries;
   const refused = statusError(answer.status, doing, place);
   if (entries.length === 0 && refused !== undefined) return messages.map(() => refused);
   const foreign = messages.every(({ messageId }) => messageId !== answer.firstMessageId);
   if (unit !== undefined && entries.length === 1 && foreign) {
-    const error = statusError(unit.status, doing, place);
-    return messages.map((_, index) => error ?? { ...unit, offset: unit.offset + index });
+    const outcome = outcomeOf(unit, place);
+    if (outcome instanceof ClientError) return messages.map(() => outcome);
+    return messages.map((_, index) => ({ ...unit, offset: unit.offset + index }));
   }
   const wrong = new ClientError(
     "PROTOCOL",
@@ -40,6 +39,18 @@ export function sendOutcomes(
     place,
   );
   return messages.map(() => wrong);
+}
+
+/** With a result of its own, a message that is answered so is stored on the master and on too few slaves. */
+const storedCodes: ReadonlySet<string> = new Set(["HA_NOT_AVAILABLE", "SLAVE_PERSISTENCE_TIMEOUT"]);
+
+function outcomeOf(entry: SendResult, place: Place): SendOutcome {
+  const error = statusError(entry.status, doing, place);
+  if (error === undefined) return entry;
+  if (!storedCodes.has(error.code)) return error;
+  const said = entry.status?.message ?? "";
+  const text = `${doing}: the master has stored the message, but too few slaves have it: ${said}`;
+  return new ClientError(error.code, text, { ...place, stored: true });
 }
 
 /** Refusals that may be the fault of one message: its neighbours in the request deserve a try without it. */

@@ -1,12 +1,13 @@
-// Brings the messages of one request to a broker: picks one, calls, tries again elsewhere, and settles
-// each message with its receipt or its error. Message ids stay the same over all attempts.
+// Brings the messages of one request to a broker: picks one, calls, tries again until the deadline, and settles
+// each message with its receipt or its error. Message ids stay the same over all attempts. Messages of a group
+// go to the broker name and queue of that group, and wait for them.
 import { hostname } from "node:os";
 import { messagingService } from "@cometmq/proto";
 import type { ClientCore } from "./client-core.ts";
 import { ClientError, toError } from "./client-error.ts";
 import { MessageType } from "./message.ts";
-import { delayAfter } from "./retry-policy.ts";
 import { queueOfGroup, type Route, type RouteBroker, writableBrokers } from "./route.ts";
+import { failureKind, SendAttempts } from "./send-attempts.ts";
 import { type MessageQueue, SendReceipt } from "./send-receipt.ts";
 import { refusedForOne, type SendOutcome, sendOutcomes } from "./send-results.ts";
 import { sipHash24 } from "./sip-hash.ts";
@@ -22,12 +23,6 @@ export interface PendingSend {
   readonly deadlineMs: number;
   succeed(receipt: SendReceipt): void;
   fail(error: Error): void;
-}
-
-interface Attempt {
-  readonly number: number;
-  readonly tried: Set<string>;
-  readonly deadlineMs: number;
 }
 
 const path = messagingService.methods.SendMessage.path;
@@ -55,38 +50,65 @@ export class Sender {
 
   /** Settles every item; never rejects. Items share topic, type and message group. */
   async deliver(items: readonly PendingSend[]): Promise<void> {
+    const deadlineMs = items[0]?.deadlineMs ?? 0;
+    const attempts = new SendAttempts({ max: this.#attemptsMax, turn: this.#turn++ });
     let left = items;
     let lastError: Error | undefined;
-    const tried = new Set<string>();
-    const deadlineMs = items[0]?.deadlineMs ?? 0;
-    for (let number = 1; number <= this.#attemptsMax && left.length > 0; number++) {
-      if (deadlineMs <= Date.now()) break;
-      const attempt = { number, tried, deadlineMs };
+    while (left.length > 0 && Date.now() < deadlineMs) {
+      let error: Error | undefined;
       try {
-        const round = await this.#tryOnce(left, attempt);
+        const round = await this.#tryOnce(left, attempts, deadlineMs);
         left = round.left;
-        lastError = round.error ?? lastError;
-      } catch (error) {
-        // That no broker came back says less than why the last one went away.
-        const telling = !(error instanceof ClientError) || error.address !== undefined;
-        if (telling || lastError === undefined) lastError = toError(error);
-        if (!(error instanceof ClientError) || !error.retryable) break;
+        error = round.error;
+      } catch (thrown) {
+        error = toError(thrown);
       }
+      if (error === undefined || left.length === 0) continue;
+      // That no broker came back says less than why the last one went away.
+      const telling = !(error instanceof ClientError) || error.address !== undefined;
+      if (telling || lastError === undefined) lastError = error;
+      if (!(await this.#again(error, left, attempts, deadlineMs))) break;
     }
     if (left.length === 0) return;
     const error = lastError ?? lateError(left);
     for (const item of left) item.fail(error);
   }
 
-  /** One call. Settles what is decided and gives back what deserves another attempt, with the reason. */
+  /** Whether to try again after `reason`; if so, waits until it is time. */
+  async #again(
+    reason: Error,
+    left: readonly PendingSend[],
+    attempts: SendAttempts,
+    deadlineMs: number,
+  ): Promise<boolean> {
+    if (!(reason instanceof ClientError) || this.#core.closing.aborted) return false;
+    const message = left[0]?.message;
+    const hasOther =
+      message?.messageGroup === undefined &&
+      this.#core.hasOther(this.#writable(message?.topic ?? ""), attempts.tried);
+    if (!attempts.goesOn(reason, hasOther)) return false;
+    const delayMs = attempts.delayMs(reason, hasOther, this.#core.settings.sendPolicy);
+    const leftMs = deadlineMs - Date.now();
+    if (leftMs <= 0) return false;
+    if (delayMs > 0) await sleep(Math.min(delayMs, leftMs), this.#core.closing).catch(toError);
+    return !this.#core.closing.aborted;
+  }
+
+  #writable(topic: string): readonly RouteBroker[] {
+    return writableBrokers(this.#core.knownRoute(topic)?.brokers ?? []);
+  }
+
+  /** One call. Settles what is decided and gives back what may deserve another attempt, with the reason. */
   async #tryOnce(
     items: readonly PendingSend[],
-    attempt: Attempt,
+    attempts: SendAttempts,
+    deadlineMs: number,
   ): Promise<{ left: readonly PendingSend[]; error: ClientError | undefined }> {
-    const broker = await this.#pick(items, attempt);
-    attempt.tried.add(broker.endpoints.facade);
-    const queue = this.#queueOf(items, broker);
-    const outcomes = await this.#call(items, queue, attempt.deadlineMs);
+    const broker = await this.#pick(items, attempts, deadlineMs);
+    attempts.tried.add(broker.endpoints.facade);
+    const queue = this.#queueOf(items, broker, attempts.turn);
+    const link = this.#core.link(broker.endpoints);
+    const outcomes = await this.#call(items, queue, deadlineMs);
     if (refusedForOne(outcomes)) {
       const middle = Math.ceil(items.length / 2);
       await this.deliver(items.slice(0, middle));
@@ -101,28 +123,29 @@ export class Sender {
       if (!(outcome instanceof ClientError)) {
         return item.succeed(new SendReceipt(item.message.messageId, outcome, queue));
       }
-      if (outcome.code === "TOPIC_NOT_FOUND") this.#core.routeDoubted();
-      if (!outcome.retryable) return item.fail(outcome);
+      if (failureKind(outcome) === "final") return item.fail(outcome);
       error = outcome;
       left.push(item);
     });
-    const [first] = left;
-    if (error !== undefined && first !== undefined) {
-      await this.#pause(error, attempt, first.message);
-    }
+    if (error === undefined) link.noteSuccess();
+    else this.#core.reportRefusal(link, error);
     return { left, error };
   }
 
-  async #pick(items: readonly PendingSend[], attempt: Attempt): Promise<RouteBroker> {
+  async #pick(
+    items: readonly PendingSend[],
+    attempts: SendAttempts,
+    deadlineMs: number,
+  ): Promise<RouteBroker> {
     const topic = items[0]?.message.topic ?? "";
     const group = items[0]?.message.messageGroup;
-    const leftMs = attempt.deadlineMs - Date.now();
     const broker = await this.#core.usableBroker({
       topic,
-      choose: group === undefined ? writableBrokers : (route) => brokerOfGroup(route, group),
-      turn: this.#turn++,
-      tried: attempt.tried,
-      waitMaxMs: Math.min(leftMs, this.#core.options.requestTimeoutMs),
+      choose: (route) =>
+        group === undefined ? writableBrokers(route.brokers) : brokersOfGroup(route, group),
+      turn: attempts.turn,
+      tried: attempts.tried,
+      waitMaxMs: deadlineMs - Date.now(),
       signal: this.#core.closing,
     });
     if (broker !== undefined) {
@@ -131,12 +154,14 @@ export class Sender {
     }
     throw new ClientError(
       "UNREACHABLE",
-      "no broker that takes messages of the topic can be reached: check that one runs and that the topic is writable",
+      group === undefined
+        ? "no broker that takes messages of the topic can be reached: check that one runs and that the topic is writable"
+        : "the broker of the message group cannot be reached, and its messages wait for it, so that they keep their order",
       { topic },
     );
   }
 
-  #queueOf(items: readonly PendingSend[], broker: RouteBroker): MessageQueue {
+  #queueOf(items: readonly PendingSend[], broker: RouteBroker, turn: number): MessageQueue {
     const message = items[0]?.message;
     const topic = message?.topic ?? "";
     const type = message?.messageType ?? 0;
@@ -150,10 +175,13 @@ export class Sender {
       );
     }
     const group = message?.messageGroup;
+    // Brokers take turns first, then their queues: otherwise two brokers would share the queue numbers among them.
+    const brokerCount = Math.max(1, this.#writable(topic).length);
+    const queueTurn = Math.floor(turn / brokerCount);
     const queueId =
       group === undefined
-        ? writableQueueIds[this.#turn % writableQueueIds.length]
-        : queueOfGroup([broker], sipHash24(group))?.queueId;
+        ? writableQueueIds[queueTurn % writableQueueIds.length]
+        : queueOfGroup(this.#core.knownRoute(topic)?.groupQueues ?? [], sipHash24(group))?.queueId;
     return { topic, queueId: queueId ?? 0, broker };
   }
 
@@ -191,7 +219,7 @@ export class Sender {
       const answer = readSendResponse(bytes);
       return sendOutcomes(answer, messages, place);
     } catch (error) {
-      link.reportFailure(error);
+      this.#core.reportFailure(link, error);
       if (!(error instanceof RangeError)) throw error;
       throw new ClientError("PROTOCOL", `SendMessage: ${error.message}`, {
         ...place,
@@ -199,27 +227,16 @@ export class Sender {
       });
     }
   }
-
-  /** Waits before the next attempt when the broker asked for it, or when no other broker is there. */
-  async #pause(error: ClientError, attempt: Attempt, message: OutgoingMessage): Promise<void> {
-    if (attempt.number >= this.#attemptsMax) return;
-    if (error.code !== "TOO_MANY_REQUESTS" && message.messageGroup === undefined) {
-      const brokers = writableBrokers(await this.#core.route(message.topic));
-      if (brokers.some((broker) => !attempt.tried.has(broker.endpoints.facade))) return;
-    }
-    const delayMs = delayAfter(this.#core.settings.sendPolicy, attempt.number);
-    const leftMs = Math.max(0, attempt.deadlineMs - Date.now());
-    await sleep(Math.min(delayMs, leftMs), this.#core.closing);
-  }
 }
 
 function typeName(type: number): string {
   return typeNames.find(([, value]) => value === type)?.[0] ?? String(type);
 }
 
-function brokerOfGroup(route: Route, group: string): readonly RouteBroker[] {
-  const place = queueOfGroup(writableBrokers(route), sipHash24(group));
-  return place === undefined ? [] : [place.broker];
+/** Where a message group goes: the broker of its name, and none while that one is away. */
+function brokersOfGroup(route: Route, group: string): readonly RouteBroker[] {
+  const place = queueOfGroup(route.groupQueues, sipHash24(group));
+  return writableBrokers(route.brokers).filter(({ name }) => name === place?.brokerName);
 }
 
 function lateError(items: readonly PendingSend[]): ClientError {

@@ -21,7 +21,7 @@ import { sleep } from "./timing.ts";
 export interface SimpleConsumerOptions extends ConsumerOptions {
   /** Milliseconds a receive waits for messages, from 100; 30000 when left out. Servers may answer earlier. */
   readonly awaitDuration?: number | undefined;
-  /** Tries of one receive while time is left; 3 when left out. */
+  /** Tries of one receive while time is left; 3 when left out. Tries that found no broker do not count. */
   readonly maxRetryAttempts?: number | undefined;
 }
 
@@ -33,6 +33,9 @@ export interface IterateOptions extends Abortable {
   readonly invisibleDuration?: number | undefined;
 }
 
+const absenceCodes: ReadonlySet<string> = new Set(["UNREACHABLE", "HA_NOT_AVAILABLE"]);
+const absenceDelayMinMs = 20;
+const absenceDelayMaxMs = 1_000;
 const messageNumDefault = 10;
 const invisibleDefaultMs = 15_000;
 const messageNumMax = 100_000;
@@ -130,14 +133,18 @@ export class SimpleConsumer {
     using joined = new JoinedSignal([options.signal, this.#core.closing]);
     const { signal } = joined;
     const endMs = Date.now() + this.#awaitMs + this.#core.options.requestTimeoutMs;
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1, absences = 0; ; ) {
       try {
         return await this.#receiveOnce({ countMax, invisibleMs, endMs, signal });
       } catch (error) {
-        const again =
-          error instanceof ClientError && error.retryable && attempt < this.#attemptsMax;
-        if (!again || Date.now() >= endMs) throw error;
-        await sleep(delayAfter(defaultSendPolicy, attempt), signal);
+        if (!(error instanceof ClientError) || !error.retryable || Date.now() >= endMs) throw error;
+        // That no broker is there does not count: another one may be master soon.
+        if (absenceCodes.has(error.code)) {
+          const delayMs = Math.min(absenceDelayMaxMs, absenceDelayMinMs * 2 ** absences++);
+          await sleep(Math.min(delayMs, endMs - Date.now()), signal);
+        } else if (attempt < this.#attemptsMax) {
+          await sleep(delayAfter(defaultSendPolicy, attempt++), signal);
+        } else throw error;
       }
     }
   }
@@ -159,7 +166,7 @@ export class SimpleConsumer {
     const brokerTurn = Math.floor(turn / topics.length);
     const broker = await this.#core.usableBroker({
       topic,
-      choose: readableBrokers,
+      choose: (route) => readableBrokers(route.brokers),
       turn: brokerTurn,
       tried: new Set(),
       waitMaxMs: Math.min(requestTimeoutMs, call.endMs - Date.now()),

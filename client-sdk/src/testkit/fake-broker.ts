@@ -84,7 +84,7 @@ export class FakeBroker {
   readonly invisible: { messageId: string; ms: number }[] = [];
   readonly deadLettered: string[] = [];
   /** Brokers its routes name; itself unless changed. */
-  routeTo: { name: string; port: number }[] = [];
+  routeTo: { name: string; port: number; permission?: number }[] = [];
   messageTypes: number[] = [1, 2, 3];
   heartbeats = 0;
   port = 0;
@@ -183,11 +183,11 @@ export class FakeBroker {
 
   #queryRoute(bytes: Buffer): Uint8Array {
     const request = methods.QueryRoute.request.decode(bytes);
-    const messageQueues = this.routeTo.flatMap(({ name, port }) =>
+    const messageQueues = this.routeTo.flatMap(({ name, port, permission }) =>
       [0, 1].map((id) => ({
         topic: request.topic ?? {},
         id,
-        permission: 4,
+        permission: permission ?? 4,
         broker: {
           name,
           id: 0,
@@ -311,6 +311,11 @@ export class FakeBroker {
     stream.on("end", () => stream.end());
     stream.on("close", () => this.#streams.delete(stream));
     stream.on("error", () => this.#streams.delete(stream));
+  }
+
+  /** Takes over what another broker has stored, as a slave that becomes master has it already. */
+  takeOver(other: FakeBroker): void {
+    this.stored.push(...other.stored.splice(0));
   }
 
   /** Sends a command to every client. */
