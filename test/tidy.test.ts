@@ -22,11 +22,13 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   "broker/metadata": ["base", "broker/store"],
   "broker/clients": ["base", "broker/metadata"],
   "broker/delivery": ["base", "broker/metadata", "broker/store"],
+  "broker/cluster": ["base", "broker/ha", "broker/metadata", "registrar", "route", "transport"],
   "broker/ha": ["base", "broker/metadata", "broker/store"],
   "broker/ha/election": ["base"],
   "broker/remoting": [
     "base",
     "broker/clients",
+    "broker/cluster",
     "broker/delivery",
     "broker/ha",
     "broker/index",
@@ -39,6 +41,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   broker: [
     "base",
     "broker/clients",
+    "broker/cluster",
     "broker/delivery",
     "broker/ha",
     "broker/index",
@@ -54,6 +57,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   standalone: ["base", "broker", "mqadmin", "nameserver", "ops", "registrar"],
   testing: ["base", "standalone"],
   demo: [],
+  deploy: ["base"],
 };
 
 /** The files that touch the outside world; nothing else may. */
@@ -71,6 +75,7 @@ const edges: Readonly<Record<string, readonly RegExp[]>> = {
     /^mqadmin\//,
     /^client-sdk\//,
     /^demo\//,
+    /^deploy\//,
   ],
 };
 
