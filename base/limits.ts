@@ -151,6 +151,10 @@ export const limits = {
   forwardedCallsMax: 100_000,
   /** Heartbeats of a client go to brokers that served it within so long, milliseconds. */
   forwardMemoryMs: 300_000,
+  /** What was given through another broker can be given back so long, milliseconds. */
+  passedLeaseMs: 5_000,
+  /** Answers that can be given back so; the oldest is forgotten. */
+  passedLeasesMax: 20_000,
   // Replication.
   /** Both sides of a link say something this often, milliseconds. */
   haHeartbeatMs: 500,
@@ -181,6 +185,8 @@ export const limits = {
   haTickMs: 100,
   /** A slave acts for its master when the link has been down for so long, milliseconds, and nobody lists the master. */
   haActAfterMs: 1_000,
+  /** A hand-over waits so long for the next master to come level, milliseconds; then nothing is handed over. */
+  haHandOverMs: 2_000,
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,

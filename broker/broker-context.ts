@@ -1,6 +1,7 @@
 // What the handlers of requests stand on: the parts of the broker as they are at the moment of a call.
 import { type BrokerConfiguration, type Clock, type Logger, MqError } from "../base/index.ts";
 import type { ClientTable } from "./clients/index.ts";
+import type { Cluster } from "./cluster/index.ts";
 import type { Standing } from "./ha/index.ts";
 import type { Metadata } from "./metadata/index.ts";
 import type {
@@ -22,6 +23,7 @@ export interface BrokerContextOptions {
   readonly traffic: Traffic;
   readonly replica: Replica;
   readonly ha: HaPort;
+  readonly cluster: Cluster;
   readonly listenPort: () => number;
   readonly isStopping: () => boolean;
   readonly brokerStatus: () => BrokerStatus;
@@ -35,6 +37,7 @@ export class BrokerContext implements RemotingContext, AdminContext {
   readonly clients: ClientTable;
   readonly traffic: Traffic;
   readonly ha: HaPort;
+  readonly cluster: Cluster;
   readonly #options: BrokerContextOptions;
 
   constructor(options: BrokerContextOptions) {
@@ -45,6 +48,7 @@ export class BrokerContext implements RemotingContext, AdminContext {
     this.clients = options.clients;
     this.traffic = options.traffic;
     this.ha = options.ha;
+    this.cluster = options.cluster;
   }
 
   local(): LocalParts | undefined {

@@ -13,6 +13,8 @@ import type { Registrar } from "../registrar/index.ts";
 import { type CertificateSource, GrpcServer } from "../transport/index.ts";
 import { BrokerContext } from "./broker-context.ts";
 import { ClientTable } from "./clients/index.ts";
+import { Cluster } from "./cluster/index.ts";
+import { ElectedRole } from "./elected-role.ts";
 import { FixedRole } from "./fixed-role.ts";
 import type { Network } from "./ha/index.ts";
 import { HaView } from "./ha-view.ts";
@@ -20,7 +22,9 @@ import { LocalFeed } from "./local-feed.ts";
 import type { LevelSource } from "./metadata/index.ts";
 import { brokerMetrics, CallCounts, storeObserver } from "./metrics.ts";
 import { Openings } from "./openings.ts";
+import { ownHost } from "./own-host.ts";
 import { noPeers, type Peers } from "./peers.ts";
+import { registeredPeers } from "./registered-peers.ts";
 import {
   type BrokerStatus,
   brokerAdminMethods,
@@ -75,6 +79,7 @@ export class Broker {
   #metricsPort = 0;
   #closing: Promise<void> | undefined;
   #replica: Replica | undefined;
+  #cluster: Cluster | undefined;
 
   private constructor(options: BrokerOptions) {
     const { brokerClusterName, brokerName } = options.config.values;
@@ -147,6 +152,7 @@ export class Broker {
     const replica = await this.#openReplica(clients);
     this.#replica = replica;
     const role = this.#makeRole(replica);
+    const cluster = this.#openCluster(replica);
     const rates = new TrafficRates(this.#traffic, clock);
     this.#openings.add("rates", () => rates.close());
     const context = new BrokerContext({
@@ -156,6 +162,7 @@ export class Broker {
       clients,
       traffic: this.#traffic,
       replica,
+      cluster,
       ha: new HaView(replica, role, clock),
       listenPort: () => this.#grpcPort,
       isStopping: () => this.#closing !== undefined,
@@ -210,7 +217,10 @@ export class Broker {
     const clients = new ClientTable({
       clock,
       logger: logger.child("clients"),
-      onGone: (clientId, group) => this.#replica?.local?.delivery.clientGone(clientId, group),
+      onGone: (clientId, group) => {
+        this.#replica?.local?.delivery.clientGone(clientId, group);
+        this.#cluster?.clientGone(clientId);
+      },
     });
     clients.start();
     this.#openings.add("clients", () => clients.close());
@@ -243,12 +253,31 @@ export class Broker {
     return replica;
   }
 
+  #openCluster(replica: Replica): Cluster {
+    const { config, clock, registrar } = this.#options;
+    const cluster = new Cluster({
+      registrar,
+      config,
+      clock,
+      local: () => replica.local,
+      standing: () => replica.standing,
+    });
+    this.#cluster = cluster;
+    this.#openings.add("cluster", () => cluster.close());
+    return cluster;
+  }
+
   #makeRole(replica: Replica): Role {
-    return new FixedRole(replica, this.#peers());
+    const { values } = this.#options.config;
+    if (!values.enableControllerMode) return new FixedRole(replica, this.#peers());
+    return new ElectedRole({ replica, host: ownHost(values) });
   }
 
   #peers(): Peers {
-    return noPeers;
+    const { registrar, config } = this.#options;
+    const { brokerName, brokerId, brokerClusterName: clusterName } = config.values;
+    if (registrar === undefined) return noPeers;
+    return registeredPeers(registrar, { brokerName, brokerId, clusterName });
   }
 
   async #serve(context: BrokerContext): Promise<void> {
@@ -275,6 +304,7 @@ export class Broker {
       server.setServing(false);
       const drained = server.close({ graceMs: drainMs });
       for (const id of context.clients.ids()) context.local()?.delivery.endPolls(id);
+      context.cluster.endPolls();
       await drained;
     });
   }

@@ -2,7 +2,7 @@
 // what is gone.
 import type { BrokerConfiguration } from "../base/index.ts";
 import type { Registrar } from "../registrar/index.ts";
-import type { Metadata } from "./metadata/index.ts";
+import type { Metadata, MetadataEvent } from "./metadata/index.ts";
 import { feedRegistrar, type RegistrationFeed } from "./registration-feed.ts";
 import type { Traffic } from "./remoting/index.ts";
 import type { Replica } from "./replica.ts";
@@ -23,22 +23,21 @@ export class LocalFeed {
   readonly #stopListening: () => void;
   readonly #registration: RegistrationFeed | undefined;
   #metadata: Metadata | undefined;
-  #stops: (() => void)[] = [];
-  #fed = "";
+  #forgetMetadata: (() => void) | undefined;
 
   constructor(options: LocalFeedOptions) {
+    const { replica, registrar, config, grpcPort } = options;
     this.#options = options;
-    const { replica, registrar, config, grpcPort: port } = options;
-    this.#registration =
-      registrar &&
-      feedRegistrar({
+    if (registrar !== undefined) {
+      this.#registration = feedRegistrar({
         registrar,
         config,
         standing: () => replica.standing,
         metadata: () => replica.local?.metadata,
-        port,
+        port: grpcPort,
         haPort: replica.server.port,
       });
+    }
     this.#stopListening = replica.onChange(() => this.#follow());
     this.#follow();
   }
@@ -46,30 +45,21 @@ export class LocalFeed {
   /** Leaves the NameServers. */
   async close(): Promise<void> {
     this.#stopListening();
-    this.#stop();
+    this.#forgetMetadata?.();
     this.#registration?.close();
     await this.#options.registrar?.close();
   }
 
-  #stop(): void {
-    for (const stop of this.#stops.splice(0)) stop();
-  }
-
   #follow(): void {
-    const { replica } = this.#options;
-    const { standing } = replica;
-    const metadata = replica.slot.current?.metadata;
-    const fed = `${standing.kind} ${standing.epoch}`;
-    if (metadata === this.#metadata && fed === this.#fed) return;
-    this.#metadata = metadata;
-    this.#fed = fed;
-    this.#stop();
     this.#registration?.update();
-    if (metadata === undefined) return;
-    this.#stops.push(metadata.onChange((event) => this.#forget(event)));
+    const metadata = this.#options.replica.slot.current?.metadata;
+    if (metadata === this.#metadata) return;
+    this.#metadata = metadata;
+    this.#forgetMetadata?.();
+    this.#forgetMetadata = metadata?.onChange((event) => this.#forget(event));
   }
 
-  #forget({ kind, name, config }: Parameters<Parameters<Metadata["onChange"]>[0]>[0]): void {
+  #forget({ kind, name, config }: MetadataEvent): void {
     if (config !== undefined) return;
     if (kind === "topic") this.#options.traffic.forgetTopic(name);
     else this.#options.traffic.forgetGroup(name);

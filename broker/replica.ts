@@ -193,6 +193,8 @@ export class Replica {
   }): Promise<void> {
     return this.#inTurn(async () => {
       assert(this.#parts === undefined, "a broker that serves does not become master");
+      // A log that waits for its snapshot was followed without its state.
+      if (this.slaveLog.isWithoutState) await this.slot.reopen();
       const storage = this.slot.required();
       const state = storage.state ?? (await storage.openState());
       const { store } = storage;

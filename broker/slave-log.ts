@@ -90,6 +90,11 @@ export class SlaveLog implements FollowerHost {
     return this.#isReady && this.#stateFrom === undefined;
   }
 
+  /** Whether the log is followed, but its state waits for it to come to a snapshot. */
+  get isWithoutState(): boolean {
+    return this.#isReady && this.#stateFrom !== undefined;
+  }
+
   identity(): Identity {
     return this.#options.identity();
   }

@@ -1,3 +1,4 @@
+export { CatchUp } from "./catch-up.ts";
 export { commonPoint, describeLog } from "./common-point.ts";
 export type { EpochEntry, Identity, LogExtent, Welcome } from "./control-messages.ts";
 export { ElectedQuorum } from "./elected-quorum.ts";
