@@ -84,6 +84,7 @@ export class ClientTable {
     const client = this.#clients.get(identity.id) ?? this.#add(identity, now);
     client.lastSeenMs = now;
     if (!client.connections.has(connection)) this.#connect(client, connection);
+    if (identity.address !== undefined) client.address = identity.address;
     return client;
   }
 
@@ -164,6 +165,17 @@ export class ClientTable {
     this.#terminated.set(terminatedKey(clientId, connection), this.#clock.now());
     const client = this.#clients.get(clientId);
     if (client !== undefined) this.#forget(client, "said goodbye");
+  }
+
+  /**
+   * The client comes over `connection` no more, which stays open: it is another broker's, and serves other clients.
+   * Without a connection left the client is gone after a while.
+   */
+  disconnect(clientId: string, connection: ClientConnection): void {
+    const client = this.#clients.get(clientId);
+    if (client === undefined || !client.connections.delete(connection)) return;
+    this.#byConnection.get(connection)?.delete(client);
+    if (client.connections.size === 0) client.disconnectedAtMs = this.#clock.now();
   }
 
   /** Whether this client said goodbye on this connection a moment ago and nothing new since. */

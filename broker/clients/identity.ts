@@ -7,6 +7,8 @@ export interface ClientIdentity {
   /** As sent: JAVA, GO, PYTHON, RUST, DOTNET, CPP, NODE_JS; Node.js says HTTP. Empty when it said none. */
   readonly language: string;
   readonly version: string;
+  /** Its `host:port`, where its calls come through another broker. */
+  readonly address?: string;
 }
 
 /** Reads one header by its lower-case name. */

@@ -133,7 +133,7 @@ export class Delivery {
   }
 
   /** Makes messages whose answer was not written visible at once; that delivery does not count as an attempt. */
-  giveBack(messages: readonly Delivered[]): void {
+  giveBack(messages: readonly Pick<Delivered, "lease" | "deliveryNumber">[]): void {
     const nowMs = this.#timeline.nowMs();
     for (const { lease, deliveryNumber } of messages) {
       if (!isPending(lease) || lease.state !== "due") continue;

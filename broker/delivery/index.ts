@@ -11,4 +11,5 @@ export type {
   ProgressSource,
   RecordPlace,
 } from "./ports.ts";
+export { handleBroker } from "./receipt-handle.ts";
 export type { Delivered, Lease, ReceiveRequest } from "./request.ts";

@@ -1,23 +1,25 @@
 // ChangeInvisibleDuration: a message that was handed out stays hidden for longer, or comes back earlier (nack).
-import { messagingService, msOfDuration } from "@cometmq/proto";
+import { messagingService, msOfDuration, type rocketmq } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
 import type { MethodHandler } from "../../transport/index.ts";
-import { identify } from "../clients/index.ts";
-import type { RemotingContext } from "./context.ts";
-import { checkHandleNames, servedHere } from "./resources.ts";
+import { callerOf } from "./caller.ts";
+import type { LocalParts, RemotingContext } from "./context.ts";
+import { byOwner, otherOwner } from "./handle-owner.ts";
+import { checkHandleNames } from "./resources.ts";
 import { okStatus, unary } from "./unary.ts";
+
+const method = messagingService.methods.ChangeInvisibleDuration;
 
 /** The handler of ChangeInvisibleDuration. A failure gives the handle back: clients take over what they find. */
 export function changeInvisibleDuration(context: RemotingContext): MethodHandler {
   return unary(
-    messagingService.methods.ChangeInvisibleDuration,
+    method,
     context.logger,
-    (request, call) => {
-      identify((name) => call.header(name));
+    (request, call, bytes) => {
+      callerOf(call);
       const group = request.group?.name ?? "";
       const topic = request.topic?.name ?? "";
-      const { metadata, delivery } = servedHere(context);
-      checkHandleNames({ ...context, metadata }, { group, topic });
+      checkHandleNames(context.local()?.metadata, { group, topic });
       const { invisibleDuration } = request;
       const invisibleMs = invisibleDuration ? msOfDuration(invisibleDuration) : 0;
       if (invisibleMs < 0 || invisibleMs > limits.invisibleMaxMs) {
@@ -29,15 +31,24 @@ export function changeInvisibleDuration(context: RemotingContext): MethodHandler
       }
       const { receiptHandle } = request;
       const wish = { group, topic, receiptHandle, invisibleMs };
-      const changed = delivery.changeInvisible(wish);
-      if (changed === "invalid") {
-        throw new MqError(
-          "INVALID_RECEIPT_HANDLE",
-          "the receipt handle is malformed, of another topic or group, or no longer valid",
-        );
-      }
-      return { status: okStatus, receiptHandle: changed.handle };
+      const here = ({ delivery }: LocalParts): rocketmq.v2.IChangeInvisibleDurationResponse => {
+        const changed = delivery.changeInvisible(wish);
+        if (changed === "invalid") throw staleHandle();
+        return { status: okStatus, receiptHandle: changed.handle };
+      };
+      const owner = otherOwner(context, receiptHandle);
+      const parts = context.local();
+      if (owner === undefined && parts !== undefined) return here(parts);
+      const passing = { path: method.path, request: bytes, topic };
+      return byOwner(context, call, { owner, passing, here });
     },
     (request) => ({ receiptHandle: request.receiptHandle }),
+  );
+}
+
+function staleHandle(): MqError {
+  return new MqError(
+    "INVALID_RECEIPT_HANDLE",
+    "the receipt handle is malformed, of another topic or group, or no longer valid",
   );
 }

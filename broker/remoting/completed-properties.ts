@@ -1,14 +1,14 @@
 // What some senders leave out of the system properties and some consumers cannot do without: C# needs the time of
 // birth, Python an encoding it knows, and all of them a digest that all spell alike.
 import { type MessageView, rocketmq, timestampOfMs } from "@cometmq/proto";
-import type { Connection } from "../../transport/index.ts";
+import { clientHost, type IncomingCall } from "../cluster/index.ts";
 
 const { Encoding, MessageType } = rocketmq.v2;
 
 /** When and from where a message came. */
 export interface Arrival {
   readonly nowMs: number;
-  readonly connection: Pick<Connection, "remoteAddress">;
+  readonly call: IncomingCall;
 }
 
 /**
@@ -20,7 +20,7 @@ export function completedProperties(message: MessageView, arrival: Arrival): Uin
   let count = 0;
   if (message.bornTimestampMs === undefined) {
     missing.bornTimestamp = timestampOfMs(arrival.nowMs);
-    missing.bornHost = arrival.connection.remoteAddress;
+    missing.bornHost = clientHost(arrival.call);
     count++;
   }
   if (message.bodyEncoding === Encoding.ENCODING_UNSPECIFIED) {

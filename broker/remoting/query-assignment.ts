@@ -1,25 +1,85 @@
-// QueryAssignment: which queues a push consumer shall receive from.
-import { messagingService } from "@cometmq/proto";
-import type { MethodHandler } from "../../transport/index.ts";
-import { identify } from "../clients/index.ts";
+// QueryAssignment: which queues a push consumer shall receive from, on all brokers of the cluster.
+import { Code, messagingService, type rocketmq } from "@cometmq/proto";
+import type { MethodHandler, ServerCall } from "../../transport/index.ts";
+import type { TopicPlace } from "../cluster/index.ts";
+import { callerOf } from "./caller.ts";
 import type { RemotingContext } from "./context.ts";
-import { groupFor, requireReadable, servedHere, topicFor } from "./resources.ts";
-import { assignedQueues, brokerFor } from "./route.ts";
+import { type Passing, passOn, untilServed } from "./owner.ts";
+import { groupFor, requireReadable } from "./resources.ts";
+import { assignedQueues, brokerFor, placesFor } from "./route.ts";
 import { okStatus, unary } from "./unary.ts";
+
+const method = messagingService.methods.QueryAssignment;
+
+type Request = rocketmq.v2.QueryAssignmentRequest;
+type Answer = rocketmq.v2.IQueryAssignmentResponse;
 
 /** The handler of QueryAssignment. */
 export function queryAssignment(context: RemotingContext): MethodHandler {
-  return unary(messagingService.methods.QueryAssignment, context.logger, async (request, call) => {
-    identify((name) => call.header(name));
-    const { metadata } = servedHere(context);
-    const topic = await topicFor({ ...context, metadata }, request.topic?.name ?? "");
-    const group = await groupFor({ ...context, metadata }, request.group?.name ?? "");
-    requireReadable(topic);
-    const broker = brokerFor(context, call, request.endpoints);
-    const queues = assignedQueues(topic, broker, group.consumeMessageOrderly);
-    return {
-      status: okStatus,
-      assignments: queues.map((messageQueue) => ({ messageQueue })),
-    };
+  return unary<Request, Answer>(method, context.logger, (request, call, bytes) => {
+    callerOf(call);
+    const topic = request.topic?.name ?? "";
+    const passing = { path: method.path, request: bytes, topic };
+    return untilServed<Answer | Uint8Array>(context, call, () =>
+      assign(context, { request, call, passing }),
+    );
   });
 }
+
+interface Asking {
+  readonly request: Request;
+  readonly call: ServerCall;
+  readonly passing: Passing;
+}
+
+async function assign(
+  context: RemotingContext,
+  asking: Asking,
+): Promise<Answer | Uint8Array | undefined> {
+  const { request, call, passing } = asking;
+  const places = await placesFor(context, passing.topic ?? "");
+  if (places === undefined) {
+    const address = await context.cluster.view.ownMaster();
+    return address === undefined ? undefined : await passOn(context, call, { address, passing });
+  }
+  const readable = places.filter(({ topic }) => (topic.perm & readBit) !== 0);
+  const [first] = places;
+  if (first !== undefined && readable.length === 0) requireReadable(first.topic);
+  const ordered = await isOrdered(context, asking, readable);
+  if (ordered === undefined || ordered instanceof Uint8Array) return ordered;
+  const question = { call, accessPoint: request.endpoints };
+  const queues = readable.flatMap((place) =>
+    assignedQueues(place.topic, brokerFor(context, place, question), ordered),
+  );
+  return { status: okStatus, assignments: queues.map((messageQueue) => ({ messageQueue })) };
+}
+
+/**
+ * Whether the group consumes in order. What this broker cannot tell it takes from the assignments that a broker of the
+ * topic makes; a refusal of that one is the answer.
+ */
+async function isOrdered(
+  context: RemotingContext,
+  { request, call, passing }: Asking,
+  places: readonly TopicPlace[],
+): Promise<boolean | Uint8Array | undefined> {
+  const local = context.local();
+  const name = request.group?.name ?? "";
+  const known = local?.metadata.group(name);
+  if (known !== undefined) return known.consumeMessageOrderly;
+  if (local?.canSend === true) {
+    const group = await groupFor({ config: context.config, metadata: local.metadata }, name);
+    return group.consumeMessageOrderly;
+  }
+  for (const { address, isOwn } of places) {
+    if (isOwn) continue;
+    const answer = await passOn(context, call, { address, passing });
+    if (answer === undefined) continue;
+    const { status, assignments } = method.response.decode(answer);
+    if (status?.code !== Code.OK) return answer;
+    return assignments.some(({ messageQueue }) => (messageQueue?.id ?? -1) >= 0);
+  }
+  return undefined;
+}
+
+const readBit = 4;

@@ -2,12 +2,14 @@
 import { hash } from "node:crypto";
 import { messagingService, ReceiveMessageWriter, type rocketmq } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
-import type { MethodHandler, ServerStream } from "../../transport/index.ts";
-import { identify } from "../clients/index.ts";
+import { type MethodHandler, RpcError, type ServerStream } from "../../transport/index.ts";
 import type { Delivered } from "../delivery/index.ts";
+import { callerOf } from "./caller.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
 import { FilterCache } from "./filter-cache.ts";
 import { messageFlags } from "./message-flags.ts";
+import { PassedLeases } from "./passed-leases.ts";
+import { ReceiveElsewhere, type WantedReceive } from "./receive-elsewhere.ts";
 import { type ReceiveWish, readReceive } from "./receive-request.ts";
 import { servedHere } from "./resources.ts";
 import { failureOf, okStatus, type StatusFields, statusOf } from "./unary.ts";
@@ -37,40 +39,62 @@ interface Answer {
 class Receiver {
   readonly #context: RemotingContext;
   readonly #filters = new FilterCache();
+  readonly #elsewhere: ReceiveElsewhere;
+  readonly #leases: PassedLeases;
 
   constructor(context: RemotingContext) {
     this.#context = context;
+    this.#elsewhere = new ReceiveElsewhere(context);
+    this.#leases = new PassedLeases(context.clock);
   }
 
   async handle(bytes: Uint8Array, stream: ServerStream): Promise<void> {
     const startMs = this.#context.clock.monotonicMs();
     let request: rocketmq.v2.ReceiveMessageRequest | undefined;
     try {
+      if (this.#leases.giveBack(stream)) return await this.#answerEmpty(stream, okStatus);
       request = method.request.decode(bytes);
-      await this.#receive(request, stream);
+      if (this.#elsewhere.isHere(request, stream)) await this.#receive(request, stream);
+      else await this.#receiveElsewhere({ request, bytes: Uint8Array.from(bytes) }, stream);
     } catch (error) {
+      if (error instanceof RpcError) throw error;
       const failure = failureOf(error, this.#context.logger, method.path);
       if (request?.autoRenew === true) await this.#calmDown(stream, startMs);
       await this.#answerEmpty(stream, statusOf(failure));
     }
   }
 
+  /** As `#receive`, by whichever broker serves it. */
+  async #receiveElsewhere(wanted: WantedReceive, stream: ServerStream): Promise<void> {
+    const identity = callerOf(stream);
+    if (await this.#isOver(identity.id, stream)) return;
+    const client = this.#context.clients.seen(identity, stream.connection);
+    const end = await this.#elsewhere.handle(wanted, { client, stream });
+    if (end === "here") await this.#receive(wanted.request, stream);
+    else if (end === "empty") await this.#answerEmpty(stream, noMessage);
+  }
+
+  /** Whether the client has said goodbye: its last poll ended then, and its loop has asked once more. */
+  async #isOver(clientId: string, stream: ServerStream): Promise<boolean> {
+    if (!this.#context.clients.isTerminated(clientId, stream.connection)) return false;
+    await this.#calmDown(stream, this.#context.clock.monotonicMs());
+    await this.#answerEmpty(stream, noMessage);
+    return true;
+  }
+
   async #receive(request: rocketmq.v2.ReceiveMessageRequest, stream: ServerStream): Promise<void> {
     const { clients, traffic } = this.#context;
-    const identity = identify((name) => stream.header(name));
+    const identity = callerOf(stream);
     const { connection } = stream;
+    if (await this.#isOver(identity.id, stream)) return;
     const isClientGone = (): boolean =>
       connection.closed.aborted ||
       this.#context.isStopping() ||
       clients.isTerminated(identity.id, connection);
-    if (clients.isTerminated(identity.id, connection)) {
-      // Its last poll ended when it said goodbye, and its loop has asked once more.
-      await this.#calmDown(stream, this.#context.clock.monotonicMs());
-      return await this.#answerEmpty(stream, noMessage);
-    }
     const client = clients.seen(identity, connection);
+    const { config } = this.#context;
     const { metadata, delivery } = servedHere(this.#context);
-    const wish = await readReceive({ ...this.#context, metadata }, request, {
+    const wish = await readReceive({ config, clients, metadata }, request, {
       client,
       call: stream,
       filters: this.#filters,
@@ -85,6 +109,7 @@ class Receiver {
     if (delivered.length === 0) return await this.#answerEmpty(stream, noMessage);
     const bytes = await this.#hand({ delivered, delivery, wish }, stream);
     if (bytes === undefined) return;
+    this.#leases.keep(delivery, delivered, stream);
     for (const count of [traffic.received(wish.group.name, wish.topic.name), traffic.total.out]) {
       count.messages += delivered.length;
       count.bytes += bytes;

@@ -3,6 +3,7 @@ import { msOfDuration, type rocketmq } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
 import type { ServerCall } from "../../transport/index.ts";
 import type { Client } from "../clients/index.ts";
+import { passedMs } from "../cluster/index.ts";
 import type { Filter } from "../delivery/index.ts";
 import type { GroupConfig, TopicConfig } from "../metadata/index.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
@@ -29,15 +30,15 @@ export interface ReceiveWish {
  * CONSUMER_GROUP_NOT_FOUND, FORBIDDEN, ILLEGAL_FILTER_EXPRESSION, ILLEGAL_INVISIBLE_TIME, ILLEGAL_POLLING_TIME.
  */
 export async function readReceive(
-  context: RemotingContext & Pick<LocalParts, "metadata">,
+  context: Pick<RemotingContext, "config" | "clients"> & Pick<LocalParts, "metadata">,
   request: rocketmq.v2.ReceiveMessageRequest,
   from: { readonly client: Client; readonly call: ServerCall; readonly filters: FilterCache },
 ): Promise<ReceiveWish> {
   const pollingMs = pollingTimeMs({
     requestedMs: optionalMs(request.longPollingTimeout),
-    settingsMs: from.client.pollingMs,
+    settingsMs: from.client.pollingMs ?? passedMs(from.call, "pollingMs"),
     remainingMs: from.call.remainingMs(),
-    requestTimeoutMs: from.client.requestTimeoutMs,
+    requestTimeoutMs: from.client.requestTimeoutMs ?? passedMs(from.call, "requestTimeoutMs"),
     clientVersion: from.client.identity.version,
   });
   const invisibleMs = invisibleTimeMs(request);

@@ -5,6 +5,7 @@ import {
   checkTopicName,
   type GroupConfig,
   isDerivedTopic,
+  type Metadata,
   permission,
   type TopicConfig,
 } from "../metadata/index.ts";
@@ -63,11 +64,11 @@ export function existingTopic(context: Needs, name: string): TopicConfig {
  * not matter: of a deleted topic the handle is invalid, which is what ends a client's retries.
  */
 export function checkHandleNames(
-  context: Needs,
+  metadata: Metadata | undefined,
   names: { readonly group: string; readonly topic: string },
 ): void {
-  if (context.metadata.group(names.group) === undefined) checkGroupName(names.group);
-  if (context.metadata.topic(names.topic) === undefined) checkTopicName(names.topic);
+  if (metadata?.group(names.group) === undefined) checkGroupName(names.group);
+  if (metadata?.topic(names.topic) === undefined) checkTopicName(names.topic);
 }
 
 /** The group `name`, which must be there. Throws ILLEGAL_CONSUMER_GROUP or CONSUMER_GROUP_NOT_FOUND. */
@@ -79,14 +80,14 @@ export function existingGroup(context: Needs, name: string): GroupConfig {
 }
 
 /** Throws FORBIDDEN unless `topic` may be written. */
-export function requireWritable(topic: TopicConfig): void {
+export function requireWritable(topic: Pick<TopicConfig, "name" | "perm">): void {
   if ((topic.perm & permission.write) === 0) {
     throw new MqError("FORBIDDEN", `topic "${topic.name}" is not writable (perm ${topic.perm})`);
   }
 }
 
 /** Throws FORBIDDEN unless `topic` may be read. */
-export function requireReadable(topic: TopicConfig): void {
+export function requireReadable(topic: Pick<TopicConfig, "name" | "perm">): void {
   if ((topic.perm & permission.read) === 0) {
     throw new MqError("FORBIDDEN", `topic "${topic.name}" is not readable (perm ${topic.perm})`);
   }

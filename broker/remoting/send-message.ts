@@ -8,8 +8,9 @@ import {
   writeSendMessageResponse,
 } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
-import type { MethodHandler, ServerCall } from "../../transport/index.ts";
+import { type MethodHandler, RpcError, type ServerCall } from "../../transport/index.ts";
 import { requireClientId } from "../clients/index.ts";
+import { isPassedOn } from "../cluster/index.ts";
 import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
@@ -17,7 +18,9 @@ import type { LocalParts, RemotingContext } from "./context.ts";
 import { messageFlags } from "./message-flags.ts";
 import { checkMessage } from "./message-rules.ts";
 import { checkMessageType } from "./message-type.ts";
-import { existingTopic, requireWritable, servedHere, topicFor } from "./resources.ts";
+import { notServedHere } from "./owner.ts";
+import { existingTopic, requireWritable } from "./resources.ts";
+import { SendElsewhere } from "./send-elsewhere.ts";
 import type { TrafficCount } from "./traffic.ts";
 import { failureOf, okStatus, statusOf } from "./unary.ts";
 
@@ -49,8 +52,11 @@ class Sender {
   #forget: (() => void) | undefined;
   readonly #topics = new Map<string, SendTopic>();
 
+  readonly #elsewhere: SendElsewhere;
+
   constructor(context: RemotingContext) {
     this.#context = context;
+    this.#elsewhere = new SendElsewhere(context);
   }
 
   handle(request: Uint8Array, call: ServerCall): Uint8Array | Promise<Uint8Array> {
@@ -59,18 +65,20 @@ class Sender {
       const messages = readMessages(request);
       const name = topicOf(messages);
       const parts = this.#serving();
-      const topic = this.#topics.get(name);
-      if (topic !== undefined) return this.#send(messages, topic, { call, parts });
-      return this.#lookUpAndSend(name, Uint8Array.from(request), call);
+      const topic = parts === undefined ? undefined : this.#topics.get(name);
+      if (parts !== undefined && topic !== undefined) {
+        return this.#send(messages, topic, { call, parts });
+      }
+      return this.#sendElsewhere(name, Uint8Array.from(request), call);
     } catch (error) {
-      return this.#failed(error);
+      return this.#failed(error, call);
     }
   }
 
   /** What is served now; topics of an earlier reign are forgotten. */
-  #serving(): LocalParts {
-    const parts = servedHere(this.#context);
-    if (parts === this.#parts) return parts;
+  #serving(): LocalParts | undefined {
+    const parts = this.#elsewhere.serving();
+    if (parts === undefined || parts === this.#parts) return parts;
     this.#forget?.();
     this.#parts = parts;
     this.#topics.clear();
@@ -80,23 +88,34 @@ class Sender {
     return parts;
   }
 
-  async #lookUpAndSend(name: string, request: Uint8Array, call: ServerCall): Promise<Uint8Array> {
+  async #sendElsewhere(topic: string, request: Uint8Array, call: ServerCall): Promise<Uint8Array> {
     try {
-      await topicFor({ ...this.#context, ...this.#serving() }, name);
-      const parts = this.#serving();
-      // Looked up again: it may have changed by now, and nobody would tell.
-      const config = existingTopic({ ...this.#context, metadata: parts.metadata }, name);
-      const topic = {
-        config,
-        accepts: isDerivedTopic(name) ? "MIXED" : config.messageType,
-        traffic: this.#context.traffic.sent(name),
-        nextQueueId: 0,
-      };
-      this.#topics.set(name, topic);
-      return await this.#send(readMessages(request), topic, { call, parts });
+      const sendHere = (): Promise<Uint8Array | undefined> =>
+        this.#lookUpAndSend(topic, request, call);
+      return await this.#elsewhere.handle({ topic, request, call, sendHere });
     } catch (error) {
-      return this.#failed(error);
+      return this.#failed(error, call);
     }
+  }
+
+  async #lookUpAndSend(
+    name: string,
+    request: Uint8Array,
+    call: ServerCall,
+  ): Promise<Uint8Array | undefined> {
+    const { config } = this.#context;
+    const parts = this.#serving();
+    if (parts === undefined) return undefined;
+    const found = existingTopic({ config, metadata: parts.metadata }, name);
+    requireWritable(found);
+    const topic = {
+      config: found,
+      accepts: isDerivedTopic(name) ? "MIXED" : found.messageType,
+      traffic: this.#context.traffic.sent(name),
+      nextQueueId: 0,
+    };
+    this.#topics.set(name, topic);
+    return await this.#send(readMessages(request), topic, { call, parts });
   }
 
   #send(
@@ -104,11 +123,9 @@ class Sender {
     topic: SendTopic,
     { call, parts }: { readonly call: ServerCall; readonly parts: LocalParts },
   ): Promise<Uint8Array> {
-    requireWritable(topic.config);
     const { config, clock } = this.#context;
     const bodySizeMax = config.values.maxMessageSize;
     const now = clock.now();
-    const { connection } = call;
     const queueId = topic.nextQueueId;
     topic.nextQueueId = (queueId + 1) % topic.config.writeQueueNums;
     const drafts: RecordDraft[] = [];
@@ -119,14 +136,14 @@ class Sender {
       checkMessage(message, bodySizeMax, now);
       checkMessageType(message, topic.accepts);
       bytes += message.body.length;
-      drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, connection }));
+      drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, call }));
     }
     return parts.store.send(drafts).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
         return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
       },
-      (error: unknown) => this.#failed(error, messages),
+      (error: unknown) => this.#failed(error, call, messages),
     );
   }
 
@@ -139,9 +156,12 @@ class Sender {
   }
 
   /** A message that may be stored is answered with its entry, so that a client sees which one it was. */
-  #failed(error: unknown, messages: readonly MessageView[] = []): Uint8Array {
+  #failed(error: unknown, call: ServerCall, messages: readonly MessageView[] = []): Uint8Array {
+    if (error instanceof RpcError) throw error;
     const failure = failureOf(error, this.#context.logger, path);
     const status = statusOf(failure);
+    // Nothing was written, and whoever has passed the call on knows where else to go.
+    if (failure.code === "NOT_MASTER" && isPassedOn(call)) throw notServedHere();
     const stored = isStored(failure);
     return writeSendMessageResponse(status, stored ? entries(messages, status, []) : []);
   }

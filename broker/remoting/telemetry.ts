@@ -10,19 +10,23 @@ import {
 import {
   type ClientIdentity,
   consumerSettings,
-  identify,
   isNodeClient,
   producerSettings,
   readSettings,
   retryDialect,
   type TelemetrySession,
 } from "../clients/index.ts";
-import { checkTopicName } from "../metadata/index.ts";
+import { ForwardFailure, isPassedOn } from "../cluster/index.ts";
+import { checkGroupName, checkTopicName, type GroupConfig } from "../metadata/index.ts";
+import { callerOf } from "./caller.ts";
 import type { RemotingContext } from "./context.ts";
-import { groupFor, servedHere } from "./resources.ts";
+import { forwardOf, untilServed } from "./owner.ts";
+import { groupFor } from "./resources.ts";
 import { failureOf, okStatus, statusOf } from "./unary.ts";
 
 const method = messagingService.methods.Telemetry;
+
+type ConsumerRole = Extract<ReturnType<typeof readSettings>, { kind: "consumer" }>;
 
 /** When Node.js gets its first settings again, after they were sent. */
 const settingsRepeatsMs: readonly number[] = [1_000, 3_000, 10_000];
@@ -52,7 +56,7 @@ class Conversation {
   async run(): Promise<void> {
     const { clients } = this.#context;
     const stream = this.#stream;
-    const identity = identify((name) => stream.header(name));
+    const identity = callerOf(stream);
     const ending = new AbortController();
     const session: TelemetrySession = { identity, end: () => ending.abort() };
     const messages = stream.messages[Symbol.asyncIterator]();
@@ -61,7 +65,7 @@ class Conversation {
       for (;;) {
         const next = await unlessAborted(messages.next(), ending.signal);
         if (next === undefined || next.done === true) break;
-        await this.#take(next.value, identity);
+        await this.#take(Uint8Array.from(next.value), identity);
       }
     } finally {
       for (const cancel of this.#repeats) cancel();
@@ -73,13 +77,17 @@ class Conversation {
     this.#context.clients.seen(identity, this.#stream.connection);
     try {
       const command = method.request.decode(bytes);
-      if (command.settings) await this.#settle(command.settings, identity);
+      if (command.settings) await this.#settle(command.settings, identity, bytes);
     } catch (error) {
       this.#refuse(failureOf(error, this.#context.logger, method.path), identity);
     }
   }
 
-  async #settle(sent: rocketmq.v2.Settings, identity: ClientIdentity): Promise<void> {
+  async #settle(
+    sent: rocketmq.v2.Settings,
+    identity: ClientIdentity,
+    bytes: Uint8Array,
+  ): Promise<void> {
     const { clients, config } = this.#context;
     const server = {
       bodySizeMax: config.values.maxMessageSize,
@@ -92,11 +100,51 @@ class Conversation {
       settings = producerSettings(sent, server);
     } else {
       for (const { topic } of role.subscriptions) checkTopicName(topic);
-      const group = await groupFor({ ...this.#context, ...servedHere(this.#context) }, role.group);
+      checkGroupName(role.group);
+      const group = await this.#groupOf(role, bytes);
+      if (group instanceof Uint8Array) {
+        clients.settle(identity, role, this.#stream.connection);
+        return this.#reply(group, identity);
+      }
       settings = consumerSettings(sent, group, server);
     }
     clients.settle(identity, role, this.#stream.connection);
     this.#reply(method.response.encode({ status: okStatus, settings }), identity);
+  }
+
+  /** The group as it is known here, or else the whole reply of a broker that knows it. */
+  #groupOf(role: ConsumerRole, bytes: Uint8Array): Promise<GroupConfig | Uint8Array> {
+    const context = this.#context;
+    return untilServed(context, this.#stream, async () => {
+      const local = context.local();
+      const known = local?.metadata.group(role.group);
+      if (known !== undefined) return known;
+      if (local?.canSend === true) {
+        return await groupFor({ config: context.config, metadata: local.metadata }, role.group);
+      }
+      return isPassedOn(this.#stream) ? undefined : await this.#settleElsewhere(role, bytes);
+    });
+  }
+
+  async #settleElsewhere(role: ConsumerRole, bytes: Uint8Array): Promise<Uint8Array | undefined> {
+    const { cluster } = this.#context;
+    const ownMaster = await cluster.view.ownMaster();
+    const addresses = new Set(ownMaster === undefined ? [] : [ownMaster]);
+    for (const { topic } of role.subscriptions) {
+      for (const place of await cluster.view.knownTopic(topic)) {
+        if (!place.isOwn) addresses.add(place.address);
+      }
+    }
+    for (const address of addresses) {
+      const passing = { path: method.path, request: bytes };
+      const forward = forwardOf(this.#context, this.#stream, { address, passing });
+      try {
+        return await cluster.forwarder.exchange(forward);
+      } catch (error) {
+        if (!(error instanceof ForwardFailure)) throw error;
+      }
+    }
+    return undefined;
   }
 
   #reply(command: Uint8Array, identity: ClientIdentity): void {

@@ -2,7 +2,7 @@
 // answer; only what nobody expected is logged, here and once.
 import { type Codec, ProtoError, type rocketmq } from "@cometmq/proto";
 import { type Logger, MqError, toMqError } from "../../base/index.ts";
-import type { MethodHandler, ServerCall } from "../../transport/index.ts";
+import { type MethodHandler, RpcError, type ServerCall } from "../../transport/index.ts";
 
 /** `Status` of an answer. */
 export interface StatusFields {
@@ -46,6 +46,13 @@ interface WithStatus {
   readonly status?: rocketmq.v2.IStatus | null | undefined;
 }
 
+/** Answers a request, whose bytes it may keep; an answer that is encoded already is given on as it is. */
+export type Act<Request, Answer> = (
+  request: Request,
+  call: ServerCall,
+  bytes: Uint8Array,
+) => Answer | Uint8Array | Promise<Answer | Uint8Array>;
+
 /**
  * The handler of a unary method. `act` may throw; the answer then is the status alone, joined with what `failed`
  * gives for the request.
@@ -53,7 +60,7 @@ interface WithStatus {
 export function unary<Request, Answer extends WithStatus>(
   method: UnaryMethod<Request, Answer>,
   logger: Logger,
-  act: (request: Request, call: ServerCall) => Answer | Promise<Answer>,
+  act: Act<Request, Answer>,
   failed?: (request: Request) => Omit<Answer, "status">,
 ): MethodHandler {
   return {
@@ -62,9 +69,13 @@ export function unary<Request, Answer extends WithStatus>(
       let request: Request | undefined;
       try {
         // A copy: what was decoded may hold views, and `act` may wait.
-        request = method.request.decode(Uint8Array.from(bytes));
-        return method.response.encode(await act(request, call));
+        const copy = Uint8Array.from(bytes);
+        request = method.request.decode(copy);
+        const answer = await act(request, call, copy);
+        return answer instanceof Uint8Array ? answer : method.response.encode(answer);
       } catch (error) {
+        // The transport's own failures stay what they are.
+        if (error instanceof RpcError) throw error;
         const status = statusOf(failureOf(error, logger, method.path));
         const rest = request === undefined ? undefined : failed?.(request);
         return method.response.encode({ ...rest, status } as unknown as Answer);

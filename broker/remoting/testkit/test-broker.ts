@@ -8,8 +8,10 @@ import {
   silentLogger,
   systemRandom,
 } from "../../../base/index.ts";
+import type { Registrar } from "../../../registrar/index.ts";
 import type { MethodHandler } from "../../../transport/index.ts";
 import { ClientTable } from "../../clients/index.ts";
+import { Cluster } from "../../cluster/index.ts";
 import type { Delivered, ReceiveRequest } from "../../delivery/index.ts";
 import type { Standing } from "../../ha/index.ts";
 import { type Metadata, memoryMetadata } from "../../metadata/index.ts";
@@ -23,6 +25,8 @@ import { ManualClock } from "./manual-clock.ts";
 /** What a test may choose. */
 export interface TestBrokerOptions {
   readonly flags?: Readonly<Record<string, string>>;
+  /** What it hears of other brokers from; nothing by default. */
+  readonly registrar?: Registrar;
 }
 
 /** A broker made for handlers. Change its fields to change how it behaves. It holds nothing that must be closed. */
@@ -64,10 +68,18 @@ export class TestBroker {
       canSend: true,
     };
     this.local = this.parts;
+    const config = Configuration.load(brokerRole, { flags });
     this.context = {
-      config: Configuration.load(brokerRole, { flags }),
+      config,
       local: () => this.local,
       standing: () => this.standing,
+      cluster: new Cluster({
+        registrar: options.registrar,
+        config,
+        clock: this.clock,
+        local: () => this.local,
+        standing: () => this.standing,
+      }),
       clients: this.clients,
       traffic: new Traffic(),
       clock: this.clock,
