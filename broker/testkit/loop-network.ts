@@ -100,6 +100,33 @@ export class LoopNetwork implements Network {
     return { port, close: async () => void this.#ports.delete(port) };
   }
 
+  /** The network as one process has it, until that is killed: then nothing it asks for comes back, and others lose it. */
+  process(): { readonly network: Network; kill(): void } {
+    const own = new Set<Link>();
+    const ports: number[] = [];
+    let isAlive = true;
+    const never = <T>(): Promise<T> => new Promise<T>(() => {});
+    const network: Network = {
+      connect: async (address) => {
+        if (!isAlive) return await never();
+        const link = await this.connect(address);
+        own.add(link);
+        return link;
+      },
+      listen: async (place, accept) => {
+        const listener = await this.listen(place, accept);
+        ports.push(listener.port);
+        return listener;
+      },
+    };
+    const kill = (): void => {
+      isAlive = false;
+      for (const port of ports) this.kill(port);
+      for (const link of own) link.close("killed");
+    };
+    return { network, kill };
+  }
+
   /** Ends all links that were dialled to `port`. */
   cut(port: number): void {
     for (const [link, to] of this.#links) if (to === port) link.close("cut");

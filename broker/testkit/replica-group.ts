@@ -1,6 +1,7 @@
 // Brokers of one group in this process, on simulated disks and a network of their own, without gRPC.
 import { MemoryLevel } from "memory-level";
 import {
+  assert,
   type BrokerConfig,
   brokerRole,
   Configuration,
@@ -9,12 +10,14 @@ import {
   systemClock,
   systemRandom,
 } from "../../base/index.ts";
+import { ElectedRole } from "../elected-role.ts";
 import { FixedRole } from "../fixed-role.ts";
-import type { ReplicaPlace } from "../ha/index.ts";
+import type { ModelledEtcd } from "../ha/election/testkit/modelled-etcd.ts";
+import type { Network, ReplicaPlace } from "../ha/index.ts";
 import { type LevelSource, levelEncodings } from "../metadata/index.ts";
 import { noPeers, type Peers } from "../peers.ts";
 import { Replica } from "../replica.ts";
-import { type RecordDraft, RecordType } from "../store/index.ts";
+import { type Disk, type RecordDraft, RecordType } from "../store/index.ts";
 import { SimulatedDisk } from "../store/testkit/simulated-disk.ts";
 import { LoopNetwork } from "./loop-network.ts";
 
@@ -68,30 +71,68 @@ export interface RunningReplica {
   close(): Promise<void>;
 }
 
+/** A running broker that takes part in elections. */
+export interface ElectedReplica {
+  readonly replica: Replica;
+  readonly role: ElectedRole;
+  close(): Promise<void>;
+  /** Its process is gone: it says and hears nothing any more. Its disk is killed apart. */
+  kill(): void;
+}
+
 /** A group on one network. */
 export class ReplicaGroup {
   readonly network: LoopNetwork = new LoopNetwork();
   logger: Logger = silentLogger;
   #started = 0;
 
-  /** Starts a broker of fixed roles on a machine. */
-  async start(machine: Machine, peers: Peers = noPeers): Promise<RunningReplica> {
+  /** Starts a broker that takes part in elections. */
+  async startElected(machine: Machine, etcd: ModelledEtcd): Promise<ElectedReplica> {
+    const { network, kill } = this.network.process();
+    const disk = mortal(machine.disk);
+    const replica = await this.#open(machine, network, disk.disk);
+    const { brokerId, haPort } = replica.identity();
+    const coordinator = etcd.connect(String(brokerId));
+    const role = new ElectedRole({ replica, host: "loop", coordinator });
+    assert(haPort > 0, "elected replicas are dialled");
+    await role.start();
+    return {
+      replica,
+      role,
+      kill: () => {
+        kill();
+        disk.kill();
+      },
+      close: async () => {
+        await role.leave();
+        await role.close();
+        await replica.close();
+      },
+    };
+  }
+
+  #open(machine: Machine, network: Network, disk: Disk = machine.disk): Promise<Replica> {
     this.#started += 1;
     const instanceId = `instance-${this.#started}`;
-    const replica = await Replica.open({
+    return Replica.open({
       config: machine.config(),
       clock: systemClock,
       random: systemRandom,
-      disk: machine.disk,
+      disk,
       logger: this.logger,
       stateDatabase: machine.database(),
       index: false,
-      network: this.network,
+      network,
       listen: { host: "loop", port: machine.config().values.haListenPort },
       instanceId,
       grpcPort: () => 1,
       delivery: { isAlive: () => true },
     });
+  }
+
+  /** Starts a broker of fixed roles on a machine. */
+  async start(machine: Machine, peers: Peers = noPeers): Promise<RunningReplica> {
+    const replica = await this.#open(machine, this.network);
     const role = new FixedRole(replica, peers);
     try {
       await role.start();
@@ -109,6 +150,24 @@ export class ReplicaGroup {
       },
     };
   }
+}
+
+/** A disk as one process has it: when that is killed, nothing it asks for ever comes back. */
+function mortal(machine: SimulatedDisk): { readonly disk: Disk; kill(): void } {
+  let isAlive = true;
+  const disk = new Proxy<Disk>(machine, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== "function") return value;
+      return (...parameters: readonly unknown[]) =>
+        isAlive ? Reflect.apply(value, target, parameters) : new Promise(() => {});
+    },
+  });
+  const kill = (): void => {
+    isAlive = false;
+    machine.kill();
+  };
+  return { disk, kill };
 }
 
 /** What NameServers would say. */

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { systemClock, systemRandom } from "../base/index.ts";
+import { ModelledEtcd } from "./ha/election/testkit/modelled-etcd.ts";
+import { type ElectedReplica, Machine, message, ReplicaGroup } from "./testkit/replica-group.ts";
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + 15_000;
+  while (!condition()) {
+    if (systemClock.monotonicMs() > deadlineMs) assert.fail(`never: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+const machine = (id: number, settings = {}): Machine =>
+  new Machine({
+    enableControllerMode: "true",
+    controllerAddr: "etcd:2379",
+    controllerLeaseSeconds: "1",
+    brokerRole: "SYNC_MASTER",
+    brokerId: String(id),
+    haListenPort: String(100 + id),
+    ...settings,
+  });
+
+interface Scene {
+  readonly group: ReplicaGroup;
+  readonly etcd: ModelledEtcd;
+  readonly machines: readonly Machine[];
+  readonly running: Map<number, ElectedReplica>;
+}
+
+async function scene(settings = {}): Promise<Scene> {
+  const group = new ReplicaGroup();
+  const etcd = new ModelledEtcd({ clock: systemClock, random: systemRandom });
+  const machines = [machine(1, settings), machine(2, settings), machine(3, settings)];
+  const running = new Map<number, ElectedReplica>();
+  for (const [index, one] of machines.entries()) {
+    running.set(index + 1, await group.startElected(one, etcd));
+  }
+  return { group, etcd, machines, running };
+}
+
+function masterOf({ running }: Scene): ElectedReplica | undefined {
+  return [...running.values()].find(({ replica }) => replica.standing.kind === "master");
+}
+
+/** Resolves when who served is gone: a client's connection would break. */
+async function lost(at: Scene, local: ElectedReplica["replica"]["local"]): Promise<"lost"> {
+  while ([...at.running.values()].some(({ replica }) => replica.local === local)) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return "lost";
+}
+
+/** Sends to whoever serves, and tries again, until one is acknowledged. */
+async function send(at: Scene, text: string): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + 10_000;
+  for (;;) {
+    const local = masterOf(at)?.replica.local;
+    try {
+      if (local !== undefined) {
+        const outcome = await Promise.race([local.store.send([message(text)]), lost(at, local)]);
+        if (outcome !== "lost") return;
+      }
+    } catch (error) {
+      if (systemClock.monotonicMs() > deadlineMs) throw error;
+    }
+    if (systemClock.monotonicMs() > deadlineMs) assert.fail("nobody took the message");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+async function textsOf(replica: ElectedReplica["replica"]): Promise<string[]> {
+  const { store } = replica.slot.required();
+  const texts: string[] = [];
+  for await (const records of store.scan(store.start)) {
+    for (const record of records) {
+      if (record.topic === "t") texts.push(Buffer.from(record.body).toString());
+    }
+  }
+  return texts;
+}
+
+function kill(at: Scene, id: number): void {
+  at.etcd.cut(String(id), "both");
+  at.running.get(id)?.kill();
+  at.running.delete(id);
+}
+
+async function end(at: Scene): Promise<void> {
+  for (const one of at.running.values()) await one.close();
+}
+
+describe("a group that elects its master", () => {
+  it("elects one, takes all into the in-sync set, and acknowledges what all of them have", async () => {
+    const at = await scene();
+    await until("somebody rules", () => masterOf(at)?.replica.local !== undefined);
+    await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
+    await Promise.all(Array.from({ length: 100 }, (_, index) => send(at, `${index}`)));
+    const confirmed = masterOf(at)?.replica.slot.required().store.confirmed ?? 0;
+    for (const { replica } of at.running.values()) {
+      assert.ok(replica.slot.required().store.flushed >= confirmed);
+    }
+    await end(at);
+  });
+
+  it("goes on with another master when one is killed, and loses nothing that was acknowledged", async () => {
+    const at = await scene();
+    const acknowledged: string[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
+      for (let index = 0; index < 20; index += 1) {
+        await send(at, `${round}/${index}`);
+        acknowledged.push(`${round}/${index}`);
+      }
+      const master = masterOf(at);
+      assert.ok(master !== undefined);
+      const id = master.replica.identity().brokerId;
+      const flight = Array.from({ length: 20 }, (_, index) => send(at, `${round}/flight ${index}`));
+      kill(at, id);
+      await Promise.all(flight);
+      acknowledged.push(...Array.from({ length: 20 }, (_, index) => `${round}/flight ${index}`));
+      at.etcd.heal(String(id));
+      const again = at.machines[id - 1];
+      assert.ok(again !== undefined);
+      at.running.set(id, await at.group.startElected(again, at.etcd));
+    }
+    await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
+    const end1 = masterOf(at)?.replica.slot.required().store.end ?? 0;
+    await until("all are level", () =>
+      [...at.running.values()].every(
+        ({ replica }) => replica.slot.current?.store.confirmed === end1,
+      ),
+    );
+    for (const { replica } of at.running.values()) {
+      const kept = new Set(await textsOf(replica));
+      assert.deepEqual(
+        acknowledged.filter((text) => !kept.has(text)),
+        [],
+      );
+    }
+    await end(at);
+  });
+
+  it("hands over in well under a second, without a failed send", async () => {
+    const at = await scene();
+    await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
+    const before = masterOf(at);
+    assert.ok(before !== undefined);
+    const id = before.replica.identity().brokerId;
+    const target = (id % 3) + 1;
+    const startMs = systemClock.monotonicMs();
+    await before.role.handOver(target);
+    await until("the other one serves", () => masterOf(at)?.replica.local !== undefined);
+    assert.equal(masterOf(at)?.replica.identity().brokerId, target);
+    assert.ok(systemClock.monotonicMs() - startMs < 1_000);
+    await send(at, "after");
+    await end(at);
+  });
+
+  it("refuses sends below minInSyncReplicas, before anything is written", async () => {
+    const at = await scene();
+    await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
+    const master = masterOf(at);
+    assert.ok(master !== undefined);
+    for (const id of [1, 2, 3]) if (id !== master.replica.identity().brokerId) kill(at, id);
+    await until("it is alone", () => master.role.syncState()?.inSyncIds.length === 1);
+    const { store } = master.replica.slot.required();
+    await until("it is confirmed", () => store.confirmed === store.end);
+    const { end: logEnd } = store;
+    await assert.rejects(store.send([message("no")]), /minInSyncReplicas wants 2/);
+    assert.equal(store.end, logEnd);
+    await end(at);
+  });
+
+  it("stops serving while etcd is down for longer than its lease, and goes on afterwards", async () => {
+    const at = await scene();
+    await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
+    await send(at, "before");
+    at.etcd.down = true;
+    await until("nobody serves", () => masterOf(at) === undefined);
+    at.etcd.down = false;
+    await send(at, "after");
+    await end(at);
+  });
+});
