@@ -278,6 +278,16 @@ describe("a hand-over", () => {
     assert.ok(master.mayServe());
   });
 
+  it("waits for a slave that is just being taken into the set", async () => {
+    const scene = new ElectionScene();
+    const all = await scene.group(1);
+    scene.add({ brokerId: 2 });
+    await scene.time.pass(500);
+    at(all, 0).runner.slaveCaughtUp(2);
+    await scene.time.run(at(all, 0).runner.handOver(2));
+    assert.deepEqual(scene.etcd.peek().record?.value, { master: 2, epoch: 2, inSync: [1, 2] });
+  });
+
   it("does not serve while it is not known whether it happened, and resolves by reading", async () => {
     const scene = new ElectionScene();
     const all = await scene.group(3);

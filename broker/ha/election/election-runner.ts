@@ -90,6 +90,7 @@ export class ElectionRunner {
   #isClosed = false;
   #cancelTick: CancelTimer = () => {};
   #handOver: PendingHandOver | undefined;
+  readonly #reportedAtMs = new Map<CallKind, number>();
 
   constructor(options: ElectionOptions) {
     this.#options = options;
@@ -307,8 +308,12 @@ export class ElectionRunner {
     this.#take({ kind: "callFailed", call });
   }
 
+  /** While etcd is away, calls fail many times a second: not each of them is a line. */
   #report(call: CallKind, error: unknown): void {
-    if (this.#isClosed) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    const nextAtMs = (this.#reportedAtMs.get(call) ?? -Infinity) + timings.reportEveryMs;
+    if (this.#isClosed || nowMs < nextAtMs) return;
+    this.#reportedAtMs.set(call, nowMs);
     this.#options.logger.warn("a call to etcd failed", { call, reason: toMqError(error).message });
   }
 

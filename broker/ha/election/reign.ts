@@ -96,7 +96,8 @@ export function beginHandOver(turn: Turn, toId: number): void {
 function refusal(turn: Turn, toId: number): MqError | undefined {
   const { reign } = turn;
   if (reign === undefined) return new MqError("NOT_MASTER", "this broker is not the master");
-  const inSync = without(reign.inSync, reign.leaving);
+  // One that is about to be in the record is let pass: the hand-over waits for that.
+  const inSync = without(union(reign.inSync, reign.atRisk), reign.leaving);
   if (!inSync.includes(toId)) {
     return new MqError(
       "BAD_REQUEST",
@@ -117,10 +118,11 @@ function handOver(turn: Turn, reign: Reign): void {
   const { toId, giveUpAtMs } = reign.handOver;
   if (reign.unsure && !turn.state.isViewFresh) return;
   if (!turn.mayCall("commit")) return;
+  const isInSync = reign.inSync.includes(toId);
   const toLease = leaseOf(turn, toId);
-  if (toLease === undefined || turn.nowMs >= giveUpAtMs) {
+  if (!isInSync || toLease === undefined || turn.nowMs >= giveUpAtMs) {
     // It may serve again only when the hand-over cannot happen any more.
-    if (!reign.unsure) return cancelHandOver(turn, `broker ${toId} cannot be reached`);
+    if (!reign.unsure) return cancelHandOver(turn, `broker ${toId} is not in sync, or not alive`);
     return changeSet(turn, reign, { purpose: "fence", target: reign.inSync });
   }
   turn.commit("handOver", {

@@ -25,6 +25,8 @@ export const timings = {
   restMs: 5_000,
   /** A hand-over that etcd does not answer is given up after so long, milliseconds. */
   handOverMaxMs: 3_000,
+  /** Failed calls of one kind are logged at most this often, milliseconds. */
+  reportEveryMs: 5_000,
   /** Sockets to one etcd member. More calls wait. */
   etcdSocketCountMax: 16,
   /** An answer of etcd, bytes. A longer one is a failure of that member. */

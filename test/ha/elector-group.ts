@@ -1,0 +1,112 @@
+// Three elector processes, and what they say.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { formatAddress } from "../../base/index.ts";
+import type { EtcdCluster } from "./etcd-cluster.ts";
+
+const program = fileURLToPath(new URL("elector-process.ts", import.meta.url));
+
+interface Said {
+  readonly event: string;
+  readonly brokerId: number;
+  readonly atMs: number;
+  readonly epoch?: number;
+  readonly inSync?: readonly number[];
+  readonly reason?: string;
+}
+
+/** Processes by their brokerId. */
+export class ElectorGroup {
+  readonly said: Said[] = [];
+  readonly #cluster: EtcdCluster;
+  readonly #leaseSeconds: number;
+  readonly #processes = new Map<number, ChildProcess>();
+  #heard: (() => void)[] = [];
+
+  constructor(cluster: EtcdCluster, leaseSeconds = 2) {
+    this.#cluster = cluster;
+    this.#leaseSeconds = leaseSeconds;
+  }
+
+  start(brokerId: number): void {
+    const addresses = this.#cluster.addresses.map(formatAddress);
+    const child = spawn(
+      process.execPath,
+      ["--import", "tsx", program, String(brokerId), String(this.#leaseSeconds), ...addresses],
+      { stdio: ["pipe", "pipe", "inherit"] },
+    );
+    this.#processes.set(brokerId, child);
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      this.said.push({ ...(JSON.parse(line) as Said), atMs: performance.now() });
+      for (const listener of this.#heard.splice(0)) listener();
+    });
+  }
+
+  /** The newest master that has been heard of. */
+  get master(): number | undefined {
+    return this.said.findLast((line) => line.event === "master")?.brokerId;
+  }
+
+  /** Waits for something to be said from `from` on; gives it. */
+  async hear(from: number, wanted: (line: Said) => boolean, withinMs = 20_000): Promise<Said> {
+    const endMs = performance.now() + withinMs;
+    for (;;) {
+      const line = this.said.slice(from).find(wanted);
+      if (line !== undefined) return line;
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) throw new Error(`not heard: ${JSON.stringify(this.said.slice(from))}`);
+      const { promise, listener, timer } = waiter(leftMs);
+      this.#heard.push(listener);
+      await promise;
+      clearTimeout(timer);
+    }
+  }
+
+  /** Waits until that set stands. */
+  async inSync(count: number): Promise<void> {
+    const isThere = (line: Said): boolean =>
+      (line.event === "set" || line.event === "master") && line.inSync?.length === count;
+    const newest = this.said.findLast((line) => line.event === "set" || line.event === "master");
+    if (newest !== undefined && isThere(newest)) return;
+    await this.hear(this.said.length, isThere);
+  }
+
+  tell(brokerId: number, line: string): void {
+    this.#processes.get(brokerId)?.stdin?.write(`${line}\n`);
+  }
+
+  signal(brokerId: number, signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#processes.get(brokerId)?.kill(signal);
+  }
+
+  /** kill -9; gives when. */
+  async kill(brokerId: number): Promise<number> {
+    const child = this.#processes.get(brokerId);
+    this.#processes.delete(brokerId);
+    if (child === undefined || child.exitCode !== null) return performance.now();
+    const exited = once(child, "exit");
+    const atMs = performance.now();
+    child.kill("SIGKILL");
+    await exited;
+    return atMs;
+  }
+
+  async close(): Promise<void> {
+    for (const brokerId of [...this.#processes.keys()]) await this.kill(brokerId);
+  }
+}
+
+function waiter(leftMs: number): {
+  promise: Promise<void>;
+  listener: () => void;
+  timer: NodeJS.Timeout;
+} {
+  let listener = (): void => {};
+  const promise = new Promise<void>((resolve) => {
+    listener = resolve;
+  });
+  const timer = setTimeout(listener, leftMs);
+  return { promise, listener, timer };
+}
