@@ -102,6 +102,7 @@ export class ReplicaGroup {
       kill: () => {
         kill();
         disk.kill();
+        coordinator.close();
       },
       close: async () => {
         await role.leave();
