@@ -95,9 +95,9 @@ export class ClientCore {
     });
     this.#routes = new RouteCache({
       requestTimeoutMs: options.requestTimeoutMs,
-      request: (topic) => ({
+      request: (topic, server) => ({
         topic: this.resource(topic),
-        endpoints: endpointsMessage(options.endpoints),
+        endpoints: endpointsMessage([server]),
       }),
       accessPoints: () => options.endpoints.map((endpoints) => this.links.channel(endpoints)),
       knownBrokers: () => this.links.links().map((link) => link.channel),

@@ -97,6 +97,24 @@ describe("sends during a failover", () => {
     assert.ok(moved.stored.length > 0);
   });
 
+  it("ask each server under its own address, which a broker hands out as its own", async () => {
+    const asked: unknown[] = [];
+    using broker = await FakeBroker.start();
+    using names = await nameServer(broker);
+    for (const server of [broker, names]) {
+      server.behaviour.route = (request, usual) => {
+        asked.push([server.port, request.endpoints?.addresses?.map(({ port }) => port)]);
+        return usual;
+      };
+    }
+    await using producer = await started(`${names.endpoints};127.0.0.1:${await refusedPort()}`);
+    names.stop();
+    broker.behaviour.send = (_request, usual) => (asked.length < 2 ? notMaster : usual);
+    await producer.send({ topic, body });
+    assert.deepEqual(asked[0], [names.port, [names.port]]);
+    assert.deepEqual(asked[1], [broker.port, [broker.port]]);
+  });
+
   it("do not go to the address that only a server without news still names", async () => {
     using old = await FakeBroker.start();
     using next = await FakeBroker.start();

@@ -4,6 +4,7 @@
 import { messagingService, type rocketmq } from "@cometmq/proto";
 import type { Channel } from "./channel.ts";
 import { ClientError, statusError, toError } from "./client-error.ts";
+import type { Endpoints } from "./endpoints.ts";
 import type { Route } from "./route.ts";
 import { RouteAnswers } from "./route-answers.ts";
 import { abortable, after, every } from "./timing.ts";
@@ -11,7 +12,8 @@ import { abortable, after, every } from "./timing.ts";
 /** What the cache needs from its client. */
 export interface RouteOwner {
   readonly requestTimeoutMs: number;
-  request(topic: string): rocketmq.v2.IQueryRouteRequest;
+  /** The question to one server. It must carry the address of that server: brokers hand it out as their own. */
+  request(topic: string, server: Endpoints): rocketmq.v2.IQueryRouteRequest;
   /** Channels to the servers the application named. */
   accessPoints(): readonly Channel[];
   /** Channels to brokers of known routes. */
@@ -213,7 +215,7 @@ export class RouteCache {
   async #query(topic: string, channel: Channel): Promise<rocketmq.v2.IQueryRouteResponse> {
     const bytes = await channel.unary(
       QueryRoute.path,
-      QueryRoute.request.encode(this.#owner.request(topic)),
+      QueryRoute.request.encode(this.#owner.request(topic, channel.endpoints)),
       { timeoutMs: this.#owner.requestTimeoutMs, topic },
     );
     const answer = QueryRoute.response.decode(bytes);
