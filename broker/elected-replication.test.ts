@@ -52,16 +52,19 @@ async function lost(at: Scene, local: ElectedReplica["replica"]["local"]): Promi
   return "lost";
 }
 
+async function sendOnce(at: Scene, text: string): Promise<boolean> {
+  const local = masterOf(at)?.replica.local;
+  if (local === undefined) return false;
+  const outcome = await Promise.race([local.store.send([message(text)]), lost(at, local)]);
+  return outcome !== "lost";
+}
+
 /** Sends to whoever serves, and tries again, until one is acknowledged. */
 async function send(at: Scene, text: string): Promise<void> {
   const deadlineMs = systemClock.monotonicMs() + 10_000;
   for (;;) {
-    const local = masterOf(at)?.replica.local;
     try {
-      if (local !== undefined) {
-        const outcome = await Promise.race([local.store.send([message(text)]), lost(at, local)]);
-        if (outcome !== "lost") return;
-      }
+      if (await sendOnce(at, text)) return;
     } catch (error) {
       if (systemClock.monotonicMs() > deadlineMs) throw error;
     }

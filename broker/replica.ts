@@ -390,7 +390,7 @@ export class Replica {
 
   #stand(standing: Standing): void {
     this.#standing = standing;
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
@@ -434,15 +434,16 @@ const emptyDraft = {
   userProperties: nothing,
 };
 
-/** Resolves when all that is in the log now is confirmed; rejects when the store fails or closes. */
+/** Resolves when all that is in the log now is confirmed; rejects when the store fails. */
 function untilConfirmed(store: Store): Promise<void> {
   const { end } = store;
   return new Promise((resolve, reject) => {
     const stop = store.onProgress(() => {
-      if (store.failure !== undefined) reject(store.failure);
-      else if (store.confirmed < end) return;
+      const { failure } = store;
+      if (failure === undefined && store.confirmed < end) return;
       stop();
-      resolve();
+      if (failure === undefined) resolve();
+      else reject(failure);
     });
   });
 }

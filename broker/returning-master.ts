@@ -157,7 +157,7 @@ function relationTo(
       return welcome.start >= own.end ? "longer" : "shorter";
     case "diverged":
       return "diverged";
-    case "common":
+    default:
       if (!agrees) return "diverged";
       if (found.position === welcome.end) return "shorter";
       return found.position === own.end ? "longer" : "diverged";

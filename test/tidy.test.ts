@@ -44,6 +44,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
     "broker/cluster",
     "broker/delivery",
     "broker/ha",
+    "broker/ha/election",
     "broker/index",
     "broker/metadata",
     "broker/remoting",

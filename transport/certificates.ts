@@ -31,7 +31,8 @@ export function loadPair(source: CertificateSource, nowMs: number): Promise<KeyP
 export async function readCertificates(file: string): Promise<string> {
   const text = await read(file);
   try {
-    return new X509Certificate(text) && text;
+    new X509Certificate(text).checkHost("localhost");
+    return text;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new MqError("BAD_CONFIG", `${file} holds no certificate in PEM: ${why}`, {

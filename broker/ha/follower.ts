@@ -10,9 +10,9 @@ import {
   MqError,
 } from "../../base/index.ts";
 import { Channel, RefusedError } from "./channel.ts";
-import { commonPoint, describeLog } from "./common-point.ts";
 import type { Identity, LogExtent, Welcome } from "./control-messages.ts";
 import type { ConfirmFrame, DataFrame, Frame } from "./frames.ts";
+import { commonPoint, describeLog } from "./log-fork.ts";
 import { extentOf, messageCount, proofOf, type ReplicatedStore } from "./log-source.ts";
 import type { Network } from "./network.ts";
 import { partBytes } from "./part-stream.ts";

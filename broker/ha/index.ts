@@ -1,11 +1,11 @@
 export { CatchUp } from "./catch-up.ts";
-export { commonPoint, describeLog } from "./common-point.ts";
 export type { EpochEntry, Identity, LogExtent, Welcome } from "./control-messages.ts";
 export { ElectedQuorum } from "./elected-quorum.ts";
 export { FixedQuorum } from "./fixed-quorum.ts";
 export { type FollowedLog, Follower, type FollowerHost } from "./follower.ts";
 export type { AckFrame, ConfirmFrame } from "./frames.ts";
 export { type Asker, inspect, takeOverlay } from "./inspection.ts";
+export { commonPoint, describeLog } from "./log-fork.ts";
 export { extentOf, messageCount } from "./log-source.ts";
 export type { Link, LinkListener, Network } from "./network.ts";
 export { OverlayFile } from "./overlay-file.ts";

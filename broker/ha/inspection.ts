@@ -2,8 +2,8 @@
 import { type Address, type Clock, limits } from "../../base/index.ts";
 import { decodeProgress } from "../metadata/index.ts";
 import { Channel, RefusedError } from "./channel.ts";
-import { commonPoint } from "./common-point.ts";
 import type { Identity, LogExtent, Purpose, Welcome } from "./control-messages.ts";
+import { commonPoint } from "./log-fork.ts";
 import { proofOf, type ReplicatedStore } from "./log-source.ts";
 import type { Network } from "./network.ts";
 import { partBytes } from "./part-stream.ts";

@@ -111,7 +111,7 @@ export class ReplicationServer {
 
   /** Ends all links: the log or the role is going to change. */
   endLinks(reason: string): void {
-    for (const channel of [...this.#channels]) channel.close(reason);
+    for (const channel of this.#channels) channel.close(reason);
   }
 
   /** Takes no more links and ends those that are open. */

@@ -64,9 +64,7 @@ export class SlaveFeed {
     try {
       while (this.#wantsMore && channel.endReason === undefined) {
         this.#wantsMore = false;
-        while (this.#next < this.#options.store.written) {
-          if (!(await this.#sendSome())) return;
-        }
+        if (!(await this.#sendAll())) return;
         if (this.#options.store.confirmed !== this.#saidConfirmed) this.#tellPlace();
       }
     } catch (error) {
@@ -75,6 +73,14 @@ export class SlaveFeed {
     } finally {
       this.#isPumping = false;
     }
+  }
+
+  /** False when the link has ended meanwhile. */
+  async #sendAll(): Promise<boolean> {
+    while (this.#next < this.#options.store.written) {
+      if (!(await this.#sendSome())) return false;
+    }
+    return true;
   }
 
   async #sendSome(): Promise<boolean> {

@@ -46,7 +46,6 @@ export class Store {
   set onExpire(hook: ExpireHook) {
     this.#upkeep.hook = hook;
   }
-
   readonly #options: Required<StoreOptions>;
   readonly #lock: FolderLock;
   readonly #segments: Segments;
@@ -240,7 +239,7 @@ export class Store {
     }
   }
 
-  /** Behind the last byte that `ingest` has taken: `end`, and what waits for the rest of its group. */
+  /** Behind the last byte that `ingest` has taken. */
   get taken(): number {
     return this.#log.taken;
   }

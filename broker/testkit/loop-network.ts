@@ -105,10 +105,9 @@ export class LoopNetwork implements Network {
     const own = new Set<Link>();
     const ports: number[] = [];
     let isAlive = true;
-    const never = <T>(): Promise<T> => new Promise<T>(() => {});
     const network: Network = {
       connect: async (address) => {
-        if (!isAlive) return await never();
+        if (!isAlive) return await new Promise<Link>(() => {});
         const link = await this.connect(address);
         own.add(link);
         return link;

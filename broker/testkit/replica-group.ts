@@ -88,9 +88,9 @@ export class ReplicaGroup {
 
   /** Starts a broker that takes part in elections. */
   async startElected(machine: Machine, etcd: ModelledEtcd): Promise<ElectedReplica> {
-    const { network, kill } = this.network.process();
+    const process = this.network.process();
     const disk = mortal(machine.disk);
-    const replica = await this.#open(machine, network, disk.disk);
+    const replica = await this.#open(machine, process.network, disk.disk);
     const { brokerId, haPort } = replica.identity();
     const coordinator = etcd.connect(String(brokerId));
     const role = new ElectedRole({ replica, host: "loop", coordinator });
@@ -100,7 +100,7 @@ export class ReplicaGroup {
       replica,
       role,
       kill: () => {
-        kill();
+        process.kill();
         disk.kill();
         coordinator.close();
       },

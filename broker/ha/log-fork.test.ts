@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import { type CommonPoint, commonPoint, describeLog } from "./common-point.ts";
 import type { EpochEntry, LogExtent } from "./control-messages.ts";
+import { type CommonPoint, commonPoint, describeLog } from "./log-fork.ts";
 
 /** A log that is really there: each byte says who wrote it, and when. */
 interface RealLog {
