@@ -95,6 +95,17 @@ describe("Broker", () => {
     }
   });
 
+  it("does not serve when a NameServer refuses it, and says why", async () => {
+    const reason = "brokerName b with brokerId 0 is taken by the live broker at 10.0.0.1:8081";
+    registrar.states = [{ address: "ns:9876", state: "refused", sinceMs: 0, reason }];
+    await assert.rejects(
+      Broker.open(options()),
+      (error: unknown) =>
+        error instanceof MqError && error.code === "BAD_CONFIG" && error.message.includes(reason),
+    );
+    assert.ok(registrar.closed >= 1);
+  });
+
   it("refuses a folder in use", async () => {
     const broker = await Broker.open(options());
     try {

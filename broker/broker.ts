@@ -6,6 +6,7 @@ import {
   type Clock,
   type Logger,
   listenHost,
+  MqError,
   type Random,
 } from "../base/index.ts";
 import { Metrics, OpsServer, processMetrics } from "../ops/index.ts";
@@ -64,6 +65,9 @@ export interface BrokerOptions {
 /** How long calls that are under way may take to end at a close, milliseconds. */
 const drainMs = 2_500;
 
+/** How long a start waits for the word of a NameServer, milliseconds. */
+const firstAnswerMs = 500;
+
 /** A running broker. */
 export class Broker {
   /** What it counts. */
@@ -80,6 +84,9 @@ export class Broker {
   #closing: Promise<void> | undefined;
   #replica: Replica | undefined;
   #cluster: Cluster | undefined;
+  #role: Role | undefined;
+  /** Nothing is handed out any more: another broker rules, or none can. */
+  #isDraining = false;
 
   private constructor(options: BrokerOptions) {
     const { brokerClusterName, brokerName } = options.config.values;
@@ -136,12 +143,19 @@ export class Broker {
    */
   close(): Promise<void> {
     this.#notReady = "stopping";
-    this.#closing ??= this.#openings.close();
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Calls are served until another broker has taken over, where one can. */
+  async #close(): Promise<void> {
+    await this.#role?.leave();
+    this.#isDraining = true;
+    await this.#openings.close();
   }
 
   async #open(): Promise<void> {
@@ -165,13 +179,13 @@ export class Broker {
       cluster,
       ha: new HaView(replica, role, clock),
       listenPort: () => this.#grpcPort,
-      isStopping: () => this.#closing !== undefined,
+      isStopping: () => this.#isDraining,
       brokerStatus: () => this.#status(replica, rates),
     });
-    await this.#serve(context);
     this.#openings.add("role", () => role.close());
+    await this.#serve(context);
     await role.start();
-    this.#openings.add("leave", () => role.leave());
+    this.#role = role;
     const { registrar } = this.#options;
     const traffic = this.#traffic;
     brokerMetrics(this.metrics, {
@@ -184,6 +198,7 @@ export class Broker {
     });
     const feed = new LocalFeed({ replica, traffic, registrar, config, grpcPort: this.#grpcPort });
     this.#openings.add("registrar", () => feed.close());
+    await this.#refuseDouble(registrar);
     this.#notReady = undefined;
     logger.info("broker is ready", {
       broker: brokerName,
@@ -271,6 +286,19 @@ export class Broker {
     const { values } = this.#options.config;
     if (!values.enableControllerMode) return new FixedRole(replica, this.#peers());
     return new ElectedRole({ replica, host: ownHost(values) });
+  }
+
+  /** A master of fixed roles whose name and id another live broker has must not serve beside it. Throws BAD_CONFIG. */
+  async #refuseDouble(registrar: Registrar | undefined): Promise<void> {
+    const { enableControllerMode, brokerRole } = this.#options.config.values;
+    if (registrar === undefined || enableControllerMode || brokerRole === "SLAVE") return;
+    const answer = await registrar.firstAnswer(firstAnswerMs);
+    if (answer.kind === "refused") {
+      throw new MqError(
+        "BAD_CONFIG",
+        `refused by the NameServer ${answer.address}: ${answer.reason}`,
+      );
+    }
   }
 
   #peers(): Peers {

@@ -25,7 +25,7 @@ const program: Program<BrokerConfig> = {
     "grpc-port": "grpcServerPort",
     "metrics-port": "metricsPromExporterPort",
   },
-  readyAddresses: ["grpc", "metrics"],
+  readyAddresses: ["grpc", "ha", "metrics"],
   start: async (configuration, logger) => {
     const { values } = configuration;
     warnOfExposure(values, logger);
@@ -45,6 +45,7 @@ const program: Program<BrokerConfig> = {
     return {
       addresses: {
         grpc: formatAddress({ host, port: broker.grpcPort }),
+        ha: formatAddress({ host, port: broker.haPort }),
         metrics: formatAddress({ host, port: broker.metricsPort }),
       },
       close: () => broker.close(),
