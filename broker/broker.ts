@@ -18,6 +18,7 @@ import { Cluster } from "./cluster/index.ts";
 import { ElectedRole } from "./elected-role.ts";
 import { FixedRole } from "./fixed-role.ts";
 import type { Network } from "./ha/index.ts";
+import { haMetrics } from "./ha-metrics.ts";
 import { HaView } from "./ha-view.ts";
 import { LocalFeed } from "./local-feed.ts";
 import type { LevelSource } from "./metadata/index.ts";
@@ -169,6 +170,7 @@ export class Broker {
     const cluster = this.#openCluster(replica);
     const rates = new TrafficRates(this.#traffic, clock);
     this.#openings.add("rates", () => rates.close());
+    const ha = new HaView(replica, role, clock);
     const context = new BrokerContext({
       config,
       clock,
@@ -177,7 +179,7 @@ export class Broker {
       traffic: this.#traffic,
       replica,
       cluster,
-      ha: new HaView(replica, role, clock),
+      ha,
       listenPort: () => this.#grpcPort,
       isStopping: () => this.#isDraining,
       brokerStatus: () => this.#status(replica, rates),
@@ -196,6 +198,7 @@ export class Broker {
       registrar,
       calls: this.#calls,
     });
+    haMetrics(this.metrics, ha);
     const feed = new LocalFeed({ replica, traffic, registrar, config, grpcPort: this.#grpcPort });
     this.#openings.add("registrar", () => feed.close());
     await this.#refuseDouble(registrar);
