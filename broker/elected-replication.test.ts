@@ -145,6 +145,36 @@ describe("a group that elects its master", () => {
     await end(at);
   });
 
+  it("cuts what a former master alone had, and keeps the bytes in a side file", async () => {
+    const at = await scene();
+    await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
+    await send(at, "everywhere");
+    const former = masterOf(at);
+    assert.ok(former !== undefined);
+    const id = former.replica.identity().brokerId;
+    // Nobody reaches it, and it reaches etcd no more.
+    at.etcd.cut(String(id), "both");
+    at.group.network.kill(100 + id);
+    const { store } = former.replica.slot.required();
+    const alone = store.send([message("only here")]);
+    await assert.rejects(alone);
+    await until("another one rules", () => {
+      const master = masterOf(at);
+      return master !== undefined && master !== former;
+    });
+    at.etcd.heal(String(id));
+    await until("it follows and has cut its log", () => former.replica.slaveLog.word !== undefined);
+    await send(at, "after");
+    const end1 = masterOf(at)?.replica.slot.required().store.end ?? 0;
+    await until("it is level", () => former.replica.slot.current?.store.confirmed === end1);
+    assert.deepEqual(await textsOf(former.replica), ["everywhere", "after"]);
+    const disk = at.machines[id - 1]?.disk;
+    const [sideFile] = disk?.paths().filter((path) => path.includes("/cut/")) ?? [];
+    assert.ok(sideFile !== undefined && disk !== undefined);
+    assert.ok(disk.bytesOf(sideFile).includes("only here"));
+    await end(at);
+  });
+
   it("hands over in well under a second, without a failed send", async () => {
     const at = await scene();
     await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
