@@ -55,6 +55,23 @@ describe("configuration", () => {
     assert.match(warnings[0] ?? "", /^broker\.conf:9: unknown key listenPort; a RocketMQ key/);
   });
 
+  it("shows no secret: not in lists, not in errors", () => {
+    const set = load("haSecret = s3cret\n");
+    assert.equal(set.values.haSecret, "s3cret");
+    const shown = (configuration: typeof set): string | undefined =>
+      configuration.entries().find(({ key }) => key === "haSecret")?.value;
+    assert.equal(shown(set), "***");
+    assert.equal(shown(load("")), "");
+    const told = [
+      refusal(() => load("haSecret = not s3cret\n")),
+      refusal(() => set.updateLive("haSecret", "s3cret")),
+    ];
+    for (const error of told) {
+      assert.match(error.message, /haSecret/);
+      assert.doesNotMatch(error.message + JSON.stringify(error.facts), /s3cret/);
+    }
+  });
+
   it("flag wins over environment over file over default", () => {
     const file = "grpcServerPort = 1\nbrokerName = f\nmetricsPromExporterPort = 1\n";
     const environment = { COMETMQ_grpcServerPort: "2", COMETMQ_METRICS_PROM_EXPORTER_PORT: "2" };

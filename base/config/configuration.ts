@@ -1,7 +1,7 @@
 // Puts a configuration together from flags, environment, file and defaults, in that order of strength,
 // checks every value, and lets live keys change later. Reads no file and no environment by itself.
 import { MqError } from "../errors.ts";
-import type { ConfigKey } from "./keys.ts";
+import { type ConfigKey, hiddenText } from "./keys.ts";
 import { parseProperties } from "./properties.ts";
 import { rocketmqKeys } from "./rocketmq-keys.ts";
 
@@ -64,6 +64,11 @@ interface Written {
   readonly origin: string;
 }
 
+/** A secret is hidden; that there is none may be seen. */
+function shown(row: Pick<ConfigKey<never>, "isSecret">, text: string): string {
+  return row.isSecret && text !== "" ? hiddenText : text;
+}
+
 /** A checked configuration of one process. `values` is frozen; an accepted live change replaces it. */
 export class Configuration<C extends object> {
   readonly role: ConfigRole<C>;
@@ -122,11 +127,11 @@ export class Configuration<C extends object> {
     return this.#values;
   }
 
-  /** Every key with its value as text and where it came from, in the order of the table. */
+  /** Every key with its value as text, secrets hidden, and where it came from, in the order of the table. */
   entries(): ConfigEntry[] {
     return keysOf(this.role).map((key) => ({
       key: String(key),
-      value: this.role.keys[key].format(this.#values[key]),
+      value: shown(this.role.keys[key], this.role.keys[key].format(this.#values[key])),
       source: this.source(key),
       change: this.role.keys[key].change,
     }));
@@ -143,7 +148,7 @@ export class Configuration<C extends object> {
       throw new MqError(
         "BAD_CONFIG",
         `${key} cannot change while the process runs: set it in the configuration file and restart`,
-        { facts: { key, value: text } },
+        { facts: { key, value: shown(this.role.keys[known], text) } },
       );
     }
     const value = parse(this.role, known, { text: text.trim(), source: "live", origin: "update" });
@@ -179,7 +184,7 @@ function parse<C extends object, K extends keyof C>(
   const value = row.parse(written.text);
   if (value !== undefined) return value;
   const { origin } = written;
-  throw badValue(String(key), written.text, { allowed: row.allowed, origin });
+  throw badValue(String(key), shown(row, written.text), { allowed: row.allowed, origin });
 }
 
 interface Collected {

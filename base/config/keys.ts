@@ -6,6 +6,9 @@ import { resolve } from "node:path";
 /** Whether a new value counts at once or after a restart. */
 export type ConfigChange = "restart" | "live";
 
+/** What is shown in the place of a secret. */
+export const hiddenText = "***";
+
 /** One row of a configuration table. `T` is the type of the value in the loaded configuration. */
 export interface ConfigKey<T> {
   readonly kind:
@@ -27,6 +30,8 @@ export interface ConfigKey<T> {
   readonly allowed: string;
   readonly change: ConfigChange;
   readonly meaning: string;
+  /** Its value is shown to nobody: not in print-outs, answers, messages or logs. */
+  readonly isSecret: boolean;
   /** Reads a written value; `undefined` when it is not allowed. */
   parse(text: string): T | undefined;
   /** Writes a value so that `parse` reads the same again. */
@@ -37,6 +42,8 @@ export interface ConfigKey<T> {
 export interface KeyOptions<T> {
   readonly default: T;
   readonly meaning: string;
+  /** Default false. */
+  readonly isSecret?: boolean;
   /** Default `restart`. */
   readonly change?: ConfigChange;
   readonly defaultText?: string;
@@ -59,6 +66,7 @@ function row<T>(
     defaultText: options.defaultText ?? rest.format(options.default),
     change: options.change ?? "restart",
     meaning: options.meaning,
+    isSecret: options.isSecret ?? false,
   };
 }
 

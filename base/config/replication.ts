@@ -79,6 +79,7 @@ export const replicationKeys: ConfigTable<ReplicationConfig> = {
   }),
   haSecret: key.text({
     default: "",
+    isSecret: true,
     defaultText: "none",
     pattern: /^[^\s]{0,256}$/,
     allowed: "up to 256 characters without spaces",

@@ -164,7 +164,7 @@ export class Acceptor implements LinkListener {
   #tlsServer(): TlsServer {
     const identity = this.#options.tls?.();
     if (identity === undefined) throw new MqError("BAD_CONFIG", "TLS without a certificate");
-    if (this.#tls?.identity === identity) return this.#tls.server;
+    if (this.#tls !== undefined && isSame(this.#tls.identity, identity)) return this.#tls.server;
     const server = createTlsServer({
       key: identity.key,
       cert: identity.cert,
@@ -205,6 +205,10 @@ export class Acceptor implements LinkListener {
     if (this.#saidAtMs.size >= refusalsRemembered) this.#saidAtMs.clear();
     this.#saidAtMs.set(key, clock.monotonicMs());
   }
+}
+
+function isSame(one: TlsIdentity, other: TlsIdentity): boolean {
+  return one.key === other.key && one.cert === other.cert && one.ca === other.ca;
 }
 
 interface Guest {

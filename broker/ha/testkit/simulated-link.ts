@@ -33,6 +33,8 @@ export class SimulatedLink implements Link {
   #onBytes: ((bytes: Buffer) => void) | undefined;
   #isPaused = false;
   #isDead = false;
+  /** Why the connection is no more, although this end may not know it yet. */
+  #resetReason: string | undefined;
   #endReason: string | undefined;
   readonly #endListeners: ((reason: string) => void)[] = [];
   #drainWaiters: (() => void)[] = [];
@@ -62,7 +64,7 @@ export class SimulatedLink implements Link {
   }
 
   send(bytes: Uint8Array): void {
-    if (this.#isOver || bytes.length === 0) return;
+    if (this.#isOver || this.#resetReason !== undefined || bytes.length === 0) return;
     // What the receiver does to its bytes is of no concern to the sender.
     this.#put({ kind: "bytes", bytes: Buffer.from(bytes), dueMs: this.#dueMs() });
   }
@@ -130,13 +132,21 @@ export class SimulatedLink implements Link {
     this.#network.clock.after(this.#network.delayMs(this.host, this.otherHost), () => this.#pump());
   }
 
-  #fall(reason: string): void {
-    this.#line = [];
-    this.#lineSize = 0;
+  /** The news of a reset, for an end that a cut has kept it from. */
+  hearReset(): void {
+    const reason = this.#resetReason;
+    if (reason === undefined || this.#isOver) return;
     if (!this.#network.reaches(this.otherHost, this.host)) return;
     this.#network.clock.after(this.#network.delayMs(this.otherHost, this.host), () =>
       this.#finish(reason),
     );
+  }
+
+  #fall(reason: string): void {
+    this.#line = [];
+    this.#lineSize = 0;
+    this.#resetReason ??= reason;
+    this.hearReset();
   }
 
   /** Not before what was sent earlier. */
@@ -177,6 +187,7 @@ export class SimulatedLink implements Link {
       const other = this.other;
       // Nobody there knows this connection: the system answers so.
       if (other === undefined || other.#isDead) return this.#fall(resetReason);
+      if (other.#resetReason !== undefined) return this.#fall(other.#resetReason);
       if (other.#endReason === undefined && !other.#mayTake(item.kind)) return;
       if (item.kind === "end") {
         this.#line = [];

@@ -94,6 +94,7 @@ export class SimulatedNetwork implements DialWires {
   heal(from: string, to: string): void {
     if (!this.#cuts.delete(wire(from, to))) return;
     for (const link of this.#links) {
+      if (link.host === to && link.otherHost === from) link.hearReset();
       if (link.host !== from || link.otherHost !== to || !link.hasHeldBack) continue;
       if (this.random.next() < 0.5) link.goOn();
       else link.reset("the connection was reset after a cut");
