@@ -9,6 +9,7 @@ import {
   parseAddress,
 } from "../base/index.ts";
 import { FixedQuorum, Follower, type ReplicaPlace } from "./ha/index.ts";
+import { OverlayCopies } from "./overlay-copies.ts";
 import type { Peers } from "./peers.ts";
 import type { Replica } from "./replica.ts";
 import { takeOverLogs, takeOverlays } from "./returning-master.ts";
@@ -20,6 +21,7 @@ export class FixedRole implements Role {
   readonly #peers: Peers;
   #cancelTick: CancelTimer | undefined;
   #follower: Follower | undefined;
+  #copies: OverlayCopies | undefined;
   #followed = "";
   #linkDownAtMs = 0;
   #isChanging = false;
@@ -66,6 +68,7 @@ export class FixedRole implements Role {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTick?.();
+    this.#endCopies();
     await this.#follower?.stop();
   }
 
@@ -99,6 +102,7 @@ export class FixedRole implements Role {
 
   #tickSlave(): void {
     if (this.#isChanging || this.#isClosed) return;
+    if (this.#replica.standing.kind !== "acting") this.#endCopies();
     const master = this.#masterPlace();
     if (master !== undefined && master.haAddress !== this.#followed) {
       return this.#change(() => this.#follow(master));
@@ -109,6 +113,11 @@ export class FixedRole implements Role {
       this.#replica.logger.warn("the master is back: this broker acts for it no more");
       this.#change(() => this.#replica.stopActing(master));
     }
+  }
+
+  #endCopies(): void {
+    this.#copies?.close();
+    this.#copies = undefined;
   }
 
   /** One change after another; the tick goes on when it is done. */
@@ -186,5 +195,6 @@ export class FixedRole implements Role {
   async #act(): Promise<void> {
     this.#replica.logger.warn("the master is gone: this broker acts for it and takes no messages");
     await this.#replica.act();
+    this.#copies ??= new OverlayCopies(this.#replica, () => this.#peers.replicas());
   }
 }

@@ -5,6 +5,8 @@ import { actingStore, overlaidProgress } from "./acting-store.ts";
 import { Delivery, type DeliveryOptions } from "./delivery/index.ts";
 import {
   type AckFrame,
+  extentOf,
+  type Hello,
   type Identity,
   missingProgress,
   type Network,
@@ -19,6 +21,7 @@ import {
 } from "./ha/index.ts";
 import type { KeyIndex } from "./index/index.ts";
 import {
+  decodeProgress,
   encodeProgress,
   type Metadata,
   type ProgressChange,
@@ -164,6 +167,14 @@ export class Replica {
       grpcPort: grpcPort(),
       haPort: this.server.port,
     };
+  }
+
+  /** First words over a link that this broker dials. */
+  hello(purpose: Hello["purpose"]): Hello {
+    const { store } = this.slot.required();
+    const isFlushing = this.slaveLog.isFlushing();
+    const { flushed } = store;
+    return { kind: "hello", ...this.identity(), ...extentOf(store), purpose, isFlushing, flushed };
   }
 
   /** Whether a slave is in sync with this master. */
@@ -341,6 +352,7 @@ export class Replica {
       hasOverlay: () => this.#standing.kind === "acting" || !this.overlay.isEmpty,
       handOverlay: () => this.#handOverlay(),
       overlayTaken: () => this.overlay.clear(),
+      keepNotes: (body) => this.#keepNotes(body),
       slaveJoined: (brokerId) => this.#slaveJoined(brokerId),
       slaveAcked: (brokerId, ack) => this.#slaveAcked(brokerId, ack),
       slaveLeft: (brokerId, reason) => this.#slaveLeft(brokerId, reason),
@@ -364,6 +376,11 @@ export class Replica {
     this.#mayActFromMs = this.options.clock.monotonicMs() + preOnlineTimeout;
     await this.stopActing(undefined);
     return this.overlay.bodies();
+  }
+
+  #keepNotes(body: Buffer): void {
+    const changes = decodeProgress(body);
+    if (changes.length > 0) background(this.overlay.append(changes));
   }
 
   #slaveJoined(brokerId: number): void {

@@ -241,6 +241,45 @@ describe("a group of fixed roles", () => {
     await third.close();
   });
 
+  it("lets the next slave go on where the acting one was, when that dies too", async () => {
+    const group = new ReplicaGroup();
+    const first = await group.start(master());
+    const { local } = first.replica;
+    assert.ok(local !== undefined);
+    await local.metadata.updateTopic({ name: "t", readQueueNums: 1, writeQueueNums: 1 });
+    await local.metadata.updateGroup({ name: "g" });
+    for (let index = 0; index < 60; index += 1) await send(first.replica, `${index}`);
+    const [onePeers, twoPeers] = [new TestPeers(), new TestPeers()];
+    const one = await group.start(slave(), onePeers);
+    const two = await group.start(slave({ brokerId: "2", haListenPort: "102" }), twoPeers);
+    for (const other of [one, two]) {
+      await until(
+        "the slave has everything",
+        () => isLevel(first, other) && other.replica.slaveLog.isReady,
+      );
+    }
+    onePeers.places = peersOf(two).places;
+    twoPeers.places = peersOf(one).places;
+    await first.close();
+    await until("the first slave acts", () => one.replica.local !== undefined);
+    assert.equal(two.replica.local, undefined, "two of them act");
+    const acked = await consume(one.replica, 20);
+    await until(
+      "the other one has a copy",
+      () => [...two.replica.overlay.noted.all()][0]?.cursor === 20,
+    );
+    await one.close();
+    twoPeers.places = [];
+    await until("the second slave acts", () => two.replica.local !== undefined);
+    const rest = await consume(two.replica, 60);
+    const numbers = [...acked, ...rest].sort((a, b) => a - b);
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: 60 }, (_, index) => index),
+    );
+    await two.close();
+  });
+
   it("takes over what only the slave has, after a power cut or with a new disk", async () => {
     for (const isNewDisk of [false, true]) {
       const group = new ReplicaGroup();

@@ -29,8 +29,8 @@ export interface Identity {
   readonly haPort: number;
 }
 
-/** Why a link is made: to copy a master's log, to learn where a log stands, to copy a slave's log back, to take an overlay back. */
-export type Purpose = "follow" | "inspect" | "copy" | "overlay";
+/** Why a link is made: to copy a master's log, to learn where a log stands, to copy a slave's log back, to take an overlay back, to have a copy of one kept. */
+export type Purpose = "follow" | "inspect" | "copy" | "overlay" | "keep";
 
 /** First words of the one who dials. */
 export interface Hello extends Identity, LogExtent {
@@ -161,7 +161,7 @@ const shapes: Readonly<Record<ControlMessage["kind"], Readonly<Record<string, Ch
   hello: {
     ...identity,
     ...extent,
-    purpose: oneOf("follow", "inspect", "copy", "overlay"),
+    purpose: oneOf("follow", "inspect", "copy", "overlay", "keep"),
     isFlushing: flag,
     flushed: count,
   },

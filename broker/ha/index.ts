@@ -1,5 +1,6 @@
 export { CatchUp } from "./catch-up.ts";
-export type { EpochEntry, Identity, LogExtent, Welcome } from "./control-messages.ts";
+export { Channel } from "./channel.ts";
+export type { EpochEntry, Hello, Identity, LogExtent, Welcome } from "./control-messages.ts";
 export { ElectedQuorum } from "./elected-quorum.ts";
 export { FixedQuorum } from "./fixed-quorum.ts";
 export { type FollowedLog, Follower, type FollowerHost } from "./follower.ts";

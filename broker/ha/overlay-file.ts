@@ -19,6 +19,8 @@ export class OverlayFile {
   #size = 0;
   #noted = new NotedProgress();
   #turn: Promise<void> = Promise.resolve();
+  /** Hears of what was noted, once it is durable. */
+  onNoted: ((changes: readonly ProgressChange[]) => void) | undefined;
 
   private constructor(disk: Disk, folder: string, logger: Logger) {
     this.#disk = disk;
@@ -100,6 +102,7 @@ export class OverlayFile {
     await file.datasync();
     this.#size += bytes.length;
     for (const change of changes) this.#noted.add(change);
+    this.onNoted?.(changes);
   }
 
   async #opened(): Promise<DiskFile> {

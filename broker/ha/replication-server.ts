@@ -50,6 +50,8 @@ export interface ServerHost {
   /** Stops acting and gives what was noted; what follows is decided by whether it is taken. */
   handOverlay(): Promise<Iterable<Uint8Array>>;
   overlayTaken(): Promise<void>;
+  /** Keeps a part of the overlay of another slave, which acts. Throws CORRUPT. */
+  keepNotes(body: Buffer): void;
   /** A slave follows from now on. */
   slaveJoined(brokerId: number): void;
   slaveAcked(brokerId: number, ack: AckFrame): void;
@@ -167,6 +169,12 @@ export class ReplicationServer {
       if (position !== undefined) channel.say({ kind: "begin", position, epoch: store.epoch });
       return settled();
     }
+    if (hello.purpose === "keep") {
+      settled();
+      return channel.listen((frame) => {
+        if (frame.kind === "part") host.keepNotes(frame.bytes);
+      });
+    }
     if (hello.purpose === "overlay") {
       await this.#giveOverlay(channel);
       return settled();
@@ -221,7 +229,7 @@ export class ReplicationServer {
     }
     const from = await this.#check(channel, store, frame.message);
     if (from === undefined || channel.endReason !== undefined) return;
-    const { epoch } = standing;
+    const epoch = Math.max(standing.epoch, store.epoch);
     channel.say({ kind: "begin", position: from, epoch });
     const feed = new SlaveFeed({ channel, store, clock: this.#options.clock, epoch, from });
     if (!isCopy) this.#join({ channel, hello, feed, epoch });
