@@ -62,6 +62,7 @@ export class OverlayCopies {
       for (const body of replica.overlay.bodies()) {
         channel.send({ kind: "part", bytes: Buffer.from(body) });
       }
+      channel.listen(() => {});
       this.#channels.set(haAddress, channel);
       const cancelBeat = clock.every(limits.haHeartbeatMs, () => channel.send(nothing));
       channel.onEnd(() => {

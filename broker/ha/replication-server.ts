@@ -172,7 +172,10 @@ export class ReplicationServer {
     if (hello.purpose === "keep") {
       settled();
       return channel.listen((frame) => {
-        if (frame.kind === "part") host.keepNotes(frame.bytes);
+        if (frame.kind !== "part") return;
+        host.keepNotes(frame.bytes);
+        // Says that this side lives.
+        channel.send({ kind: "part", bytes: emptyPart });
       });
     }
     if (hello.purpose === "overlay") {
@@ -304,6 +307,8 @@ export class ReplicationServer {
     channel.say({ kind: "overlayTaken" });
   }
 }
+
+const emptyPart = Buffer.alloc(0);
 
 async function* packAll(entries: StateExport["entries"]): AsyncGenerator<Buffer> {
   for await (const some of entries) yield* packParts(some);
