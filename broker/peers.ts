@@ -9,7 +9,10 @@ export interface Peers {
   master(): ReplicaPlace | undefined;
   /** NameServers that answer now. */
   reachableCount(): number;
-  /** Asks anew; resolves with all live brokers of the group, this one left out. Empty when nobody answers in time. */
+  /**
+   * Asks anew; resolves with all live brokers of the group, also those that have the id of this one: itself, as it was
+   * before, or another that claims it. Empty when nobody answers in time.
+   */
   ask(timeoutMs: number): Promise<readonly ReplicaPlace[]>;
 }
 

@@ -19,10 +19,11 @@ export function registeredPeers(
       const answers = await Promise.all(registrar.askBrokers(own.brokerName, timeoutMs));
       const seen = answers.flatMap((answer) => answer?.brokers ?? []);
       const ours = seen.filter((broker) => broker.clusterName === own.clusterName);
-      const byId = new Map(
-        ours.filter(isOther).map((broker) => [broker.brokerId, placeSeen(broker)]),
+      const places = ours.map(placeSeen);
+      const byPlace = new Map(
+        places.map((place) => [`${place.brokerId} ${place.haAddress}`, place]),
       );
-      return [...byId.values()];
+      return [...byPlace.values()];
     },
   };
 }

@@ -303,6 +303,19 @@ describe("a group of fixed roles", () => {
     }
   });
 
+  it("copies from a slave that was empty when it began to follow, and does so still", async () => {
+    const group = new ReplicaGroup();
+    const first = await group.start(master());
+    const second = await group.start(slave());
+    for (let index = 0; index < 50; index += 1) await send(first.replica, `${index}`);
+    await until("they are level", () => isLevel(first, second));
+    const third = await group.start(master({ haListenPort: "102" }), peersOf(second));
+    assert.equal(textsOf(third.replica), 50);
+    await third.close();
+    await second.close();
+    await first.close();
+  });
+
   it("starts without its dead slave, says so, and cuts nobody's log when that comes back longer", async () => {
     const group = new ReplicaGroup();
     const logger = new MemoryLogger();

@@ -73,10 +73,14 @@ async function askReplicas(replica: Replica, peers: Peers): Promise<AnsweringRep
   for (const place of [...seen, ...replica.list.all().filter((old) => !ids.has(old.brokerId))]) {
     if (place.haAddress !== "") known.set(place.haAddress, place);
   }
+  const places = [...known.values()];
+  // Whoever had the own id was this broker most often, and does not answer any more.
   const answers = await Promise.all(
-    [...known.values()].map((place) => askOne(replica, place, deadlineMs)),
+    places.map((place) => askOne(replica, place, place.brokerId === brokerId ? 0 : deadlineMs)),
   );
-  const silent = [...known.values()].filter((_, index) => answers[index] === undefined);
+  const silent = places.filter(
+    (place, index) => place.brokerId !== brokerId && answers[index] === undefined,
+  );
   if (silent.length > 0) {
     replica.logger.error("STARTING WITHOUT HAVING ASKED EVERY REPLICA", {
       silent: silent.map((place) => `${place.brokerId} at ${place.haAddress}`).join(", "),
@@ -100,8 +104,9 @@ async function askOne(
     try {
       const { store } = replica.slot.required();
       const { welcome, agrees } = await inspect(askerOf(replica), address, store);
-      const { brokerName, cluster } = replica.identity();
-      const isOurs = welcome.brokerName === brokerName && welcome.cluster === cluster;
+      const { brokerName, cluster, instanceId } = replica.identity();
+      const isItself = welcome.instanceId === instanceId;
+      const isOurs = welcome.brokerName === brokerName && welcome.cluster === cluster && !isItself;
       return isOurs ? { address, welcome, agrees } : undefined;
     } catch (error) {
       if (!(error instanceof MqError)) throw error;

@@ -222,8 +222,6 @@ export class Follower {
   #stream(channel: Channel, welcome: Welcome): Promise<string> {
     const { host, clock, logger, master } = this.#options;
     const store = host.store();
-    this.#retryMs = limits.haRetryMinMs;
-    this.#saidReason = "";
     this.#endWanted = welcome.end;
     logger.info("the master's log is followed", {
       master: `${master.host}:${master.port}`,
@@ -258,15 +256,25 @@ export class Follower {
     store: FollowedLog,
     { frame, epoch }: { readonly frame: Frame; readonly epoch: number },
   ): void {
-    if (frame.kind === "data") return this.#takeData(channel, store, { frame, epoch });
+    if (frame.kind === "data") {
+      this.#takeData(channel, store, { frame, epoch });
+      return this.#goesWell();
+    }
     if (frame.kind === "confirm") {
       refuseOlder(frame.epoch, epoch);
-      return this.#options.host.masterSaid(frame);
+      this.#options.host.masterSaid(frame);
+      return this.#goesWell();
     }
     if (frame.kind === "control" && frame.message.kind === "refuse") {
       throw new RefusedError(frame.message);
     }
     throw new MqError("BAD_REQUEST", `the master sent ${frame.kind} among the bytes of its log`);
+  }
+
+  /** What the master says was of use: the next failure is a new one. */
+  #goesWell(): void {
+    this.#retryMs = limits.haRetryMinMs;
+    this.#saidReason = "";
   }
 
   #takeData(
