@@ -75,9 +75,7 @@ export interface Begin {
 /** Why a link is of no use. */
 export type RefusalCode =
   | "wrongCluster"
-  | "wrongName"
   | "notMaster"
-  | "olderEpoch"
   | "diverged"
   | "gone"
   | "duplicateId"
@@ -116,12 +114,6 @@ export interface OverlayTaken {
   readonly kind: "overlayTaken";
 }
 
-/** The link ends, and nothing is wrong. */
-export interface Leave {
-  readonly kind: "leave";
-  readonly reason: string;
-}
-
 export type ControlMessage =
   | Hello
   | Welcome
@@ -131,8 +123,7 @@ export type ControlMessage =
   | SnapshotRequest
   | SnapshotBegin
   | PartsEnd
-  | OverlayTaken
-  | Leave;
+  | OverlayTaken;
 
 type Check = (value: unknown) => boolean;
 
@@ -179,9 +170,7 @@ const shapes: Readonly<Record<ControlMessage["kind"], Readonly<Record<string, Ch
   refuse: {
     code: oneOf(
       "wrongCluster",
-      "wrongName",
       "notMaster",
-      "olderEpoch",
       "diverged",
       "gone",
       "duplicateId",
@@ -194,7 +183,6 @@ const shapes: Readonly<Record<ControlMessage["kind"], Readonly<Record<string, Ch
   snapshotBegin: { epoch: count, asOf: count, logStart: count },
   partsEnd: { count, checksum: count },
   overlayTaken: {},
-  leave: { reason: text },
 };
 
 /** Reads a control message. Throws BAD_REQUEST naming the field that is wrong. Unknown fields are passed over. */

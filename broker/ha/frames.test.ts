@@ -94,7 +94,6 @@ const messages: readonly ControlMessage[] = [
   { kind: "snapshotBegin", epoch: 4, asOf: 4_000, logStart: 0 },
   { kind: "partsEnd", count: 3, checksum: 77 },
   { kind: "overlayTaken" },
-  { kind: "leave", reason: "the broker is closing" },
 ];
 
 const place = { epoch: 3, position: 4_096, confirmed: 4_000 };

@@ -21,7 +21,7 @@ export interface Link {
   resume(): void;
   /** Calls `listener` once when the link has ended, also when it has ended before, and says why. */
   onEnd(listener: (reason: string) => void): void;
-  /** Ends the link at once; what was not sent yet is lost. */
+  /** Ends the link at once. What was sent shortly before, as words of farewell, has a moment to get there; or is lost. */
   close(reason: string): void;
 }
 
