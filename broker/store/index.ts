@@ -16,7 +16,7 @@ export { type ClosedStore, cutLog, eraseLog } from "./log-cut.ts";
 export { scanLog } from "./log-scanner.ts";
 export type { StoreObserver } from "./log-writer.ts";
 export { nodeDisk } from "./node-disk.ts";
-export { loneQuorum, type Quorum } from "./quorum.ts";
+export type { Quorum } from "./quorum.ts";
 export { type RecordDraft, RecordType, type RecordView } from "./record.ts";
 export type { RetentionOptions } from "./retention.ts";
 export { Segments } from "./segments.ts";
