@@ -289,7 +289,7 @@ export class ClientCore {
 
   /** Says that a route seems to be old. */
   routeDoubted(): void {
-    this.#routes.refreshSoon();
+    this.#routes.refreshNow();
   }
 
   #standing(broker: RouteBroker, tried: ReadonlySet<string>): BrokerStanding {
@@ -344,7 +344,7 @@ export class ClientCore {
       if (broker !== undefined) return broker;
       const leftMs = endMs - Date.now();
       if (leftMs <= 0) return undefined;
-      this.#routes.refreshSoon();
+      this.#routes.refreshNow();
       await this.links.changed.wait(Math.min(leftMs, lookAgainMs), options.signal);
     }
   }

@@ -278,10 +278,14 @@ describe("NameServers", () => {
       return performance.now() - startMs;
     };
     await timeOf(names.endpoints);
-    const alone = await timeOf(names.endpoints);
-    const all = [dead, stopped.endpoints, mute.endpoints, names.endpoints];
-    const delayMs = (await timeOf(all.join(";"))) - alone;
-    assert.ok(delayMs < 250, `${delayMs} ms`);
+    const all = [dead, stopped.endpoints, mute.endpoints, names.endpoints].join(";");
+    // The best of several, because other processes of the machine delay a start too.
+    const delays: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const aloneMs = await timeOf(names.endpoints);
+      delays.push((await timeOf(all)) - aloneMs);
+    }
+    assert.ok(Math.min(...delays) < 250, `${delays.join()} ms`);
   });
 
   it("that are all down leave running clients with the last known route", async () => {

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { ClientError } from "./client-error.ts";
 import { Producer } from "./producer.ts";
-import { FakeBroker, FakeSocketServer, ok, refusedPort, until } from "./testkit/fake-broker.ts";
+import {
+  type FakeBehaviour,
+  FakeBroker,
+  FakeSocketServer,
+  ok,
+  refusedPort,
+  until,
+} from "./testkit/fake-broker.ts";
 
 const topic = "orders";
 const body = Buffer.from("hello");
@@ -125,6 +132,27 @@ describe("Producer", () => {
     const stored = new Set(good.stored.map(({ message }) => message.systemProperties?.messageId));
     assert.ok(ids.length > 0);
     for (const id of ids) assert.ok(stored.has(id));
+  });
+
+  it("uses every queue of every broker in turn", async () => {
+    const used = new Map<string, number>();
+    const behaviour = (name: string): FakeBehaviour => ({
+      send: (request, usual) => {
+        const queueId = request.messages?.[0]?.systemProperties?.queueId ?? 0;
+        used.set(`${name} ${queueId}`, (used.get(`${name} ${queueId}`) ?? 0) + 1);
+        return usual;
+      },
+    });
+    using first = await FakeBroker.start(behaviour("a"));
+    using second = await FakeBroker.start(behaviour("b"), { name: "fake-b" });
+    first.routeTo.push({ name: "fake-b", port: second.port });
+    await using producer = new Producer({ endpoints: first.endpoints, topics: [topic] });
+    await producer.startup();
+    for (let count = 0; count < 8; count++) await producer.send({ topic, body });
+    assert.deepEqual(
+      Object.fromEntries(used),
+      Object.fromEntries(["a 0", "a 1", "b 0", "b 1"].map((key) => [key, 2])),
+    );
   });
 
   it("backs off when told that there are too many requests, and gives up after maxAttempts", async () => {

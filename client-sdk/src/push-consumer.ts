@@ -212,6 +212,7 @@ export class PushConsumer {
 
   async #link(broker: RouteBroker, stop: AbortSignal): Promise<void> {
     while (!this.#core.link(broker.endpoints).usable) {
+      this.#core.routeDoubted();
       await this.#core.links.changed.wait(scanPeriodMs, stop);
     }
   }

@@ -38,6 +38,14 @@ interface Entry {
   usedAtMs: number;
 }
 
+/**
+ * Why a round of questions is made.
+ * - `calm`: it is time. Named servers are asked, and their word counts alone.
+ * - `uneasy`: a broker is away. Named servers are asked, and nobody's word is forgotten.
+ * - `urgent`: a call found no broker that serves it. The brokers that hold the topic are asked too.
+ */
+type Mood = "calm" | "uneasy" | "urgent";
+
 interface Asked {
   readonly address: string;
   readonly named: boolean;
@@ -66,6 +74,7 @@ export class RouteCache {
   #cancelSoon: (() => void) | undefined;
   #refreshedAtMs = 0;
   #spacingMs = spacingMinMs;
+  #isUrgent = false;
   #closed = false;
 
   constructor(owner: RouteOwner) {
@@ -74,7 +83,7 @@ export class RouteCache {
 
   /** Starts the periodic refresh. */
   start(): void {
-    this.#stopRefresh = every(refreshPeriodMs, () => void this.#refreshAll(false));
+    this.#stopRefresh = every(refreshPeriodMs, () => void this.#refreshAll("calm"));
   }
 
   /** The route of a topic: the known one, else asked for. Rejects with TOPIC_NOT_FOUND, UNREACHABLE, TIMEOUT, … */
@@ -111,7 +120,13 @@ export class RouteCache {
     return entry;
   }
 
-  /** Something is wrong with a broker or a route: asks for all routes at once, at most each 100 ms, and less often with time. */
+  /** A call found no broker that serves it: asks for all routes at once, at most each 100 ms, and less often with time. */
+  refreshNow(): void {
+    this.#isUrgent = true;
+    this.refreshSoon();
+  }
+
+  /** A broker is away: the same, without bothering other brokers. */
   refreshSoon(): void {
     if (this.#closed || this.#cancelSoon !== undefined) return;
     const sinceMs = Date.now() - this.#refreshedAtMs;
@@ -119,18 +134,20 @@ export class RouteCache {
     this.#cancelSoon = after(Math.max(0, this.#spacingMs - sinceMs), () => {
       this.#cancelSoon = undefined;
       this.#spacingMs = Math.min(spacingMaxMs, this.#spacingMs * spacingGrowth);
-      void this.#refreshAll(true);
+      const mood = this.#isUrgent ? "urgent" : "uneasy";
+      this.#isUrgent = false;
+      void this.#refreshAll(mood);
     });
   }
 
-  async #refreshAll(urgent: boolean): Promise<void> {
+  async #refreshAll(mood: Mood): Promise<void> {
     this.#refreshedAtMs = Date.now();
     const oldest = this.#refreshedAtMs - unusedMaxMs;
     for (const [topic, entry] of this.#entries) {
       if (entry.usedAtMs < oldest && entry.fetching === undefined) this.#entries.delete(topic);
     }
     const rounds = [...this.#entries.values()].map((entry) =>
-      this.#ask(entry, urgent).catch(toError),
+      this.#ask(entry, mood).catch(toError),
     );
     await Promise.all(rounds);
     if (this.#closed) return;
@@ -140,7 +157,7 @@ export class RouteCache {
   }
 
   #fetch(entry: Entry): Promise<Route> {
-    entry.fetching ??= this.#ask(entry, false).finally(() => {
+    entry.fetching ??= this.#ask(entry, "calm").finally(() => {
       entry.fetching = undefined;
       if (entry.route === undefined) this.#entries.delete(entry.topic);
     });
@@ -148,19 +165,20 @@ export class RouteCache {
   }
 
   /** One round of questions. The route is taken over with each answer; resolves shortly after the first good one. */
-  async #ask(entry: Entry, urgent: boolean): Promise<Route> {
+  async #ask(entry: Entry, mood: Mood): Promise<Route> {
     const named = this.#owner.accessPoints();
     const others = this.#othersThan(named);
     const asked = named.map((channel) => this.#askOnce(entry, channel, true));
     const askMore = (channels: readonly Channel[]): void => {
       asked.push(...channels.map((channel) => this.#askOnce(entry, channel, false)));
     };
-    const holders = urgent ? others.filter((channel) => holds(entry.route, channel)) : [];
+    const holders =
+      mood === "urgent" ? others.filter((channel) => holds(entry.route, channel)) : [];
     askMore(holders);
     // A broker may create a topic that it is asked about: those without it are asked when nobody else answers.
     const rest = others.filter((channel) => !holders.includes(channel));
     if (rest.length > 0 && !(await isAnsweredSoon(asked))) askMore(rest);
-    void this.#conclude(entry, asked, urgent);
+    void this.#conclude(entry, asked, mood);
     const errors = await firstAnswers(asked);
     if (entry.route !== undefined) return entry.route;
     throw mostTelling(errors) ?? noBroker(entry.topic, named);
@@ -172,14 +190,14 @@ export class RouteCache {
   }
 
   /** At the end of a round it is known who failed. When all did, the last known route stays: better old than nothing. */
-  async #conclude(entry: Entry, asked: readonly Promise<Asked>[], urgent: boolean): Promise<void> {
+  async #conclude(entry: Entry, asked: readonly Promise<Asked>[], mood: Mood): Promise<void> {
     const results = await Promise.all(asked);
     const good = results.filter(({ error }) => error === undefined);
     if (good.length === 0) return;
     entry.answers.dropFailed(
       results.filter(({ error }) => error !== undefined).map(({ address }) => address),
     );
-    if (!urgent && good.some(({ named }) => named)) entry.answers.dropUnnamed();
+    if (mood === "calm" && good.some(({ named }) => named)) entry.answers.dropUnnamed();
     this.#publish(entry);
   }
 
