@@ -44,7 +44,7 @@ function byId(
 ): Promise<Answer | Uint8Array> {
   return untilServed(context, call, async () => {
     const parts = context.local();
-    let refusal: unknown;
+    let refusal: MqError | undefined;
     if (parts !== undefined) {
       try {
         return await task.here(parts);

@@ -86,7 +86,6 @@ export class SendElsewhere {
   async #targets(topic: string): Promise<readonly string[]> {
     const { view } = this.#context.cluster;
     const [ownMaster, known] = await Promise.all([view.ownMaster(), view.knownTopic(topic)]);
-    const isOther = (place: TopicPlace): boolean => !place.isOwn && isWritable(place);
     let others = known.filter(isOther);
     // That nobody has it must not be an old story.
     if (others.length === 0) others = (await view.topic(topic)).filter(isOther);
@@ -100,6 +99,10 @@ export class SendElsewhere {
     const first = this.#turn++ % places.length;
     return [...places.slice(first), ...places.slice(0, first)];
   }
+}
+
+function isOther(place: TopicPlace): boolean {
+  return !place.isOwn && isWritable(place);
 }
 
 const writeBit = 2;
