@@ -4,13 +4,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Producer, SimpleConsumer } from "@cometmq/client";
+import { type MessageView, Producer, SimpleConsumer } from "@cometmq/client";
 import { mqadminJson } from "../e2e/mqadmin-run.ts";
 import { ProgramProcess } from "../e2e/program-process.ts";
 import { until } from "../e2e/waiting.ts";
 
 const program = fileURLToPath(new URL("../../dist/deploy/main.js", import.meta.url));
 const startMaxMs = 90_000;
+const wholeMaxMs = 60_000;
 
 /** Where a process of the set serves. */
 export interface RunningProcess {
@@ -65,6 +66,14 @@ export class RunningSet {
   /** Names of its processes. */
   get names(): readonly string[] {
     return [...this.runner.stdout.matchAll(/^(\S+) +ready /gm)].map(([, name]) => name ?? "");
+  }
+
+  /** The name of the process that serves at `address`. */
+  nameAt(address: string): string {
+    const found = this.names.find((name) =>
+      Object.values(this.process(name).addresses).includes(address),
+    );
+    return found ?? assert.fail(`nobody serves at ${address}`);
   }
 
   /** All NameServers, as clients and mqadmin take them. */
@@ -122,6 +131,22 @@ export class RunningSet {
     return (await this.brokers()).filter(({ role }) => role === "master");
   }
 
+  /** Waits until the NameServers list so many masters and slaves, all in sync and none behind. */
+  async whole(expected: { readonly masters: number; readonly slaves: number }): Promise<void> {
+    let last: readonly ListedBroker[] = [];
+    const isWhole = async (): Promise<boolean> => {
+      last = await this.brokers();
+      const count = (role: string): number => last.filter((one) => one.role === role).length;
+      const isCaughtUp = last.every(({ inSync, behindBytes }) => inSync && behindBytes === 0);
+      return (
+        count("master") === expected.masters && count("slave") === expected.slaves && isCaughtUp
+      );
+    };
+    await until("the whole cluster", isWhole, wholeMaxMs).catch((error: unknown) => {
+      throw new Error(`${String(error)}: ${JSON.stringify(last, null, 1)}\n${this.runner.stderr}`);
+    });
+  }
+
   /** Ends it as Ctrl-C does; it must end well. */
   async stop(): Promise<void> {
     for (const one of this.#restarted) await one.stop();
@@ -151,6 +176,9 @@ export class Traffic {
   readonly acknowledged: Set<string> = new Set();
   /** How often each was received. */
   readonly received: Map<string, number> = new Map();
+  /** Messages that came again after their acknowledgement had been accepted. */
+  readonly redelivered: string[] = [];
+  readonly #settled = new Set<string>();
   readonly #producer: Producer;
   readonly #consumer: SimpleConsumer;
   #next = 0;
@@ -211,15 +239,28 @@ export class Traffic {
         const messages = await this.#consumer.receive(32, 10_000, {
           signal: AbortSignal.timeout(left),
         });
-        for (const message of messages) {
-          const body = message.body.toString();
-          this.received.set(body, (this.received.get(body) ?? 0) + 1);
-        }
-        await Promise.all(messages.map((message) => this.#consumer.ack(message)));
+        await Promise.all(messages.map((message) => this.#take(message)));
       } catch {
         // A broker that is gone: the next receive finds another, or this one again.
       }
     }
+  }
+
+  /** Receives for a while and expects nothing new; what comes is counted as what it is. */
+  async receiveFor(ms: number): Promise<void> {
+    const deadline = Date.now() + ms;
+    while (Date.now() < deadline) {
+      const messages = await this.#consumer.receive(32, 10_000);
+      await Promise.all(messages.map((message) => this.#take(message)));
+    }
+  }
+
+  async #take(message: MessageView): Promise<void> {
+    const body = message.body.toString();
+    this.received.set(body, (this.received.get(body) ?? 0) + 1);
+    if (this.#settled.has(body)) this.redelivered.push(body);
+    await this.#consumer.ack(message);
+    this.#settled.add(body);
   }
 
   async close(): Promise<void> {
