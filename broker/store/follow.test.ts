@@ -146,6 +146,9 @@ describe("a store that follows", () => {
     const start = [...(await scanAll(source))][6]?.position ?? 0;
     const first = await openStore(disk);
     await first.follow(start);
+    await first.close();
+    const second = await openStore(disk);
+    await second.follow(start);
     disk.kill();
     const slave = await openStore(disk);
     assert.equal(slave.end, 0);

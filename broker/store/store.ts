@@ -423,7 +423,7 @@ export class Store {
   }
 
   async #start(): Promise<void> {
-    if (this.#segments.all.length > 0) await this.#mark.save(this.#writer.flushed);
+    await this.#upkeep.mark();
     await this.#guard.measure();
     const { clock, flushIntervalCommitLogMs } = this.#options;
     this.#timers.push(

@@ -79,6 +79,13 @@ export class Upkeep {
     this.#checkpointMs = parts.options.clock.monotonicMs();
   }
 
+  /** Says durably how far the log is flushed. Without a file it has lost nothing, wherever it is going to start. */
+  mark(): Promise<void> {
+    const { segments, mark, state } = this.#parts;
+    const position = segments.all.length === 0 ? 0 : state().flushed;
+    return this.#inTurn(() => mark.save(position));
+  }
+
   /** Starts the timers. */
   start(): void {
     const { clock, cleanResourceIntervalMs } = this.#parts.options;
@@ -147,10 +154,7 @@ export class Upkeep {
 
   async #saveNow(): Promise<void> {
     try {
-      // A log without a file has lost nothing, wherever it is going to start.
-      if (this.#parts.segments.all.length > 0) {
-        await this.#inTurn(() => this.#parts.mark.save(this.#parts.state().flushed));
-      }
+      await this.mark();
       await this.#parts.queues.save({ everything: false });
       if (this.#isCheckpointDue() && !this.#isStopped) await this.checkpoint();
     } catch (error) {
@@ -169,6 +173,7 @@ export class Upkeep {
 
   async #writeCheckpoint(deadlineMs: number): Promise<void> {
     const { queues, mark, options, state, flushTo } = this.#parts;
+    if (this.#parts.segments.all.length === 0) return;
     const { dispatched, epochs } = state();
     // Bounds and position are taken in one moment; entries of later records do no harm.
     const checkpoint: Checkpoint = {
