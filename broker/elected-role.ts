@@ -34,7 +34,7 @@ export class ElectedRole implements Role, ElectionHost {
   readonly #options: ElectedRoleOptions;
   readonly #replica: Replica;
   readonly #logger: Logger;
-  readonly #catchUp: CatchUp;
+  #catchUp: CatchUp;
   #coordinator: Coordinator | undefined;
   #runner: ElectionRunner | undefined;
   #quorum: ElectedQuorum | undefined;
@@ -50,7 +50,7 @@ export class ElectedRole implements Role, ElectionHost {
     this.#options = options;
     this.#replica = replica;
     this.#logger = replica.options.logger.child("election");
-    this.#catchUp = new CatchUp(replica.options.config.values.haMaxTimeSlaveNotCatchup);
+    this.#catchUp = this.#newCatchUp();
   }
 
   get brokerId(): number {
@@ -139,6 +139,8 @@ export class ElectedRole implements Role, ElectionHost {
       reign.inSync,
     );
     this.#quorum = quorum;
+    // What the log was in an earlier reign says nothing of slaves that are still on their way to this one.
+    this.#catchUp = this.#newCatchUp();
     await this.#next(async () => {
       await this.#stopFollowing();
       if (this.#quorum !== quorum) throw new MqError("NOT_MASTER", "the reign is over already");
@@ -245,6 +247,10 @@ export class ElectedRole implements Role, ElectionHost {
       }
       await new Promise<void>((resolve) => void clock.after(5, resolve));
     }
+  }
+
+  #newCatchUp(): CatchUp {
+    return new CatchUp(this.#replica.options.config.values.haMaxTimeSlaveNotCatchup);
   }
 
   #tick(): void {

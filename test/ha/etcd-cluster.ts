@@ -11,6 +11,7 @@ import { type Coordinator, openEtcdCoordinator } from "../../broker/ha/election/
 
 interface EtcdMember {
   readonly name: string;
+  readonly host: string;
   readonly clientPort: number;
   readonly args: readonly string[];
   process: ChildProcess | undefined;
@@ -27,8 +28,12 @@ export class EtcdCluster {
     this.#members = members;
   }
 
-  /** Starts so many members and waits until they have a leader. `flags` go to each. */
-  static async start(count: number, flags: readonly string[] = []): Promise<EtcdCluster> {
+  /** Starts so many members and waits until they have a leader. `flags` go to each; clients reach them at `host`. */
+  static async start(
+    count: number,
+    flags: readonly string[] = [],
+    host = "127.0.0.1",
+  ): Promise<EtcdCluster> {
     const folder = await mkdtemp(join(tmpdir(), "cometmq-etcd-"));
     const ports = await freePorts(count * 2);
     const peers = Array.from(
@@ -38,7 +43,7 @@ export class EtcdCluster {
     const members = peers.map((peer, index) => {
       const name = `m${index}`;
       const clientPort = ports[index] ?? 0;
-      const client = `http://127.0.0.1:${clientPort}`;
+      const client = `http://${host}:${clientPort}`;
       const peerUrl = peer.slice(name.length + 1);
       const args = [
         ...["--name", name, "--data-dir", join(folder, name)],
@@ -46,7 +51,7 @@ export class EtcdCluster {
         ...["--listen-peer-urls", peerUrl, "--initial-advertise-peer-urls", peerUrl],
         ...["--initial-cluster", peers.join(","), ...flags],
       ];
-      return { name, clientPort, args, process: undefined, output: "" };
+      return { name, host, clientPort, args, process: undefined, output: "" };
     });
     const cluster = new EtcdCluster(folder, members);
     for (let index = 0; index < count; index++) cluster.revive(index);
@@ -55,7 +60,7 @@ export class EtcdCluster {
   }
 
   get addresses(): readonly Address[] {
-    return this.#members.map(({ clientPort }) => ({ host: "127.0.0.1", port: clientPort }));
+    return this.#members.map(({ host, clientPort }) => ({ host, port: clientPort }));
   }
 
   get count(): number {

@@ -2,10 +2,13 @@
 // on the same ports.
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { brokerAdminService, type cometmq } from "@cometmq/proto";
-import { type Ended, type ProgramProcess, run } from "../../e2e/program-process.ts";
+import { type Ended, ProgramProcess } from "../../e2e/program-process.ts";
 import { RawClient } from "../../e2e/raw-client.ts";
 import { until } from "../../e2e/waiting.ts";
+
+const mqbroker = fileURLToPath(new URL("../../../bin/mqbroker", import.meta.url));
 
 /** Flags of mqbroker by their name, without dashes. */
 export type Settings = Readonly<Record<string, string>>;
@@ -15,6 +18,16 @@ export interface BrokerPlan {
   readonly brokerName: string;
   readonly brokerId: number;
   readonly settings?: Settings;
+  /** Where it runs, when not on the loopback of this machine. */
+  readonly place?: BrokerPlace;
+}
+
+/** A network of its own for a broker. */
+export interface BrokerPlace {
+  /** Its address, reachable from here. */
+  readonly host: string;
+  /** What runs a command there. */
+  readonly command: readonly string[];
 }
 
 /** A broker of a test. */
@@ -24,6 +37,7 @@ export class HaBroker {
   readonly folder: string;
   /** Standard error of all its lives. */
   complaints = "";
+  readonly #place: BrokerPlace;
   #settings: Settings;
   #nameServers: string;
   #process: ProgramProcess | undefined;
@@ -34,12 +48,13 @@ export class HaBroker {
   };
   #client: RawClient | undefined;
 
-  constructor(plan: BrokerPlan, place: { readonly folder: string; readonly nameServers: string }) {
+  constructor(plan: BrokerPlan, given: { readonly folder: string; readonly nameServers: string }) {
     this.brokerName = plan.brokerName;
     this.brokerId = plan.brokerId;
-    this.folder = place.folder;
-    this.#nameServers = place.nameServers;
+    this.folder = given.folder;
+    this.#nameServers = given.nameServers;
     this.#settings = plan.settings ?? {};
+    this.#place = plan.place ?? { host: "127.0.0.1", command: [] };
   }
 
   /** `a-0`. */
@@ -49,11 +64,7 @@ export class HaBroker {
 
   /** `host:port` for clients, once it has been ready. */
   get address(): string {
-    return `127.0.0.1:${this.#ports["grpcServerPort"]}`;
-  }
-
-  get metricsUrl(): string {
-    return `http://127.0.0.1:${this.#ports["metricsPromExporterPort"]}/metrics`;
+    return `${this.#place.host}:${this.#ports["grpcServerPort"]}`;
   }
 
   get isOver(): boolean {
@@ -76,11 +87,13 @@ export class HaBroker {
       brokerName: this.brokerName,
       brokerId: String(this.brokerId),
       storePathRootDir: this.folder,
+      bindAddress: this.#place.host,
       ...this.#ports,
       ...this.#settings,
     };
     const flags = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, value]);
-    this.#process = run("mqbroker", "-n", this.#nameServers, ...flags);
+    const command = [...this.#place.command, mqbroker, "-n", this.#nameServers, ...flags];
+    this.#process = new ProgramProcess(command[0] ?? mqbroker, command.slice(1));
     return this.#process;
   }
 

@@ -22,10 +22,13 @@ export class HaCluster {
   }
 
   /** Starts NameServers and no broker yet. */
-  static async start(nameServerCount = 1): Promise<HaCluster> {
+  static async start(nameServerCount = 1, host = "127.0.0.1"): Promise<HaCluster> {
     const cluster = new HaCluster(await mkdtemp(join(tmpdir(), "cometmq-ha-")));
     for (let index = 0; index < nameServerCount; index++) {
-      const program = run("mqnamesrv", "--port", "0", "--metrics-port", "0");
+      const program = run(
+        "mqnamesrv",
+        ...["--port", "0", "--metrics-port", "0", "--bindAddress", host],
+      );
       cluster.#programs.push(program);
       cluster.nameServers.push((await program.ready())["namesrv"] ?? "");
     }

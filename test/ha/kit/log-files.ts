@@ -4,16 +4,17 @@ import { rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { readFlushMark } from "../../../broker/store/flush-mark.ts";
 import { nodeDisk } from "../../../broker/store/index.ts";
+import { until } from "../../e2e/waiting.ts";
 import type { HaBroker } from "./ha-broker.ts";
 
 /** Fails unless the slave's files hold byte for byte what the master's hold from the slave's first position on. Gives how many bytes were compared. */
 export async function assertSameLog(master: HaBroker, slave: HaBroker): Promise<number> {
-  const [end, theirs, ours] = await Promise.all([
-    logEnd(master),
-    master.segments(),
-    slave.segments(),
-  ]);
-  assert.equal(await logEnd(slave), end, `${slave.label} ends elsewhere than ${master.label}`);
+  let end = Number.NaN;
+  await until(`${slave.label} to end where ${master.label} does`, async () => {
+    end = await logEnd(master);
+    return (await logEnd(slave)) === end;
+  });
+  const [theirs, ours] = await Promise.all([master.segments(), slave.segments()]);
   let compared = 0;
   for (const [name, bytes] of ours) {
     const original = theirs.get(name);

@@ -1,0 +1,98 @@
+// The published Node.js client of Apache RocketMQ while elected masters die: its longest gap with one group and with
+// two, and a rolling restart of everything. The figures stand in docs/replication.md.
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type ILogger, Producer } from "rocketmq-client-nodejs";
+import { EtcdCluster } from "./etcd-cluster.ts";
+import { startElected } from "./kit/elected-group.ts";
+import { noteFault, printFaults } from "./kit/fault-table.ts";
+import { HaCluster } from "./kit/ha-cluster.ts";
+import { Load } from "./kit/load.ts";
+import { SteadyReceiver } from "./kit/steady-receiver.ts";
+import { SteadySender } from "./kit/steady-sender.ts";
+import { roundCount, summary } from "./rounds.ts";
+
+const topic = "orders";
+const quiet: ILogger = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
+
+for (const groups of [["a"], ["a", "b"]]) {
+  const topology = `${groups.length} group${groups.length > 1 ? "s" : ""} of 3, elected`;
+  describe(`the official Node.js client and ${topology}`, function () {
+    this.timeout(600_000);
+    let etcd: EtcdCluster;
+    let cluster: HaCluster;
+    let producer: Producer;
+    let sender: SteadySender;
+
+    beforeEach(async () => {
+      [etcd, cluster] = await Promise.all([EtcdCluster.start(1), HaCluster.start()]);
+      for (const brokerName of groups) await startElected(cluster, etcd, { brokerName });
+      await cluster.makeTopic(topic, groups);
+      // As its users do: all brokers as access points, no NameServer.
+      const endpoints = cluster.brokers.map(({ address }) => address).join(";");
+      producer = new Producer({ endpoints, namespace: "", topics: [topic], logger: quiet });
+      await producer.startup();
+      const send = (body: string): Promise<unknown> =>
+        producer.send({ topic, body: Buffer.from(body) });
+      sender = new SteadySender(send, { name: "official", lanes: 4, pauseMs: 5 });
+      await sender.more(100);
+    });
+    afterEach(async function () {
+      if (this.currentTest?.state === "failed") console.log(cluster.complaints("a"));
+      await cluster.close();
+      await etcd.close();
+    });
+    after(printFaults);
+
+    async function finish(fault: string, gap: string): Promise<void> {
+      await sender.stop();
+      await producer.shutdown();
+      const { endpoints } = cluster;
+      const receiver = await SteadyReceiver.start({ endpoints, topic, group: "g" });
+      const missing = await receiver.drain(sender.acknowledged.keys());
+      await receiver.stop();
+      noteFault({
+        topology,
+        fault: `official client: ${fault}`,
+        lost: missing.length,
+        duplicated: receiver.afterAck.length,
+        storedTwice: receiver.storedTwice.size,
+        failed: sender.failures.length,
+        gap,
+      });
+      assert.equal(missing.length, 0);
+      if (groups.length > 1) assert.deepEqual(sender.failures.slice(0, 3), []);
+    }
+
+    it("a master is killed", async () => {
+      const gaps: number[] = [];
+      for (let round = 0; round < Math.min(roundCount, 5); round++) {
+        const master = await cluster.whole("a", 2);
+        sender.takeLongestGap();
+        await master.kill();
+        await cluster.master("a", master);
+        await sender.more(50, 90_000);
+        await sleep(2_000);
+        gaps.push(sender.takeLongestGap());
+        await master.start();
+        await cluster.whole("a", 2);
+        await sender.more(50, 90_000);
+      }
+      await finish("kill -9 master", summary(gaps));
+    });
+
+    it("everything is restarted, one broker after another", async () => {
+      const load = await Load.start(cluster, { topic, lanes: 4 });
+      for (const broker of cluster.brokers) {
+        const ended = await broker.stop();
+        assert.equal(ended?.code, 0);
+        await broker.start();
+        await cluster.whole(broker.brokerName, 2);
+      }
+      await sender.more(50, 90_000);
+      const gap = `${(sender.takeLongestGap() / 1_000).toFixed(2)} s`;
+      await load.finish({ topology, fault: "SDK: rolling restart, SIGTERM" });
+      await finish("rolling restart, SIGTERM", gap);
+    });
+  });
+}
