@@ -42,6 +42,7 @@ async function openIn(
       storePathRootDir: folder,
       grpcServerPort: "0",
       metricsPromExporterPort: "0",
+      haListenPort: "0",
       brokerName: "broker-a",
       autoCreateTopicEnable: "true",
       mappedFileSizeCommitLog: "64m",

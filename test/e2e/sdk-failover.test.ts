@@ -78,7 +78,7 @@ describe("the SDK and two masters", function () {
     nameServers: string,
     port = "0",
   ): Promise<{ program: ProgramProcess; address: string }> {
-    const ports = ["--grpc-port", port, "--metrics-port", "0"];
+    const ports = ["--grpc-port", port, "--haListenPort", "0", "--metrics-port", "0"];
     const data = ["--data", join(folder, name), "--autoCreateTopicEnable", "true"];
     const program = run("mqbroker", "-n", nameServers, "--brokerName", name, ...ports, ...data);
     return { program, address: (await program.ready())["grpc"] ?? "" };
@@ -96,9 +96,9 @@ describe("the SDK and two masters", function () {
       broker("broker-b", nameServers),
     ]);
     for (const { address } of [a, b]) {
-      await using creator = new Producer({ endpoints: address, topics: [topic] });
-      await creator.startup();
-      await creator.send({ topic, body });
+      const { code, stderr } = await run("mqadmin", "updateTopic", "-b", address, "-t", topic)
+        .ended;
+      assert.equal(code, 0, stderr);
     }
     const producer = new Producer({ endpoints: nameServers, topics: [topic] });
     await until("both brokers in the route", async () => {
