@@ -357,7 +357,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     action: "Set the named key to a value in the named range.",
   },
   SHUTTING_DOWN: {
-    status: 50001,
+    status: 50002,
     grpcStatus: 14,
     retryable: true,
     meaning: "The server is stopping.",

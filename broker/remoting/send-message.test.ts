@@ -306,7 +306,7 @@ describe("SendMessage", () => {
     broker.appendFailure = new MqError("DISK_FULL", "the disk is full");
     await refused([message()], 50_001, /disk is full/);
     broker.appendFailure = new MqError("SHUTTING_DOWN", "stopping");
-    await refused([message()], 50_001, /stopping/);
+    await refused([message()], 50_002, /stopping/);
   });
 
   it("answers with entries when the message may be stored: MASTER_PERSISTENCE_TIMEOUT", async () => {
