@@ -101,7 +101,7 @@ export class ElectedRole implements Role, ElectionHost {
       return;
     }
     try {
-      await this.handOver(next);
+      await this.#handOver(next, true);
     } catch (error) {
       if (!(error instanceof MqError)) throw error;
       this.#logger.warn("the hand-over before the stop failed", {
@@ -209,7 +209,11 @@ export class ElectedRole implements Role, ElectionHost {
     };
   }
 
-  async handOver(brokerId: number): Promise<void> {
+  handOver(brokerId: number): Promise<void> {
+    return this.#handOver(brokerId, false);
+  }
+
+  async #handOver(brokerId: number, isLeaving: boolean): Promise<void> {
     const runner = this.#runner;
     if (runner === undefined || this.#replica.standing.kind !== "master") {
       throw new MqError("NOT_MASTER", `broker ${this.brokerId} does not rule its group now`);
@@ -225,7 +229,7 @@ export class ElectedRole implements Role, ElectionHost {
     await this.#replica.pauseServing(`handing over to broker ${brokerId}`);
     try {
       await this.#untilLevel(brokerId);
-      await runner.handOver(brokerId);
+      await runner.handOver(brokerId, { isLeaving });
     } catch (error) {
       await this.#replica.resumeServing();
       throw error;

@@ -123,16 +123,20 @@ export class ElectionRunner {
   }
 
   /**
-   * Gives the group to a broker that is in sync. Nothing is served from the call on. Throws BAD_REQUEST when that broker
-   * cannot have it, NOT_MASTER when it is not this broker's, COORDINATOR_UNREACHABLE when etcd did not answer.
+   * Gives the group to a broker that is in sync; a broker that `isLeaving` goes out of the set with that. Nothing is
+   * served from the call on. Throws BAD_REQUEST when that broker cannot have it, NOT_MASTER when it is not this broker's,
+   * COORDINATOR_UNREACHABLE when etcd did not answer.
    */
-  handOver(toId: number): Promise<void> {
+  handOver(
+    toId: number,
+    { isLeaving = false }: { readonly isLeaving?: boolean } = {},
+  ): Promise<void> {
     if (this.#handOver !== undefined) {
       return Promise.reject(new MqError("BAD_REQUEST", "another hand-over is under way"));
     }
     return new Promise((resolve, reject) => {
       this.#handOver = { resolve, reject };
-      this.#take({ kind: "handOverWanted", toId });
+      this.#take({ kind: "handOverWanted", toId, isLeaving });
     });
   }
 

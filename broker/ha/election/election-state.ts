@@ -35,7 +35,9 @@ export interface Reign {
   readonly leaving: readonly number[];
   /** The set that the host was told last. */
   readonly told: readonly number[];
-  readonly handOver: { readonly toId: number; readonly giveUpAtMs: number } | undefined;
+  readonly handOver:
+    | { readonly toId: number; readonly isLeaving: boolean; readonly giveUpAtMs: number }
+    | undefined;
 }
 
 /** What this broker is: a master, or one that follows, campaigns or waits. */
@@ -103,7 +105,7 @@ export type ElectionEvent =
     }
   | { readonly kind: "slaveCaughtUp"; readonly brokerId: number }
   | { readonly kind: "slaveBehind"; readonly brokerId: number; readonly reason: string }
-  | { readonly kind: "handOverWanted"; readonly toId: number }
+  | { readonly kind: "handOverWanted"; readonly toId: number; readonly isLeaving: boolean }
   /** The host cannot rule: it lets others try. */
   | { readonly kind: "unfit"; readonly reason: string }
   | { readonly kind: "resigned" };

@@ -64,7 +64,7 @@ function take(turn: Turn, event: ElectionEvent): void {
     case "slaveBehind":
       return dismiss(turn, event.brokerId, event.reason);
     case "handOverWanted":
-      return beginHandOver(turn, event.toId);
+      return beginHandOver(turn, event);
     case "unfit":
       turn.endReign(event.reason);
       return turn.change({ restUntilMs: turn.nowMs + timings.restMs });

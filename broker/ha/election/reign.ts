@@ -80,7 +80,10 @@ export function dismiss(turn: Turn, brokerId: number, reason: string): void {
 }
 
 /** Begins a hand-over, or says why there is none. From now on nothing is served until etcd has answered. */
-export function beginHandOver(turn: Turn, toId: number): void {
+export function beginHandOver(
+  turn: Turn,
+  { toId, isLeaving }: { readonly toId: number; readonly isLeaving: boolean },
+): void {
   const { reign } = turn;
   if (reign?.handOver !== undefined) return;
   const failure = refusal(turn, toId);
@@ -90,7 +93,8 @@ export function beginHandOver(turn: Turn, toId: number): void {
   if (toId === turn.state.settings.brokerId) {
     return turn.act({ kind: "handOverEnded", failure: undefined });
   }
-  turn.changeReign({ handOver: { toId, giveUpAtMs: turn.nowMs + timings.handOverMaxMs } });
+  const giveUpAtMs = turn.nowMs + timings.handOverMaxMs;
+  turn.changeReign({ handOver: { toId, isLeaving, giveUpAtMs } });
 }
 
 function refusal(turn: Turn, toId: number): MqError | undefined {
@@ -115,7 +119,8 @@ function leaseOf(turn: Turn, brokerId: number): string | undefined {
 function handOver(turn: Turn, reign: Reign): void {
   const leaseId = turn.sureLease?.id;
   if (reign.handOver === undefined || leaseId === undefined) return;
-  const { toId, giveUpAtMs } = reign.handOver;
+  const { toId, isLeaving, giveUpAtMs } = reign.handOver;
+  const { brokerId } = turn.state.settings;
   if (reign.unsure && !turn.state.isViewFresh) return;
   if (!turn.mayCall("commit")) return;
   const isInSync = reign.inSync.includes(toId);
@@ -128,7 +133,12 @@ function handOver(turn: Turn, reign: Reign): void {
   turn.commit("handOver", {
     ifRevision: reign.revision,
     ifHolder: leaseId,
-    record: { master: toId, epoch: reign.epoch + 1, inSync: reign.inSync },
+    // Who stops is waited for by nobody: the next master would, until it is late.
+    record: {
+      master: toId,
+      epoch: reign.epoch + 1,
+      inSync: isLeaving ? without(reign.inSync, [brokerId]) : reign.inSync,
+    },
     holder: { brokerId: toId, leaseId: toLease },
   });
 }
