@@ -1,0 +1,279 @@
+// One broker passes calls on to another: what the owner sees of the client, and what becomes of an answer that the
+// client does not take. Two brokers in this process; the first is told where the second is.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { type ClientHttp2Session, connect } from "node:http2";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Code, messagingService, type rocketmq } from "@cometmq/proto";
+import {
+  brokerRole,
+  Configuration,
+  silentLogger,
+  systemClock,
+  systemRandom,
+} from "../../base/index.ts";
+import { Broker } from "../../broker/index.ts";
+import { nodeDisk } from "../../broker/store/index.ts";
+import type { TopicHolder } from "../../registrar/index.ts";
+import { ToldRegistrar } from "../../registrar/testkit/index.ts";
+import { brokerAdminService, RawClient } from "./raw-client.ts";
+import { until } from "./waiting.ts";
+
+const { methods } = messagingService;
+const topic = "t";
+const group = { name: "g" };
+
+describe("a call that is passed on", function () {
+  this.timeout(30_000);
+  let folder: string;
+  let registrar: ToldRegistrar;
+  const brokers: Broker[] = [];
+  const clients: RawClient[] = [];
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "cometmq-forwarding-"));
+    registrar = new ToldRegistrar();
+  });
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close();
+    await Promise.all(brokers.splice(0).map((broker) => broker.close()));
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function open(
+    brokerName: string,
+    flags: Readonly<Record<string, string>> = {},
+  ): Promise<Broker> {
+    const ports = { grpcServerPort: "0", metricsPromExporterPort: "0", haListenPort: "0" };
+    const broker = await Broker.open({
+      config: Configuration.load(brokerRole, {
+        flags: { storePathRootDir: join(folder, brokerName), brokerName, ...ports, ...flags },
+      }),
+      clock: systemClock,
+      random: systemRandom,
+      disk: nodeDisk,
+      logger: silentLogger,
+      registrar: brokerName === "a" ? registrar : new ToldRegistrar(),
+    });
+    brokers.push(broker);
+    return broker;
+  }
+
+  /** Makes the topic at a broker. */
+  async function makeTopic(broker: Broker): Promise<void> {
+    const { UpdateTopic } = brokerAdminService.methods;
+    await client(broker, "admin").call(UpdateTopic, { name: topic, readQueues: 1, writeQueues: 1 });
+  }
+
+  function client(broker: Broker, id = "client@1"): RawClient {
+    const raw = new RawClient(`127.0.0.1:${broker.grpcPort}`, id);
+    clients.push(raw);
+    return raw;
+  }
+
+  /** What a NameServer says of a broker at `port`. */
+  function holder(brokerName: string, port: number): TopicHolder {
+    return {
+      clusterName: "c",
+      brokerName,
+      brokerId: 0,
+      duty: "master",
+      epoch: 1,
+      host: "127.0.0.1",
+      observedHost: "127.0.0.1",
+      port,
+      haAddress: "",
+      topic: {
+        name: topic,
+        readQueueNums: 1,
+        writeQueueNums: 1,
+        perm: 6,
+        messageType: "NORMAL",
+        order: false,
+      },
+    };
+  }
+
+  function tell(...brokersSeen: TopicHolder[]): void {
+    registrar.servers = [{ brokers: brokersSeen, isSettled: true }];
+  }
+
+  async function send(from: RawClient, body: string): Promise<rocketmq.v2.SendMessageResponse> {
+    return await from.call(methods.SendMessage, {
+      messages: [
+        {
+          topic: { name: topic },
+          systemProperties: { messageId: body, messageType: 1, bodyEncoding: 1 },
+          body: Buffer.from(body),
+        },
+      ],
+    });
+  }
+
+  const receiving = (pollingSeconds = 5): rocketmq.v2.IReceiveMessageRequest => ({
+    group,
+    messageQueue: { topic: { name: topic }, id: -1, broker: { name: "b" } },
+    filterExpression: { type: 1, expression: "*" },
+    batchSize: 32,
+    invisibleDuration: { seconds: 60 },
+    longPollingTimeout: { seconds: pollingSeconds },
+  });
+
+  it("shows the owner the client's id and address, and its answer is the owner's", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b);
+    tell(holder("b", b.grpcPort));
+    const sent = await send(client(a), "x");
+    assert.equal(sent.status?.code, Code.OK, sent.status?.message);
+    assert.deepEqual(
+      sent.entries.map(({ messageId, offset }) => [messageId, offset]),
+      [["x", 0]],
+    );
+    const { messages } = await client(a).receive(receiving()).done;
+    assert.equal(messages[0]?.systemProperties?.bornHost, "127.0.0.1");
+    const members = await client(b, "admin").call(
+      brokerAdminService.methods.GetConsumerConnection,
+      { group: "g" },
+    );
+    assert.equal(members.clients[0]?.clientId, "client@1");
+    const address = members.clients[0]?.address ?? "";
+    assert.match(address, /^127\.0\.0\.1:\d+$/);
+  });
+
+  it("goes to the next master when one cannot be reached, and fails for want of any only after a while", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b);
+    tell(holder("b", b.grpcPort), holder("dead", 1));
+    const codes = await Promise.all(
+      Array.from({ length: 10 }, async (_unused, index) =>
+        send(client(a, `c${index}`), `m${index}`),
+      ),
+    );
+    assert.deepEqual(
+      codes.map(({ status }) => status?.code),
+      codes.map(() => Code.OK),
+    );
+    tell(holder("dead", 1));
+    const startMs = Date.now();
+    await until("the old view to be forgotten", async () => {
+      const { messageQueues } = await client(a).call(methods.QueryRoute, {
+        topic: { name: topic },
+      });
+      return messageQueues.every(({ broker }) => broker?.name === "dead");
+    });
+    const failed = await send(client(a), "nobody");
+    assert.equal(failed.status?.code, Code.HA_NOT_AVAILABLE);
+    assert.deepEqual(failed.entries, []);
+    assert.ok(Date.now() - startMs > 4_000, "it gave up too early");
+  });
+
+  it("waits for a master to appear", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b);
+    await send(client(b), "x");
+    const asked = registrar.askedCount;
+    const receive = client(a).receive(receiving()).done;
+    await until("the first look", () => registrar.askedCount > asked);
+    tell(holder("b", b.grpcPort));
+    assert.equal((await receive).messages.length, 1);
+  });
+
+  it("whose answer the client does not take gives the messages back at once, as if never given", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b);
+    tell(holder("b", b.grpcPort));
+    await send(client(b), "x");
+    const session = connect(`http://127.0.0.1:${a.grpcPort}`, {
+      // The client takes no byte of any answer.
+      settings: { initialWindowSize: 0 },
+    });
+    const stream = rawReceive(session, receiving());
+    const { GetConsumerProgress } = brokerAdminService.methods;
+    await until("the message to be given", async () => {
+      const progress = await client(b, "admin").call(GetConsumerProgress, { group: "g" });
+      return (
+        progress.status?.code === Code.OK && progress.queues.some(({ pending }) => pending > 0)
+      );
+    });
+    stream.close();
+    const startMs = Date.now();
+    const { messages } = await client(b, "other@1").receive(receiving()).done;
+    assert.equal(messages.length, 1);
+    assert.equal(messages[0]?.systemProperties?.deliveryAttempt, 1);
+    assert.ok(Date.now() - startMs < 3_000);
+    session.destroy();
+  });
+
+  /** A receive by bare HTTP/2. */
+  function rawReceive(
+    session: ClientHttp2Session,
+    wish: rocketmq.v2.IReceiveMessageRequest,
+  ): ReturnType<ClientHttp2Session["request"]> {
+    const stream = session.request({
+      ":method": "POST",
+      ":path": methods.ReceiveMessage.path,
+      "content-type": "application/grpc",
+      te: "trailers",
+      "grpc-timeout": "20S",
+      "x-mq-client-id": "slow@1",
+    });
+    stream.on("error", () => {});
+    const bytes = methods.ReceiveMessage.request.encode(wish);
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(bytes.length, 1);
+    stream.end(Buffer.concat([head, bytes]));
+    return stream;
+  }
+
+  it("ends at its own deadline, and a poll before it", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b);
+    tell(holder("b", b.grpcPort));
+    const startMs = Date.now();
+    const { code } = await client(a).receive(receiving(20), 7_000).done;
+    assert.equal(code, Code.MESSAGE_NOT_FOUND);
+    assert.ok(Date.now() - startMs < 7_000);
+  });
+
+  it("goes over TLS where that is enforced", async () => {
+    const tls = { "tls.server.mode": "enforcing" };
+    const [a, b] = [await open("a", tls), await open("b", tls)];
+    const http = connect(`https://127.0.0.1:${b.grpcPort}`, {
+      rejectUnauthorized: false,
+      ALPNProtocols: ["h2"],
+    });
+    http.on("error", () => {});
+    const session = connect(`https://127.0.0.1:${a.grpcPort}`, {
+      rejectUnauthorized: false,
+      ALPNProtocols: ["h2"],
+    });
+    tell(holder("b", b.grpcPort));
+    // The topic is unknown to b as well: its refusal is proof enough that the call came there.
+    const stream = rawReceive(session, receiving());
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
+    const frame = Buffer.concat(chunks);
+    const answer = methods.ReceiveMessage.response.decode(
+      frame.subarray(5, 5 + frame.readUInt32BE(1)),
+    );
+    assert.equal(answer.status?.code, Code.TOPIC_NOT_FOUND, answer.status?.message);
+    session.destroy();
+    http.destroy();
+  });
+
+  it("is answered in time when this broker stops", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b);
+    tell(holder("b", b.grpcPort));
+    const held = client(a).receive(receiving(20)).done;
+    const { GetConsumerConnection } = brokerAdminService.methods;
+    await until("the poll at the owner", async () => {
+      const members = await client(b, "admin").call(GetConsumerConnection, { group: "g" });
+      return members.clients.length > 0;
+    });
+    await a.close();
+    assert.equal((await held).code, Code.MESSAGE_NOT_FOUND);
+  });
+});
