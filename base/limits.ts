@@ -156,6 +156,8 @@ export const limits = {
   /** Answers that can be given back so; the oldest is forgotten. */
   passedLeasesMax: 20_000,
   // Replication.
+  /** A log that could not be opened again after a cut or a change of role is tried again after so long, milliseconds. */
+  storageRetryMs: 1_000,
   /** Both sides of a link say something this often, milliseconds. */
   haHeartbeatMs: 500,
   /** A link over which nothing came for so long is given up, milliseconds. */

@@ -62,6 +62,7 @@ export class ElectedRole implements Role, ElectionHost {
     const { config, clock } = replica.options;
     const { values } = config;
     replica.mayCut = true;
+    replica.mayServe = () => this.#runner?.mayServe() ?? false;
     replica.events = {
       slaveJoined: () => {},
       slaveAcked: (brokerId, position) => this.#slaveAcked(brokerId, position),
@@ -158,7 +159,7 @@ export class ElectedRole implements Role, ElectionHost {
     const abdicating = this.#replica.abdicate(reason);
     background(
       this.#next(async () => {
-        await abdicating;
+        await abdicating.catch(whenStopping);
         if (!this.#isClosed) this.#replica.standAsSlave(undefined);
       }),
     );
@@ -331,4 +332,9 @@ export class ElectedRole implements Role, ElectionHost {
     this.#turn = run.catch(() => {});
     return run;
   }
+}
+
+/** The broker is closing: there is no role any more to be changed. */
+function whenStopping(error: unknown): void {
+  if (!(error instanceof MqError) || error.code !== "SHUTTING_DOWN") throw error;
 }

@@ -124,9 +124,16 @@ export class FixedRole implements Role {
   #change(task: () => Promise<void>): void {
     this.#isChanging = true;
     background(
-      task().finally(() => {
-        this.#isChanging = false;
-      }),
+      task()
+        .catch((error: unknown) => {
+          if (!(error instanceof Error) || !("code" in error)) throw error;
+          this.#replica.logger.error("a change of role failed; trying again", {
+            reason: error.message,
+          });
+        })
+        .finally(() => {
+          this.#isChanging = false;
+        }),
     );
   }
 
@@ -151,7 +158,7 @@ export class FixedRole implements Role {
     await this.#follower?.stop();
     this.#followed = place.haAddress;
     if (master === undefined || this.#isClosed) return;
-    background(replica.list.note(place));
+    replica.noteReplica(place);
     const { network, clock, config } = replica.options;
     this.#follower = new Follower({
       network,

@@ -82,6 +82,8 @@ export class Replica {
   readonly list: ReplicaList;
   readonly logger: Logger;
   events: RoleEvents = {};
+  /** Asked before each call is served: false when a lease is over that nobody has told of yet. */
+  mayServe: () => boolean = () => true;
   /** Whether slaves may cut what this log does not have. */
   mayCut = false;
   readonly #listeners = new Set<() => void>();
@@ -145,7 +147,7 @@ export class Replica {
 
   /** What it serves; undefined when it serves nothing. */
   get local(): LocalParts | undefined {
-    return this.#parts;
+    return this.mayServe() ? this.#parts : undefined;
   }
 
   /** Calls `listener` after each change of standing. Returns what ends it. */
@@ -175,6 +177,11 @@ export class Replica {
     const isFlushing = this.slaveLog.isFlushing();
     const { flushed } = store;
     return { kind: "hello", ...this.identity(), ...extentOf(store), purpose, isFlushing, flushed };
+  }
+
+  /** Keeps in mind where another broker of the group is. */
+  noteReplica(place: ReplicaPlace): void {
+    this.#try("the list of replicas is not written", () => this.list.note(place));
   }
 
   /** Whether a slave is in sync with this master. */
@@ -380,14 +387,15 @@ export class Replica {
 
   #keepNotes(body: Buffer): void {
     const changes = decodeProgress(body);
-    if (changes.length > 0) background(this.overlay.append(changes));
+    if (changes.length > 0)
+      this.#try("a copy of an overlay is not kept", () => this.overlay.append(changes));
   }
 
   #slaveJoined(brokerId: number): void {
     const slave = this.server.slaves().find(({ identity }) => identity.brokerId === brokerId);
     if (slave !== undefined) {
       const { grpcAddress, haAddress } = slave;
-      background(this.list.note({ brokerId, grpcAddress, haAddress }));
+      this.noteReplica({ brokerId, grpcAddress, haAddress });
     }
     this.events.slaveJoined?.(brokerId);
   }
@@ -403,6 +411,16 @@ export class Replica {
     this.#quorum?.disconnected(brokerId);
     this.quorumChanged();
     this.events.slaveLeft?.(brokerId, reason);
+  }
+
+  /** Does in the background what may fail without harm: the disk's words go to the log. */
+  #try(what: string, task: () => Promise<void>): void {
+    background(
+      task().catch((error: unknown) => {
+        if (!(error instanceof Error) || !("code" in error)) throw error;
+        this.logger.warn(what, { reason: error.message });
+      }),
+    );
   }
 
   #stand(standing: Standing): void {

@@ -1,5 +1,5 @@
 // Where the broker's storage is: the one that is open now, or none for the moment in which its log is cut or replaced.
-import { MqError } from "../base/index.ts";
+import { limits, MqError, toMqError } from "../base/index.ts";
 import { Storage, type StorageOptions } from "./storage.ts";
 
 /** Holds one storage, and opens it anew when its files have to change under it. */
@@ -29,14 +29,40 @@ export class StorageSlot {
     throw new MqError("HA_NOT_AVAILABLE", "the log of this broker is being changed");
   }
 
-  /** Closes the storage, runs `task` on its closed files, and opens it again. One call at a time. */
+  /**
+   * Closes the storage, runs `task` on its closed files, and opens it again, as soon as the disk lets it. Rejects when
+   * the task failed, with the storage open, and SHUTTING_DOWN. One call at a time.
+   */
   async reopen(task?: (options: StorageOptions) => Promise<void>): Promise<void> {
     const before = this.#current;
     this.#current = undefined;
     await before?.close();
-    if (this.#isClosed) throw new MqError("SHUTTING_DOWN", "the broker is stopping");
-    await task?.(this.#options);
-    this.#current = await Storage.open(this.#options);
+    let failure: MqError | undefined;
+    try {
+      await task?.(this.#options);
+    } catch (error) {
+      failure = toMqError(error);
+    }
+    this.#current = await this.#openAgain();
+    if (failure !== undefined) throw failure;
+  }
+
+  /** A full or failing disk is tried again: it may have been healed, and until then this broker is of no use anyway. */
+  async #openAgain(): Promise<Storage> {
+    const { logger, clock } = this.#options;
+    for (let saidReason = ""; ; ) {
+      if (this.#isClosed) throw new MqError("SHUTTING_DOWN", "the broker is stopping");
+      try {
+        return await Storage.open(this.#options);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        if (reason !== saidReason) logger.error("the log cannot be opened again yet", { reason });
+        saidReason = reason;
+      }
+      await new Promise<void>((resolve) => {
+        clock.after(limits.storageRetryMs, resolve, { unref: true });
+      });
+    }
   }
 
   /** Closes for good. */

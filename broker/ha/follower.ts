@@ -104,7 +104,8 @@ export class Follower {
       try {
         reason = await this.#follow();
       } catch (error) {
-        if (!(error instanceof MqError)) throw error;
+        // What the disk or the system says, like what the other side says, may be better the next time.
+        if (!(error instanceof Error) || !("code" in error)) throw error;
         reason = error.message;
         // An operator has to act: asking again at once changes nothing.
         if (error instanceof RefusedError && error.refusal.code === "diverged") {

@@ -1,13 +1,6 @@
 // The replication port of a broker: answers who it is, feeds slaves, gives a log back to a returning master, and hands
 // an overlay over. Decides nothing about roles: its host does.
-import {
-  background,
-  type CancelTimer,
-  type Clock,
-  type Logger,
-  limits,
-  MqError,
-} from "../../base/index.ts";
+import { background, type CancelTimer, type Clock, type Logger, limits } from "../../base/index.ts";
 import { Channel } from "./channel.ts";
 import type { Hello, Identity, Proof, Welcome } from "./control-messages.ts";
 import type { AckFrame } from "./frames.ts";
@@ -138,7 +131,7 @@ export class ReplicationServer {
     );
     background(
       this.#serve(channel, cancel).catch((error: unknown) => {
-        if (!(error instanceof MqError)) throw error;
+        if (!(error instanceof Error) || !("code" in error)) throw error;
         if (channel.endReason !== undefined) return;
         logger.warn("a replication link is refused", { peer: link.peer, reason: error.message });
         channel.refuse("failed", error.message);

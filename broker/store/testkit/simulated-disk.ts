@@ -33,6 +33,9 @@ interface Folder {
 export class SimulatedDisk implements Disk {
   /** Runs before each operation: may throw to fail it, or wait. */
   onOperation: ((operation: DiskOperation) => void | Promise<void>) | undefined;
+  /** How long an operation takes: the next turn of the event loop, or a while on a virtual clock. */
+  pace: (operation: DiskOperation) => Promise<void> = () =>
+    new Promise((resolve) => setImmediate(resolve));
   /** Size of the file system; writes beyond it fail with ENOSPC after a part was written. */
   capacityBytes: number = Number.POSITIVE_INFINITY;
   /** Whether the machine has a step that syncs everything. */
@@ -267,7 +270,7 @@ export class SimulatedDisk implements Disk {
   async #step(operation: DiskOperation): Promise<void> {
     const life = this.#life;
     await this.onOperation?.(operation);
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await this.pace(operation);
     if (life !== this.#life) await new Promise<never>(() => {});
   }
 

@@ -1,0 +1,166 @@
+// What goes wrong in a simulated cluster: chosen by the seed, and undone after a while.
+import { systemError } from "../../broker/store/testkit/simulated-disk.ts";
+import type { Machine } from "./machine.ts";
+import type { World } from "./world.ts";
+
+/** A kind of fault: does its harm, and gives what undoes it. */
+type Fault = (world: World, machine: Machine) => () => void;
+
+const faults: Readonly<Record<string, Fault>> = {
+  kill: (_world, machine) => {
+    machine.kill();
+    return () => startAgain(machine);
+  },
+  powerCut: (_world, machine) => {
+    machine.cutPower();
+    return () => startAgain(machine);
+  },
+  pause: (_world, machine) => {
+    machine.pause();
+    return () => machine.resume();
+  },
+  cut: (world, machine) => {
+    const other = otherThan(world, machine);
+    world.network.cutBoth(machine.name, other.name);
+    return () => world.network.healBoth(machine.name, other.name);
+  },
+  cutOneWay: (world, machine) => {
+    const other = otherThan(world, machine);
+    const [from, to] = world.random.next() < 0.5 ? [machine, other] : [other, machine];
+    world.network.cut(from.name, to.name);
+    return () => world.network.heal(from.name, to.name);
+  },
+  isolate: (world, machine) => {
+    const others = world.machines.filter((other) => other !== machine);
+    for (const other of others) world.network.cutBoth(machine.name, other.name);
+    const way = world.random.pick(["requests", "answers", "both"] as const);
+    if (world.isElected) world.etcd.cut(machine.name, way);
+    return () => {
+      for (const other of others) world.network.healBoth(machine.name, other.name);
+      world.etcd.heal(machine.name);
+    };
+  },
+  slowLink: (world, machine) => {
+    const other = otherThan(world, machine);
+    const delay = { minMs: 20, maxMs: 400 };
+    world.network.setDelay(machine.name, other.name, delay);
+    return () => world.network.setDelay(machine.name, other.name, { minMs: 0.1, maxMs: 1 });
+  },
+  etcdDown: (world) => {
+    world.etcd.down = true;
+    return () => {
+      world.etcd.down = false;
+    };
+  },
+  etcdCut: (world, machine) => {
+    world.etcd.cut(machine.name, world.random.pick(["requests", "answers", "both"] as const));
+    return () => world.etcd.heal(machine.name);
+  },
+  diskStall: (world, machine) => {
+    machine.disk.onOperation = ({ kind }) =>
+      kind === "datasync" || kind === "write"
+        ? new Promise((resolve) => {
+            world.clock.after(50 + world.random.next() * 500, resolve);
+          })
+        : undefined;
+    return () => {
+      machine.disk.onOperation = undefined;
+    };
+  },
+  diskFails: (_world, machine) => {
+    machine.disk.onOperation = ({ kind, path }) => {
+      if (kind === "write" || kind === "datasync") throw systemError("EIO", `broken: ${path}`);
+    };
+    return () => {
+      machine.disk.onOperation = undefined;
+      // A store that has failed takes nothing until a restart.
+      machine.resume();
+      machine.kill();
+      machine.start();
+    };
+  },
+  diskFull: (_world, machine) => {
+    machine.disk.capacityBytes = 0;
+    return () => {
+      machine.disk.capacityBytes = Number.POSITIVE_INFINITY;
+      startAgain(machine);
+    };
+  },
+};
+
+/** Kinds that a world may meet: what its mode promises nothing for is left out. */
+export function possibleFaults({ mode }: World): readonly string[] {
+  const withoutEtcd = Object.keys(faults).filter((name) => !name.startsWith("etcd"));
+  const kinds = mode.isElected ? Object.keys(faults) : withoutEtcd;
+  // Fixed roles cannot tell a shorter master from another one: an operator has to, when a slave is away.
+  const isFragile = !mode.isElected && mode.flush === "ASYNC_FLUSH";
+  return isFragile ? kinds.filter((name) => name !== "powerCut") : kinds;
+}
+
+/** Does harm for a while, one fault after another and some at once. Everything is undone by `heal`. */
+export class Faults {
+  readonly counts: Map<string, number> = new Map();
+  /** When something happened that may make a client see a message again, milliseconds. */
+  readonly atMs: number[] = [];
+  readonly #world: World;
+  readonly #undo = new Set<() => void>();
+  #isOver = false;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#next();
+  }
+
+  /** Undoes what is not undone yet; nothing more goes wrong. */
+  heal(): void {
+    this.#isOver = true;
+    for (const undo of this.#undo) undo();
+    this.#undo.clear();
+    this.#world.network.healAll();
+    for (const machine of this.#world.machines) startAgain(machine);
+  }
+
+  #next(): void {
+    const { random, clock } = this.#world;
+    clock.after(200 + random.next() * 1_800, () => {
+      if (this.#isOver) return;
+      this.#happen();
+      this.#next();
+    });
+  }
+
+  #happen(): void {
+    const { random, clock, machines } = this.#world;
+    const name = random.pick(possibleFaults(this.#world));
+    const machine = random.pick(machines);
+    const lastsMs = 50 + random.next() ** 2 * 6_000;
+    this.#world.trace(`FAULT ${name} at ${machine.name} for ${Math.round(lastsMs)} ms`);
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+    const undo = faults[name]?.(this.#world, machine);
+    if (undo === undefined) return;
+    this.#note(lastsMs);
+    const once = (): void => {
+      if (!this.#undo.delete(once)) return;
+      this.#world.trace(`healed ${name} at ${machine.name}`);
+      this.#note(0);
+      undo();
+    };
+    this.#undo.add(once);
+    clock.after(lastsMs, once);
+  }
+
+  #note(lastsMs: number): void {
+    const { nowMs } = this.#world.time;
+    this.atMs.push(nowMs);
+    if (lastsMs > 0) this.atMs.push(nowMs + lastsMs);
+  }
+}
+
+function startAgain(machine: Machine): void {
+  machine.resume();
+  if (machine.life === undefined) machine.start();
+}
+
+function otherThan(world: World, machine: Machine): Machine {
+  return world.random.pick(world.machines.filter((other) => other !== machine));
+}

@@ -1,0 +1,205 @@
+// One machine of a simulated cluster: a disk that stays, and a process that comes and goes.
+import { MemoryLevel } from "memory-level";
+import {
+  type BrokerConfig,
+  brokerRole,
+  Configuration,
+  type LogFields,
+  type Logger,
+} from "../../base/index.ts";
+import { ElectedRole } from "../../broker/elected-role.ts";
+import { FixedRole } from "../../broker/fixed-role.ts";
+import { ProcessClock } from "../../broker/ha/election/testkit/virtual-time.ts";
+import { type LevelSource, levelEncodings } from "../../broker/metadata/index.ts";
+import { Replica } from "../../broker/replica.ts";
+import type { Role } from "../../broker/role.ts";
+import type { Disk } from "../../broker/store/index.ts";
+import { SimulatedDisk } from "../../broker/store/testkit/simulated-disk.ts";
+import type { World } from "./world.ts";
+
+/** A process that runs, or stands still. */
+export interface Life {
+  readonly number: number;
+  readonly clock: ProcessClock;
+  replica: Replica | undefined;
+  role: Role | undefined;
+  isPaused: boolean;
+}
+
+/** A broker's machine. */
+export class Machine {
+  readonly id: number;
+  readonly name: string;
+  readonly disk: SimulatedDisk = new SimulatedDisk();
+  readonly #world: World;
+  #level: MemoryLevel<string, Uint8Array> = new MemoryLevel(levelEncodings);
+  #lives = 0;
+  life: Life | undefined;
+  /** Why the last start failed; empty when it did not. */
+  startFailure = "";
+
+  constructor(world: World, id: number) {
+    this.#world = world;
+    this.id = id;
+    this.name = `host${id}`;
+  }
+
+  /** What it serves now. */
+  get local(): Replica["local"] {
+    return this.life?.isPaused === false ? this.life.replica?.local : undefined;
+  }
+
+  /** Starts a process; it serves or follows later. */
+  start(): void {
+    const { network, random, time } = this.#world;
+    this.#lives += 1;
+    const rate = this.#world.isSkewed ? 0.95 + random.next() * 0.1 : 1;
+    const life: Life = {
+      number: this.#lives,
+      clock: new ProcessClock(time, rate),
+      replica: undefined,
+      role: undefined,
+      isPaused: false,
+    };
+    this.life = life;
+    this.startFailure = "";
+    this.disk.pace = () =>
+      new Promise((resolve) => {
+        life.clock.after(0.02 + random.next() * this.#world.diskMaxMs, resolve);
+      });
+    if (this.#lives > 1) network.revive(this.name);
+    void this.#open(life).catch((error: unknown) => {
+      // The program would end with these words; what has no code is a bug.
+      if (!(error instanceof Error) || !("code" in error)) throw error;
+      if (this.life !== life) return;
+      this.startFailure = `${String(error.code)}: ${error.message}`;
+      this.#world.trace(`${this.name} cannot start: ${this.startFailure}`);
+      this.kill();
+    });
+  }
+
+  /** The process is gone, at whatever it was. */
+  kill(): void {
+    const { life } = this;
+    if (life === undefined) return;
+    this.life = undefined;
+    life.clock.kill();
+    this.disk.kill();
+    this.#world.network.kill(this.name, "reset");
+  }
+
+  /** The power goes: what was not synced meets its fate. */
+  cutPower(): void {
+    const { random } = this.#world;
+    const isRunning = this.life !== undefined;
+    this.life?.clock.kill();
+    this.life = undefined;
+    this.disk.cutPower(random.pick(["lost", "random", "garbled"]), random);
+    if (isRunning) this.#world.network.kill(this.name, "silent");
+    if (random.next() < 0.3) this.#level = new MemoryLevel(levelEncodings);
+  }
+
+  pause(): void {
+    const { life } = this;
+    if (life === undefined || life.isPaused) return;
+    life.isPaused = true;
+    life.clock.pause();
+    this.#world.network.pause(this.name);
+  }
+
+  resume(): void {
+    const { life } = this;
+    if (life === undefined || !life.isPaused) return;
+    life.isPaused = false;
+    life.clock.resume();
+    this.#world.network.resume(this.name);
+  }
+
+  async #open(life: Life): Promise<void> {
+    const { network, random } = this.#world;
+    const replica = await Replica.open({
+      config: this.#config(),
+      clock: life.clock,
+      random,
+      disk: this.#diskOf(life),
+      logger: this.#logger(life),
+      stateDatabase: this.#database(),
+      index: false,
+      network: network.host(this.name),
+      listen: { host: this.name, port: 100 },
+      instanceId: `${this.name}/${life.number}`,
+      grpcPort: () => 1,
+      delivery: { isAlive: () => true },
+    });
+    if (this.life !== life) return;
+    life.replica = replica;
+    life.role = this.#world.isElected
+      ? new ElectedRole({
+          replica,
+          host: this.name,
+          coordinator: this.#world.etcd.connect(this.name, { clock: life.clock }),
+        })
+      : new FixedRole(replica, this.#world.peersOf(this));
+    await life.role.start();
+  }
+
+  #config(): Configuration<BrokerConfig> {
+    const lines = {
+      brokerName: "group",
+      brokerIP1: this.name,
+      storePathRootDir: "/data",
+      mappedFileSizeCommitLog: "65536",
+      maxMessageSize: "1024",
+      brokerId: String(this.#world.isElected ? this.id : this.id - 1),
+      ...this.#world.settingsOf(this),
+    };
+    const text = Object.entries(lines).map(([key, value]) => `${key} = ${value}`);
+    return Configuration.load(brokerRole, {
+      flags: {},
+      environment: {},
+      file: { name: "broker.conf", text: text.join("\n") },
+    });
+  }
+
+  /** The disk as one process has it: when that is gone, nothing it asks for comes back. */
+  #diskOf(life: Life): Disk {
+    return new Proxy<Disk>(this.disk, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== "function") return value;
+        return (...parameters: readonly unknown[]) =>
+          this.life === life ? Reflect.apply(value, target, parameters) : new Promise(() => {});
+      },
+    });
+  }
+
+  #database(): LevelSource {
+    return {
+      open: async () => {
+        const level = this.#level;
+        if (level.status !== "open") await level.open();
+        return level;
+      },
+      destroy: async () => {
+        this.#level = new MemoryLevel(levelEncodings);
+      },
+    };
+  }
+
+  #logger(life: Life): Logger {
+    const say =
+      (level: string) =>
+      (message: string, fields: LogFields = {}): void => {
+        if (this.life === life)
+          this.#world.trace(`${this.name} ${level} ${message} ${JSON.stringify(fields)}`);
+      };
+    const logger: Logger = {
+      error: say("ERROR"),
+      warn: say("warn"),
+      info: say("info"),
+      debug: () => {},
+      child: () => logger,
+    };
+    return logger;
+  }
+}

@@ -1,0 +1,108 @@
+// A whole cluster in one process, of one seed: time, network, etcd, machines, and what its mode promises.
+import { ModelledEtcd } from "../../broker/ha/election/testkit/modelled-etcd.ts";
+import { ProcessClock, VirtualTime } from "../../broker/ha/election/testkit/virtual-time.ts";
+import type { ReplicaPlace } from "../../broker/ha/index.ts";
+import { SimulatedNetwork } from "../../broker/ha/testkit/simulated-network.ts";
+import type { Peers } from "../../broker/peers.ts";
+import { Machine } from "./machine.ts";
+import { SeededRandom } from "./seeded-random.ts";
+
+/** How a group runs. */
+export interface Mode {
+  readonly isElected: boolean;
+  readonly role: "ASYNC_MASTER" | "SYNC_MASTER";
+  readonly flush: "SYNC_FLUSH" | "ASYNC_FLUSH";
+  readonly brokers: number;
+}
+
+const lateMs = 300;
+
+/** The cluster of a seed. */
+export class World {
+  readonly seed: number;
+  readonly random: SeededRandom;
+  readonly time: VirtualTime = new VirtualTime();
+  readonly clock: ProcessClock;
+  readonly network: SimulatedNetwork;
+  readonly etcd: ModelledEtcd;
+  readonly mode: Mode;
+  readonly machines: readonly Machine[];
+  readonly isSkewed: boolean;
+  diskMaxMs: number;
+  readonly lines: string[] = [];
+
+  constructor(seed: number) {
+    this.seed = seed;
+    this.random = new SeededRandom(seed);
+    this.clock = new ProcessClock(this.time);
+    const { random, clock } = this;
+    this.network = new SimulatedNetwork({ clock, random });
+    this.etcd = new ModelledEtcd({ clock, random, lateMaxMs: lateMs });
+    this.mode = {
+      isElected: random.next() < 0.6,
+      role: random.next() < 0.65 ? "SYNC_MASTER" : "ASYNC_MASTER",
+      flush: random.next() < 0.6 ? "SYNC_FLUSH" : "ASYNC_FLUSH",
+      brokers: random.next() < 0.3 ? 2 : 3,
+    };
+    this.isSkewed = random.next() < 0.3;
+    this.diskMaxMs = random.pick([0.3, 1, 3]);
+    this.machines = Array.from(
+      { length: this.mode.brokers },
+      (_, index) => new Machine(this, index + 1),
+    );
+  }
+
+  get isElected(): boolean {
+    return this.mode.isElected;
+  }
+
+  /** Configuration of a machine beside what all have. */
+  settingsOf(machine: Machine): Readonly<Record<string, string>> {
+    const { isElected, role, flush } = this.mode;
+    const shared = { flushDiskType: flush, preOnlineTimeout: "3000", slaveTimeout: "1500" };
+    if (isElected) {
+      return {
+        ...shared,
+        enableControllerMode: "true",
+        controllerAddr: "etcd:2379",
+        controllerLeaseSeconds: "2",
+        brokerRole: role,
+        haMaxTimeSlaveNotCatchup: "1500",
+      };
+    }
+    if (machine.id === 1) return { ...shared, brokerRole: role };
+    return { ...shared, brokerRole: "SLAVE" };
+  }
+
+  /** What NameServers, which everybody reaches, would say to a broker of fixed roles. */
+  peersOf(machine: Machine): Peers {
+    const others = (): ReplicaPlace[] =>
+      this.machines.filter((other) => other !== machine && isRegistered(other)).map(placeOf);
+    return {
+      replicas: others,
+      master: () => others().find(({ brokerId }) => brokerId === 0),
+      reachableCount: () => 1,
+      ask: async () => others(),
+    };
+  }
+
+  /** Notes what has happened; the trace of a seed is always the same. */
+  trace(line: string): void {
+    this.lines.push(`${this.time.nowMs.toFixed(3)} ${line}`);
+  }
+}
+
+/** A master registers when it serves, a slave as soon as it runs. */
+function isRegistered(machine: Machine): boolean {
+  const { life } = machine;
+  if (life?.replica === undefined) return false;
+  return machine.id > 1 || life.replica.standing.kind === "master";
+}
+
+function placeOf(machine: Machine): ReplicaPlace {
+  return {
+    brokerId: machine.id - 1,
+    grpcAddress: `${machine.name}:1`,
+    haAddress: `${machine.name}:100`,
+  };
+}
