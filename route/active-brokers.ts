@@ -24,7 +24,7 @@ export function activeBrokers<B extends Candidate>(brokers: Iterable<B>): B[] {
 }
 
 /** Whether `a` rather than `b`, of the same name, is the one to go to. */
-export function goesBefore(a: Candidate, b: Candidate): boolean {
+function goesBefore(a: Candidate, b: Candidate): boolean {
   if (a.duty !== b.duty) return a.duty === "master";
   return a.epoch === b.epoch ? a.brokerId < b.brokerId : a.epoch > b.epoch;
 }

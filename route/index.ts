@@ -1,4 +1,4 @@
-export { activeBrokers, type Candidate, goesBefore } from "./active-brokers.ts";
+export { activeBrokers, type Candidate } from "./active-brokers.ts";
 export {
   dialledHost,
   endpointsOf,
