@@ -88,13 +88,24 @@ const faults: Readonly<Record<string, Fault>> = {
   },
 };
 
+/** Faults of a master of fixed roles that it only survives because it can ask its slaves: nothing else goes wrong meanwhile. */
+const lonelyFaults: Readonly<Record<string, Fault>> = {
+  lonelyPowerCut: faults["powerCut"] ?? (() => () => {}),
+  newDisk: (_world, machine) => {
+    machine.replaceDisk();
+    return () => machine.start();
+  },
+};
+
 /** Kinds that a world may meet: what its mode promises nothing for is left out. */
 export function possibleFaults({ mode }: World): readonly string[] {
   const withoutEtcd = Object.keys(faults).filter((name) => !name.startsWith("etcd"));
   const kinds = mode.isElected ? Object.keys(faults) : withoutEtcd;
   // Fixed roles cannot tell a shorter master from another one: an operator has to, when a slave is away.
   const isFragile = !mode.isElected && mode.flush === "ASYNC_FLUSH";
-  return isFragile ? kinds.filter((name) => name !== "powerCut") : kinds;
+  const allowed = isFragile ? kinds.filter((name) => name !== "powerCut") : kinds;
+  const isHeldTwice = !mode.isElected && mode.role === "SYNC_MASTER";
+  return isHeldTwice ? [...allowed, ...Object.keys(lonelyFaults)] : allowed;
 }
 
 /** Does harm for a while, one fault after another and some at once. Everything is undone by `heal`. */
@@ -105,6 +116,7 @@ export class Faults {
   readonly #world: World;
   readonly #undo = new Set<() => void>();
   #isOver = false;
+  #isLonely = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -131,12 +143,16 @@ export class Faults {
 
   #happen(): void {
     const { random, clock, machines } = this.#world;
+    if (this.#isLonely) return;
     const name = random.pick(possibleFaults(this.#world));
-    const machine = random.pick(machines);
+    const isLonely = name in lonelyFaults;
+    const machine = isLonely ? machines[0] : random.pick(machines);
+    if (machine === undefined || (isLonely && !this.#isWhole())) return;
+    this.#isLonely = isLonely;
     const lastsMs = 50 + random.next() ** 2 * 6_000;
     this.#world.trace(`FAULT ${name} at ${machine.name} for ${Math.round(lastsMs)} ms`);
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
-    const undo = faults[name]?.(this.#world, machine);
+    const undo = (faults[name] ?? lonelyFaults[name])?.(this.#world, machine);
     if (undo === undefined) return;
     this.#note(lastsMs);
     const once = (): void => {
@@ -144,9 +160,23 @@ export class Faults {
       this.#world.trace(`healed ${name} at ${machine.name}`);
       this.#note(0);
       undo();
+      if (isLonely) this.#endLonely(machine);
     };
     this.#undo.add(once);
     clock.after(lastsMs, once);
+  }
+
+  /** Whether nothing is wrong now, and the master counts on every slave. */
+  #isWhole(): boolean {
+    const [master, ...slaves] = this.#world.machines;
+    if (this.#undo.size > 0 || master?.local?.canSend !== true) return false;
+    return slaves.every(({ id }) => master.life?.replica?.isInSync(id - 1) === true);
+  }
+
+  /** Other things may go wrong again when the master is back and its slaves follow it. */
+  #endLonely(machine: Machine): void {
+    if (machine.local?.canSend === true && this.#isWhole()) this.#isLonely = false;
+    else this.#world.clock.after(100, () => this.#endLonely(machine));
   }
 
   #note(lastsMs: number): void {

@@ -30,7 +30,7 @@ export interface Life {
 export class Machine {
   readonly id: number;
   readonly name: string;
-  readonly disk: SimulatedDisk = new SimulatedDisk();
+  disk: SimulatedDisk = new SimulatedDisk();
   readonly #world: World;
   #level: MemoryLevel<string, Uint8Array> = new MemoryLevel(levelEncodings);
   #lives = 0;
@@ -97,6 +97,13 @@ export class Machine {
     this.disk.cutPower(random.pick(["lost", "random", "garbled"]), random);
     if (isRunning) this.#world.network.kill(this.name, "silent");
     if (random.next() < 0.3) this.#level = new MemoryLevel(levelEncodings);
+  }
+
+  /** The machine is gone; another one takes its place, with an empty disk. */
+  replaceDisk(): void {
+    this.kill();
+    this.disk = new SimulatedDisk();
+    this.#level = new MemoryLevel(levelEncodings);
   }
 
   pause(): void {
