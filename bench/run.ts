@@ -2,8 +2,11 @@
 // `npm run bench -- NAME…` runs only the named loads.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { measureCluster } from "./loads/cluster.ts";
+import { measureFailover } from "./loads/failover.ts";
 import { measureGrowth, measureStart } from "./loads/footprint.ts";
 import { measureBacklog, measureQueues, measureReceive } from "./loads/receive.ts";
+import { measureReplication } from "./loads/replication.ts";
 import { measureSdk } from "./loads/sdk.ts";
 import { measureSend } from "./loads/send.ts";
 import { circumstances, isMet, type ReportRow, tableOf } from "./report.ts";
@@ -16,6 +19,9 @@ const loads: Readonly<Record<string, () => Promise<ReportRow[]>>> = {
   queues: measureQueues,
   backlog: () => measureBacklog(2_000_000),
   growth: measureGrowth,
+  replication: measureReplication,
+  cluster: measureCluster,
+  failover: measureFailover,
 };
 
 const wanted = process.argv.slice(2);

@@ -73,7 +73,8 @@ export async function counter(server: RunningServer, name: string): Promise<numb
   return values.reduce((sum, match) => sum + Number(match[1]), 0);
 }
 
-function portIn(line: string, name: string): number {
+/** The port of one address in a ready line. */
+export function portIn(line: string, name: string): number {
   const found = new RegExp(`\\b${name}[=:]\\S*?:(\\d+)`).exec(line)?.[1];
   if (found === undefined) throw new Error(`no ${name} address in: ${line}`);
   return Number(found);

@@ -21,6 +21,7 @@ describe("an elected group and bad disks", function () {
   let etcd: EtcdCluster;
   let cluster: HaCluster;
   let brokers: readonly HaBroker[];
+  let load: Load | undefined;
   const mounted: string[] = [];
 
   beforeEach(async () => {
@@ -28,6 +29,7 @@ describe("an elected group and bad disks", function () {
   });
   afterEach(async function () {
     if (this.currentTest?.state === "failed") console.log(cluster.complaints("a"));
+    await load?.close();
     await Promise.all(cluster.brokers.map((broker) => broker.close()));
     for (const folder of mounted.splice(0)) spawnSync("umount", ["--lazy", folder]);
     await cluster.close();
@@ -47,23 +49,25 @@ describe("an elected group and bad disks", function () {
       if (spawnSync("mount", args).status !== 0) this.skip();
       mounted.push(broker.folder);
     };
-    brokers = await startElected(cluster, etcd, { brokerName: "a", prepare });
+    const settings = { mappedFileSizeCommitLog: String(8 * 2 ** 20) };
+    brokers = await startElected(cluster, etcd, { brokerName: "a", settings, prepare });
     await cluster.makeTopic(topic, ["a"]);
-    const load = await Load.start(cluster, { topic });
+    const running = await Load.start(cluster, { topic });
+    load = running;
     const gaps: number[] = [];
     for (let round = 0; round < 3; round++) {
       const master = await cluster.whole("a", 2);
       const filler = join(master.folder, "filler");
       const fill = (): Promise<void> => writeFile(filler, Buffer.alloc(diskSize)).catch(() => {});
-      gaps.push(await load.gapOf(fill));
+      gaps.push(await running.gapOf(fill));
       const next = await cluster.master("a", master);
       assert.notEqual(next, master);
-      await load.sender.more(500);
+      await running.sender.more(500);
       await rm(filler);
-      load.fault();
+      running.fault();
       await cluster.whole("a", 2, 60_000);
     }
-    await load.finish({ topology, fault: "disk of the master full", gap: summary(gaps) });
+    await running.finish({ topology, fault: "disk of the master full", gap: summary(gaps) });
     await sameLogs();
   });
 
@@ -71,23 +75,24 @@ describe("an elected group and bad disks", function () {
     if (spawnSync("prlimit", ["--version"]).status !== 0) this.skip();
     brokers = await startElected(cluster, etcd, { brokerName: "a" });
     await cluster.makeTopic(topic, ["a"]);
-    const load = await Load.start(cluster, { topic });
+    const running = await Load.start(cluster, { topic });
+    load = running;
     const gaps: number[] = [];
     for (let round = 0; round < 3; round++) {
       const master = await cluster.whole("a", 2);
       // From now on every write beyond the first bytes of a file is refused with EFBIG.
       const fail = (): unknown =>
         execFileSync("prlimit", ["--pid", String(master.pid), "--fsize=4096"]);
-      gaps.push(await load.gapOf(fail));
+      gaps.push(await running.gapOf(fail));
       const next = await cluster.master("a", master);
       assert.notEqual(next, master);
-      await load.sender.more(500);
-      load.fault();
+      await running.sender.more(500);
+      running.fault();
       await master.kill();
       await master.start();
     }
     await cluster.whole("a", 2);
-    await load.finish({ topology, fault: "disk of the master fails", gap: summary(gaps) });
+    await running.finish({ topology, fault: "disk of the master fails", gap: summary(gaps) });
     await sameLogs();
   });
 });

@@ -17,6 +17,7 @@ describe("an elected group of processes", function () {
   this.timeout(120_000);
   let etcd: EtcdCluster;
   let cluster: HaCluster;
+  let load: Load;
 
   before(async () => {
     etcd = await EtcdCluster.start(1);
@@ -26,6 +27,7 @@ describe("an elected group of processes", function () {
   });
   afterEach(async function () {
     if (this.currentTest?.state === "failed") console.log(cluster.complaints("a"));
+    await load?.close();
     await cluster.close();
   });
   after(async () => {
@@ -36,7 +38,7 @@ describe("an elected group of processes", function () {
   it("has another master within 3 seconds when one is killed, and loses nothing", async () => {
     await startElected(cluster, etcd, { brokerName: "a" });
     await cluster.makeTopic(topic, ["a"]);
-    const load = await Load.start(cluster, { topic });
+    load = await Load.start(cluster, { topic });
     const gaps: number[] = [];
     for (let round = 0; round < 4; round++) {
       const master = await cluster.whole("a", 2);
@@ -56,7 +58,7 @@ describe("an elected group of processes", function () {
   it("hands over in less than a second, without a failed send", async () => {
     const brokers = await startElected(cluster, etcd, { brokerName: "b" });
     await cluster.makeTopic(topic, ["b"]);
-    const load = await Load.start(cluster, { topic });
+    load = await Load.start(cluster, { topic });
     const gaps: number[] = [];
     for (let round = 0; round < 3; round++) {
       const master = await cluster.whole("b", 2);

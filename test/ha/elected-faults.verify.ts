@@ -29,6 +29,7 @@ describe("an elected group under faults", function () {
   });
   afterEach(async function () {
     if (this.currentTest?.state === "failed") console.log(cluster.complaints("a"));
+    await load?.close();
     await cluster.close();
     await etcd.close();
   });

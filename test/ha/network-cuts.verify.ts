@@ -39,6 +39,7 @@ describe("an elected group and cut wires", function () {
   afterEach(async function () {
     if (this.currentTest?.state === "failed") console.log(cluster.complaints("a"));
     for (const wire of network.wires) network.heal(wire);
+    await load?.close();
     await cluster.close();
     await etcd.close();
   });

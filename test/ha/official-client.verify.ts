@@ -39,6 +39,7 @@ for (const groups of [["a"], ["a", "b"]]) {
     });
     afterEach(async function () {
       if (this.currentTest?.state === "failed") console.log(cluster.complaints("a"));
+      await sender.stop();
       await cluster.close();
       await etcd.close();
     });

@@ -12,6 +12,15 @@ interface Wire extends BrokerPlace {
   readonly near: string;
 }
 
+/** An entry of the table of neighbours somewhere. */
+interface Way {
+  readonly inside: readonly string[];
+  readonly device: string;
+  readonly host: string;
+}
+
+const nobody = "02:00:00:00:00:99";
+
 /** The network; closed by `close`. */
 export class BrokerNetwork {
   /** Address of this side, for NameServers and etcd. */
@@ -52,21 +61,20 @@ export class BrokerNetwork {
     }
   }
 
-  /** Loses packets of a broker from now on. */
+  /** Loses packets of a broker from now on: they go to a hardware address that nobody has. */
   cut(place: BrokerPlace, direction: CutDirection): void {
-    const { namespace, near } = this.#wire(place);
-    const lose = ["root", "netem", "loss", "100%"];
-    if (direction !== "from") ip("tc", "qdisc", "add", "dev", near, ...lose);
-    if (direction !== "to") {
-      ip("ip", "netns", "exec", namespace, "tc", "qdisc", "add", "dev", "eth0", ...lose);
+    const lost = ["lladdr", nobody, "nud", "permanent"];
+    for (const { inside, device, host } of this.#ways(place, direction)) {
+      ip(...inside, "ip", "neigh", "replace", host, ...lost, "dev", device);
     }
   }
 
   /** Loses nothing any more. */
   heal(place: BrokerPlace): void {
-    const { namespace, near } = this.#wire(place);
-    spawnSync("tc", ["qdisc", "del", "dev", near, "root"]);
-    spawnSync("ip", ["netns", "exec", namespace, "tc", "qdisc", "del", "dev", "eth0", "root"]);
+    for (const { inside, device, host } of this.#ways(place, "both")) {
+      const command = [...inside, "ip", "neigh", "del", host, "dev", device];
+      spawnSync(command[0] ?? "ip", command.slice(1));
+    }
   }
 
   close(): void {
@@ -91,10 +99,20 @@ export class BrokerNetwork {
     }
   }
 
-  #wire(place: BrokerPlace): Wire {
-    const wire = this.wires.find(({ host }) => host === place.host);
-    if (wire === undefined) throw new Error(`no wire to ${place.host}`);
-    return wire;
+  /** Where packets of a broker are addressed: at itself to the others, at the others to it. */
+  #ways(place: BrokerPlace, direction: CutDirection): readonly Way[] {
+    const others = this.wires.filter(({ host }) => host !== place.host);
+    const from = [this, ...others].map(({ host }) => ({
+      inside: place.command,
+      device: "eth0",
+      host,
+    }));
+    const { host } = place;
+    const to = [
+      { inside: [], device: this.#bridge, host },
+      ...others.map(({ command }) => ({ inside: command, device: "eth0", host })),
+    ];
+    return [...(direction === "to" ? [] : from), ...(direction === "from" ? [] : to)];
   }
 }
 

@@ -16,6 +16,7 @@ export class Load {
   readonly #producer: Producer;
   /** When brokers died or stopped. */
   readonly #faultsMs: number[] = [];
+  #isClosed = false;
 
   private constructor(parts: {
     readonly producer: Producer;
@@ -74,6 +75,14 @@ export class Load {
       .map(({ body }) => body);
   }
 
+  /** Ends both, also in the middle of a failure. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await Promise.all([this.sender.stop(), this.receiver.stop()]);
+    await this.#producer.shutdown();
+  }
+
   /** Stops, waits for all that was acknowledged, and notes the row. Nothing may be lost or come again. */
   async finish(
     row: Pick<FaultRow, "topology" | "fault"> & { readonly gap?: string },
@@ -84,8 +93,7 @@ export class Load {
     await sender.stop();
     const missing = await receiver.drain(sender.acknowledged.keys());
     const again = this.deliveredAgain();
-    await receiver.stop();
-    await this.#producer.shutdown();
+    await this.close();
     noteFault({
       topology: row.topology,
       fault: row.fault,
