@@ -15,8 +15,6 @@ export interface Outcome {
   readonly acked: number;
   readonly consumed: number;
   readonly faults: Readonly<Record<string, number>>;
-  /** Two replicas hold what only an operator can decide about, and said so. */
-  readonly needsOperator: boolean;
   /** Of everything that happened. */
   readonly traceHash: string;
   readonly trace: readonly string[];
@@ -44,8 +42,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   faults.heal();
   world.trace("HEALED");
   const isLevel = await levels(world, traffic);
-  const needsOperator = !isLevel && world.lines.some((line) => isForOperators(line));
-  if (!isLevel && !needsOperator)
+  if (!isLevel)
     problems.push(`not level ${healMs} ms after everything was healed: ${describe(world)}`);
   problems.push(...traffic.faults);
   if (isLevel) problems.push(...(await compare(world, traffic, faults)));
@@ -56,7 +53,6 @@ export async function simulate(seed: number): Promise<Outcome> {
     acked: traffic.acked.size,
     consumed: traffic.consumed.size,
     faults: Object.fromEntries(faults.counts),
-    needsOperator,
     traceHash: createHash("sha256").update(world.lines.join("\n")).digest("hex"),
     trace: world.lines,
   };
@@ -92,11 +88,6 @@ function isAllLevel({ machines }: World): boolean {
 
 function storeOf(machine: Machine): Store | undefined {
   return machine.life?.replica?.slot.current?.store;
-}
-
-/** Fixed roles leave it to an operator what to keep when a master came back without having been able to ask. */
-function isForOperators(line: string): boolean {
-  return line.includes("Nothing is cut") || line.includes("hold different records");
 }
 
 function describe({ machines }: World): string {
