@@ -175,6 +175,30 @@ describe("a group that elects its master", () => {
     await end(at);
   });
 
+  it("gives the group away while its disk is full, and follows when there is space again", async () => {
+    const at = await scene();
+    await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
+    await send(at, "before");
+    const former = masterOf(at);
+    assert.ok(former !== undefined);
+    const disk = at.machines[former.replica.identity().brokerId - 1]?.disk;
+    assert.ok(disk !== undefined);
+    disk.capacityBytes = 0;
+    await assert.rejects(former.replica.slot.required().store.send([message("no space")]));
+    await until("another one rules", () => {
+      const master = masterOf(at);
+      return master !== undefined && master !== former && master.replica.local !== undefined;
+    });
+    await send(at, "without it");
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    await until(
+      "it is in sync again",
+      () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3,
+    );
+    assert.deepEqual(await textsOf(former.replica), ["before", "without it"]);
+    await end(at);
+  });
+
   it("hands over in well under a second, without a failed send", async () => {
     const at = await scene();
     await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
