@@ -48,8 +48,13 @@ export class RunningSet {
     const set = new RunningSet(new ProgramProcess(process.execPath, args), data);
     const { runner } = set;
     const isUp = () => runner.isOver || /^all \d+ processes run/m.test(runner.stdout);
-    await until(`the set ${name}`, isUp, startMaxMs);
-    assert.ok(!runner.isOver, `${runner.stdout}\n${runner.stderr}`);
+    try {
+      await until(`the set ${name}`, isUp, startMaxMs);
+      assert.ok(!runner.isOver, `${runner.stdout}\n${runner.stderr}`);
+    } catch (error) {
+      await set.clear();
+      throw error;
+    }
     return set;
   }
 
