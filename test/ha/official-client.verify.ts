@@ -22,35 +22,37 @@ for (const groups of [["a"], ["a", "b"]]) {
     let etcd: EtcdCluster;
     let cluster: HaCluster;
     let producer: Producer;
-    let sender: SteadySender;
+    let sender: SteadySender | undefined;
+    let running: SteadySender;
 
     beforeEach(async () => {
       [etcd, cluster] = await Promise.all([EtcdCluster.start(1), HaCluster.start()]);
       for (const brokerName of groups) await startElected(cluster, etcd, { brokerName });
       await cluster.makeTopic(topic, groups);
-      // As its users do: all brokers as access points, no NameServer.
-      const endpoints = cluster.brokers.map(({ address }) => address).join(";");
+      // It takes one address only. The last broker is the last to be elected, so that it seldom is what dies.
+      const endpoints = cluster.brokers.at(-1)?.address ?? assert.fail();
       producer = new Producer({ endpoints, namespace: "", topics: [topic], logger: quiet });
       await producer.startup();
       const send = (body: string): Promise<unknown> =>
         producer.send({ topic, body: Buffer.from(body) });
-      sender = new SteadySender(send, { name: "official", lanes: 4, pauseMs: 5 });
-      await sender.more(100);
+      running = new SteadySender(send, { name: "official", lanes: 4, pauseMs: 5 });
+      sender = running;
+      await running.more(100);
     });
     afterEach(async function () {
       if (this.currentTest?.state === "failed") console.log(cluster.complaints("a"));
-      await sender.stop();
+      await sender?.stop();
       await cluster.close();
       await etcd.close();
     });
     after(printFaults);
 
     async function finish(fault: string, gap: string): Promise<void> {
-      await sender.stop();
+      await running.stop();
       await producer.shutdown();
       const { endpoints } = cluster;
       const receiver = await SteadyReceiver.start({ endpoints, topic, group: "g" });
-      const missing = await receiver.drain(sender.acknowledged.keys());
+      const missing = await receiver.drain(running.acknowledged.keys());
       await receiver.stop();
       noteFault({
         topology,
@@ -58,26 +60,26 @@ for (const groups of [["a"], ["a", "b"]]) {
         lost: missing.length,
         duplicated: receiver.afterAck.length,
         storedTwice: receiver.storedTwice.size,
-        failed: sender.failures.length,
+        failed: running.failures.length,
         gap,
       });
       assert.equal(missing.length, 0);
-      if (groups.length > 1) assert.deepEqual(sender.failures.slice(0, 3), []);
+      if (groups.length > 1) assert.deepEqual(running.failures.slice(0, 3), []);
     }
 
     it("a master is killed", async () => {
       const gaps: number[] = [];
       for (let round = 0; round < Math.min(roundCount, 5); round++) {
         const master = await cluster.whole("a", 2);
-        sender.takeLongestGap();
+        running.takeLongestGap();
         await master.kill();
         await cluster.master("a", master);
-        await sender.more(50, 90_000);
+        await running.more(50, 90_000);
         await sleep(2_000);
-        gaps.push(sender.takeLongestGap());
+        gaps.push(running.takeLongestGap());
         await master.start();
         await cluster.whole("a", 2);
-        await sender.more(50, 90_000);
+        await running.more(50, 90_000);
       }
       await finish("kill -9 master", summary(gaps));
     });
@@ -90,8 +92,8 @@ for (const groups of [["a"], ["a", "b"]]) {
         await broker.start();
         await cluster.whole(broker.brokerName, 2);
       }
-      await sender.more(50, 90_000);
-      const gap = `${(sender.takeLongestGap() / 1_000).toFixed(2)} s`;
+      await running.more(50, 90_000);
+      const gap = `${(running.takeLongestGap() / 1_000).toFixed(2)} s`;
       await load.finish({ topology, fault: "SDK: rolling restart, SIGTERM" });
       await finish("rolling restart, SIGTERM", gap);
     });
