@@ -9,13 +9,16 @@ import {
 } from "../../base/index.ts";
 import { ElectedRole } from "../../broker/elected-role.ts";
 import { FixedRole } from "../../broker/fixed-role.ts";
-import { ProcessClock } from "../../broker/ha/election/testkit/virtual-time.ts";
+import type { ModelledEtcd } from "../../broker/ha/election/testkit/modelled-etcd.ts";
+import { ProcessClock, type VirtualTime } from "../../broker/ha/election/testkit/virtual-time.ts";
+import type { SimulatedNetwork } from "../../broker/ha/testkit/simulated-network.ts";
 import { type LevelSource, levelEncodings } from "../../broker/metadata/index.ts";
+import type { Peers } from "../../broker/peers.ts";
 import { Replica } from "../../broker/replica.ts";
 import type { Role } from "../../broker/role.ts";
 import type { Disk } from "../../broker/store/index.ts";
 import { SimulatedDisk } from "../../broker/store/testkit/simulated-disk.ts";
-import type { World } from "./world.ts";
+import type { SeededRandom } from "./seeded-random.ts";
 
 /** A process that runs, or stands still. */
 export interface Life {
@@ -26,19 +29,35 @@ export interface Life {
   isPaused: boolean;
 }
 
+/** What a machine stands in. */
+export interface Surroundings {
+  readonly time: VirtualTime;
+  readonly random: SeededRandom;
+  readonly network: SimulatedNetwork;
+  readonly etcd: ModelledEtcd;
+  readonly isElected: boolean;
+  /** Whether clocks run at different rates. */
+  readonly isSkewed: boolean;
+  /** How long an operation of a disk takes at most, milliseconds. */
+  readonly diskMaxMs: number;
+  settingsOf(machine: Machine): Readonly<Record<string, string>>;
+  peersOf(machine: Machine): Peers;
+  trace(line: string): void;
+}
+
 /** A broker's machine. */
 export class Machine {
   readonly id: number;
   readonly name: string;
   disk: SimulatedDisk = new SimulatedDisk();
-  readonly #world: World;
+  readonly #world: Surroundings;
   #level: MemoryLevel<string, Uint8Array> = new MemoryLevel(levelEncodings);
   #lives = 0;
   life: Life | undefined;
   /** Why the last start failed; empty when it did not. */
   startFailure = "";
 
-  constructor(world: World, id: number) {
+  constructor(world: Surroundings, id: number) {
     this.#world = world;
     this.id = id;
     this.name = `host${id}`;

@@ -4,7 +4,7 @@ import { ProcessClock, VirtualTime } from "../../broker/ha/election/testkit/virt
 import type { ReplicaPlace } from "../../broker/ha/index.ts";
 import { SimulatedNetwork } from "../../broker/ha/testkit/simulated-network.ts";
 import type { Peers } from "../../broker/peers.ts";
-import { Machine } from "./machine.ts";
+import { Machine, type Surroundings } from "./machine.ts";
 import { SeededRandom } from "./seeded-random.ts";
 
 /** How a group runs. */
@@ -18,7 +18,7 @@ export interface Mode {
 const lateMs = 300;
 
 /** The cluster of a seed. */
-export class World {
+export class World implements Surroundings {
   readonly seed: number;
   readonly random: SeededRandom;
   readonly time: VirtualTime = new VirtualTime();
