@@ -58,6 +58,19 @@ describe("Broker", () => {
     assert.equal(registrar.closed, 1);
   });
 
+  it("shows its role at scrape", async () => {
+    const broker = await Broker.open(options());
+    try {
+      const answer = await fetch(`http://127.0.0.1:${broker.metricsPort}/metrics`);
+      const text = await answer.text();
+      assert.match(text, /^cometmq_ha_standing\{.*standing="master".*\} 1$/m);
+      assert.match(text, /^cometmq_ha_standing\{.*standing="slave".*\} 0$/m);
+      assert.match(text, /^cometmq_ha_epoch\{.*\} 1$/m);
+    } finally {
+      await broker.close();
+    }
+  });
+
   it("opens a new epoch each time", async () => {
     await (await Broker.open(options())).close();
     await (await Broker.open(options())).close();
