@@ -231,7 +231,11 @@ export class Follower {
       behindBytes: welcome.end - store.taken,
     });
     host.followed(welcome);
-    const ack = (): void => this.#ack(channel, store, welcome.epoch);
+    const from = store.written;
+    const ack = (): void => {
+      if (store.written > from || from >= welcome.end) this.#goesWell();
+      this.#ack(channel, store, welcome.epoch);
+    };
     const ends: CancelTimer[] = [
       clock.every(limits.haHeartbeatMs, ack),
       store.onProgress(() => {
@@ -257,14 +261,10 @@ export class Follower {
     store: FollowedLog,
     { frame, epoch }: { readonly frame: Frame; readonly epoch: number },
   ): void {
-    if (frame.kind === "data") {
-      this.#takeData(channel, store, { frame, epoch });
-      return this.#goesWell();
-    }
+    if (frame.kind === "data") return this.#takeData(channel, store, { frame, epoch });
     if (frame.kind === "confirm") {
       refuseOlder(frame.epoch, epoch);
-      this.#options.host.masterSaid(frame);
-      return this.#goesWell();
+      return this.#options.host.masterSaid(frame);
     }
     if (frame.kind === "control" && frame.message.kind === "refuse") {
       throw new RefusedError(frame.message);
@@ -272,7 +272,7 @@ export class Follower {
     throw new MqError("BAD_REQUEST", `the master sent ${frame.kind} among the bytes of its log`);
   }
 
-  /** What the master says was of use: the next failure is a new one. */
+  /** The log has grown, or nothing was missing: the next failure is a new one. */
   #goesWell(): void {
     this.#retryMs = limits.haRetryMinMs;
     this.#saidReason = "";

@@ -2,10 +2,12 @@
 // two, and a rolling restart of everything. The figures stand in docs/replication.md.
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
+import { brokerAdminService } from "@cometmq/proto";
 import { type ILogger, Producer } from "rocketmq-client-nodejs";
 import { EtcdCluster } from "./etcd-cluster.ts";
 import { startElected } from "./kit/elected-group.ts";
 import { noteFault, printFaults } from "./kit/fault-table.ts";
+import type { HaBroker } from "./kit/ha-broker.ts";
 import { HaCluster } from "./kit/ha-cluster.ts";
 import { Load } from "./kit/load.ts";
 import { SteadyReceiver } from "./kit/steady-receiver.ts";
@@ -24,13 +26,15 @@ for (const groups of [["a"], ["a", "b"]]) {
     let producer: Producer;
     let sender: SteadySender | undefined;
     let running: SteadySender;
+    let accessPoint: HaBroker;
 
     beforeEach(async () => {
       [etcd, cluster] = await Promise.all([EtcdCluster.start(1), HaCluster.start()]);
       for (const brokerName of groups) await startElected(cluster, etcd, { brokerName });
       await cluster.makeTopic(topic, groups);
-      // It takes one address only. The last broker is the last to be elected, so that it seldom is what dies.
-      const endpoints = cluster.brokers.at(-1)?.address ?? assert.fail();
+      // It takes one address only, and has no routes without it: that broker must not be the one that dies.
+      accessPoint = cluster.brokers.at(-1) ?? assert.fail();
+      const endpoints = accessPoint.address;
       producer = new Producer({ endpoints, namespace: "", topics: [topic], logger: quiet });
       await producer.startup();
       const send = (body: string): Promise<unknown> =>
@@ -49,7 +53,8 @@ for (const groups of [["a"], ["a", "b"]]) {
 
     async function finish(fault: string, gap: string): Promise<void> {
       await running.stop();
-      await producer.shutdown();
+      // It says farewell to brokers that it has known, and fails when one is gone.
+      await producer.shutdown().catch(() => {});
       const { endpoints } = cluster;
       const receiver = await SteadyReceiver.start({ endpoints, topic, group: "g" });
       const missing = await receiver.drain(running.acknowledged.keys());
@@ -67,21 +72,34 @@ for (const groups of [["a"], ["a", "b"]]) {
       if (groups.length > 1) assert.deepEqual(running.failures.slice(0, 3), []);
     }
 
+    /** The master of the first group, another one than the access point. */
+    async function otherMaster(): Promise<HaBroker> {
+      const master = await cluster.whole("a", 2);
+      if (master !== accessPoint) return master;
+      const { brokerId } = cluster.group("a")[0] ?? assert.fail();
+      const client = cluster.client(master.address);
+      const wish = { brokerName: "a", brokerId };
+      await client.call(brokerAdminService.methods.ElectMaster, wish);
+      return await cluster.whole("a", 2);
+    }
+
     it("a master is killed", async () => {
       const gaps: number[] = [];
       for (let round = 0; round < Math.min(roundCount, 5); round++) {
-        const master = await cluster.whole("a", 2);
+        const master = await otherMaster();
         running.takeLongestGap();
         await master.kill();
         await cluster.master("a", master);
-        await running.more(50, 90_000);
+        if (groups.length > 1) await running.more(50);
         await sleep(2_000);
-        gaps.push(running.takeLongestGap());
+        // Its producers keep the first route that they were given: with one group they wait for the address to serve.
+        const startedMs = performance.now();
         await master.start();
-        await cluster.whole("a", 2);
-        await running.more(50, 90_000);
+        await running.more(50);
+        gaps.push(groups.length > 1 ? running.takeLongestGap() : performance.now() - startedMs);
       }
-      await finish("kill -9 master", summary(gaps));
+      const what = groups.length > 1 ? "" : "until the killed broker is back and passes on, then ";
+      await finish("kill -9 master", what + summary(gaps));
     });
 
     it("everything is restarted, one broker after another", async () => {
@@ -91,6 +109,8 @@ for (const groups of [["a"], ["a", "b"]]) {
         assert.equal(ended?.code, 0);
         await broker.start();
         await cluster.whole(broker.brokerName, 2);
+        // Its heartbeats find out each 10 s that a broker is back: until then it has the other group alone.
+        await sleep(11_000);
       }
       await running.more(50, 90_000);
       const gap = `${(running.takeLongestGap() / 1_000).toFixed(2)} s`;

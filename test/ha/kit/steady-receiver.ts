@@ -34,13 +34,13 @@ export class SteadyReceiver {
     readonly topic: string;
     readonly group: string;
     readonly lanes?: number;
-    readonly awaitMs?: number;
   }): Promise<SteadyReceiver> {
     const consumer = new SimpleConsumer({
       endpoints: options.endpoints,
       consumerGroup: options.group,
       subscriptions: new Map([[options.topic, "*"]]),
-      awaitDuration: options.awaitMs ?? 2_000,
+      // Brokers take turns: an idle one must not hold a receive for long.
+      awaitDuration: 200,
     });
     await consumer.startup();
     const receiver = new SteadyReceiver(consumer);
