@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Producer } from "@cometmq/client";
-import { brokerAdminService } from "@cometmq/proto";
+import { brokerAdminService, nameServerService } from "@cometmq/proto";
 import {
   adminCall,
   type ClusterBroker,
@@ -30,7 +30,7 @@ export async function measureFailover(): Promise<ReportRow[]> {
   const group = new Group(nameServer.address, etcd.address);
   try {
     for (const id of [1, 2, 3]) await group.start(id);
-    await group.whole();
+    await group.makeTopic();
     const producer = new Producer({ endpoints: nameServer.address, topics: [topic] });
     await producer.startup();
     const handOvers = await group.gaps(producer, handOverRounds, (id) => group.handOver(id));
@@ -91,6 +91,21 @@ class Group {
         const level = slaves.filter(({ inSync, lagBytes }) => inSync && lagBytes === 0);
         if (standing === "master" && level.length === this.#brokers.size - 1) return id;
       }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Makes the topic and waits until the NameServer has its route. */
+  async makeTopic(): Promise<void> {
+    const master = this.#brokers.get(await this.whole());
+    if (master === undefined) throw new Error("no master");
+    const wish = { name: topic, readQueues: 4, writeQueues: 4 };
+    await adminCall(master, brokerAdminService.methods.UpdateTopic, wish);
+    const nameServer = { port: Number(this.#nameServers.split(":")[1]) };
+    for (;;) {
+      const { QueryTopicRoute } = nameServerService.methods;
+      const { entries } = await adminCall(nameServer, QueryTopicRoute, { topic });
+      if (entries.length > 0) return;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
