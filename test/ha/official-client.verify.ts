@@ -15,6 +15,7 @@ import { SteadySender } from "./kit/steady-sender.ts";
 import { roundCount, summary } from "./rounds.ts";
 
 const topic = "orders";
+const lanes = 4;
 const quiet: ILogger = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
 
 for (const groups of [["a"], ["a", "b"]]) {
@@ -39,7 +40,7 @@ for (const groups of [["a"], ["a", "b"]]) {
       await producer.startup();
       const send = (body: string): Promise<unknown> =>
         producer.send({ topic, body: Buffer.from(body) });
-      running = new SteadySender(send, { name: "official", lanes: 4, pauseMs: 5 });
+      running = new SteadySender(send, { name: "official", lanes, pauseMs: 20 });
       sender = running;
       await running.more(100);
     });
@@ -51,12 +52,12 @@ for (const groups of [["a"], ["a", "b"]]) {
     });
     after(printFaults);
 
-    async function finish(fault: string, gap: string): Promise<void> {
+    async function finish(fault: string, gap: string, failuresMax = 0): Promise<void> {
       await running.stop();
       // It says farewell to brokers that it has known, and fails when one is gone.
       await producer.shutdown().catch(() => {});
       const { endpoints } = cluster;
-      const receiver = await SteadyReceiver.start({ endpoints, topic, group: "g" });
+      const receiver = await SteadyReceiver.start({ endpoints, topic, group: "g", lanes: 32 });
       const missing = await receiver.drain(running.acknowledged.keys());
       await receiver.stop();
       noteFault({
@@ -69,7 +70,9 @@ for (const groups of [["a"], ["a", "b"]]) {
         gap,
       });
       assert.equal(missing.length, 0);
-      if (groups.length > 1) assert.deepEqual(running.failures.slice(0, 3), []);
+      if (groups.length > 1) {
+        assert.ok(running.failures.length <= failuresMax, running.failures.slice(0, 5).join());
+      }
     }
 
     /** The master of the first group, another one than the access point. */
@@ -103,19 +106,18 @@ for (const groups of [["a"], ["a", "b"]]) {
     });
 
     it("everything is restarted, one broker after another", async () => {
-      const load = await Load.start(cluster, { topic, lanes: 4 });
+      const load = await Load.start(cluster, { topic, lanes, pauseMs: 20 });
       for (const broker of cluster.brokers) {
         const ended = await broker.stop();
         assert.equal(ended?.code, 0);
         await broker.start();
         await cluster.whole(broker.brokerName, 2);
-        // Its heartbeats find out each 10 s that a broker is back: until then it has the other group alone.
-        await sleep(11_000);
       }
       await running.more(50, 90_000);
       const gap = `${(running.takeLongestGap() / 1_000).toFixed(2)} s`;
       await load.finish({ topology, fault: "SDK: rolling restart, SIGTERM" });
-      await finish("rolling restart, SIGTERM", gap);
+      // An address that has failed once is tried no more, until both have: then what is on its way fails.
+      await finish("rolling restart, SIGTERM", gap, lanes);
     });
   });
 }
