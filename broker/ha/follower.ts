@@ -74,6 +74,8 @@ export class Follower {
   #retryMs: number = limits.haRetryMinMs;
   #saidReason = "";
   #reachedEnd: (() => void) | undefined;
+  /** Behind the last byte that this link has brought. */
+  #brought = 0;
   #endWanted = Number.POSITIVE_INFINITY;
 
   constructor(options: FollowerOptions) {
@@ -224,6 +226,7 @@ export class Follower {
     const { host, clock, logger, master } = this.#options;
     const store = host.store();
     this.#endWanted = welcome.end;
+    this.#brought = 0;
     logger.info("the master's log is followed", {
       master: `${master.host}:${master.port}`,
       epoch: welcome.epoch,
@@ -234,6 +237,10 @@ export class Follower {
     const from = store.written;
     const ack = (): void => {
       if (store.written > from || from >= welcome.end) this.#goesWell();
+      if (store.taken < this.#brought) {
+        // The master is not to wait until this slave counts as late.
+        return channel.close("the disk of the slave is full: what came was taken back");
+      }
       this.#ack(channel, store, welcome.epoch);
     };
     const ends: CancelTimer[] = [
@@ -291,6 +298,7 @@ export class Follower {
       );
     }
     store.ingest(frame.bytes);
+    this.#brought = frame.position + frame.bytes.length;
     this.#options.host.masterSaid({ confirmed: frame.confirmed });
     if (store.taken - store.written > limits.haReceiveBufferSize) channel.link.pause();
   }
