@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { type Logger, type MqError, silentLogger } from "../../base/index.ts";
+import type { Appended } from "./ack-line.ts";
+import { loneQuorum } from "./quorum.ts";
 import { RecordType } from "./record.ts";
 import {
   expiredBelow,
@@ -234,6 +236,25 @@ describe("retention", () => {
         assert.equal((await readQueue(again)).at(-1), "new 19");
         await again.close();
       }
+    });
+
+    it("does not keep a store from closing whose snapshot nobody confirms any more", async () => {
+      const store = await filled(new SimulatedDisk(), new ManualClock());
+      const { start, confirmed } = store;
+      store.heed({ ...loneQuorum, confirmed: () => confirmed });
+      let snapshot: Promise<Appended> | undefined;
+      store.onExpire = {
+        snapshot: async () => {
+          snapshot = send(store, "state", { type: RecordType.snapshot, topic: "", queueId: -1 });
+          return (await snapshot).position;
+        },
+      };
+      const cleaning = store.clean();
+      while (snapshot === undefined) await new Promise((resolve) => setImmediate(resolve));
+      await store.close();
+      await cleaning;
+      await assert.rejects(snapshot, { code: "SHUTTING_DOWN" });
+      assert.equal(store.start, start, "nothing was deleted");
     });
 
     it("never deletes the last segment, and asks for nothing while nothing has expired", async () => {

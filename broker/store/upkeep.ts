@@ -63,6 +63,8 @@ export class Upkeep {
   #turn: Promise<void> = Promise.resolve();
   #saving: Promise<void> | undefined;
   #isStopped = false;
+  #tellStopped = (): void => {};
+  readonly #whenStopped: Promise<undefined>;
   #cleaning: Promise<void> | undefined;
   #isMeasuring = false;
   #checkpointPosition: number;
@@ -77,6 +79,9 @@ export class Upkeep {
     this.#time = new SteadyTime(parts.options.clock);
     this.#checkpointPosition = parts.state().dispatched;
     this.#checkpointMs = parts.options.clock.monotonicMs();
+    this.#whenStopped = new Promise((resolve) => {
+      this.#tellStopped = () => resolve(undefined);
+    });
   }
 
   /** Says durably how far the log is flushed. Without a file it has lost nothing, wherever it is going to start. */
@@ -110,6 +115,7 @@ export class Upkeep {
   /** Ends the timers and waits for what is running, which stops at its next step. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#tellStopped();
     for (const cancel of this.#timers) cancel();
     // A job has several turns: after the last one nothing touches the folder any more.
     await Promise.all([this.#cleaning, this.#saving]);
@@ -264,7 +270,8 @@ export class Upkeep {
   async #neededFrom(below: number): Promise<number | undefined> {
     if (this.hook === undefined) return below;
     try {
-      return await this.hook.snapshot();
+      // A master that has lost its slaves waits in vain for a snapshot to be confirmed, and has to stop all the same.
+      return await Promise.race([this.hook.snapshot(), this.#whenStopped]);
     } catch (error) {
       if (error instanceof AssertionError) throw error;
       const reason = error instanceof Error ? error.message : String(error);
