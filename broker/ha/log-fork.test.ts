@@ -6,6 +6,8 @@ import { type CommonPoint, commonPoint, describeLog } from "./log-fork.ts";
 /** A log that is really there: each byte says who wrote it, and when. */
 interface RealLog {
   readonly start: number;
+  /** Where it was begun, empty or behind a snapshot: from there on its table knows the epochs, also what has expired. */
+  readonly begun: number;
   /** From position 0 on, those before `start` included. */
   readonly bytes: readonly RealByte[];
 }
@@ -38,22 +40,23 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 function trimmed(log: RealLog, start: number): RealLog {
-  return { start: Math.min(Math.max(start, log.start), log.bytes.length), bytes: log.bytes };
+  return { ...log, start: Math.min(Math.max(start, log.start), log.bytes.length) };
 }
 
 function copied(slave: RealLog, master: RealLog, count: number): RealLog {
   const common = trueCommonPoint(slave, master);
   // Without a common point a slave begins anew with a snapshot.
   const from = common.kind === "common" ? common.position : master.start;
-  const start = common.kind === "common" ? slave.start : master.start;
-  return { start, bytes: master.bytes.slice(0, from + count) };
+  const { start, begun } =
+    common.kind === "common" ? slave : { start: master.start, begun: master.start };
+  return { start, begun, bytes: master.bytes.slice(0, from + count) };
 }
 
 /** Walks two logs through the steps; epochs and serial numbers are never used twice. */
 function walk(steps: readonly Step[]): Pair {
   let pair: Pair = [
-    { start: 0, bytes: [] },
-    { start: 0, bytes: [] },
+    { start: 0, begun: 0, bytes: [] },
+    { start: 0, begun: 0, bytes: [] },
   ];
   let serial = 0;
   for (const [index, step] of steps.entries()) {
@@ -80,13 +83,13 @@ function stepped(
   }
   const kept = mine.bytes.slice(0, Math.max(mine.start, mine.bytes.length - step.lost));
   const fresh = Array.from({ length: step.count }, (_, at) => ({ epoch, serial: serial + at }));
-  return { start: mine.start, bytes: [...kept, ...fresh] };
+  return { ...mine, bytes: [...kept, ...fresh] };
 }
 
-function extentOf({ start, bytes }: RealLog): LogExtent {
+function extentOf({ start, begun, bytes }: RealLog): LogExtent {
   const epochs: EpochEntry[] = [];
   for (const [position, { epoch }] of bytes.entries()) {
-    if (position < start || epochs.at(-1)?.epoch === epoch) continue;
+    if (position < begun || epochs.at(-1)?.epoch === epoch) continue;
     epochs.push({ epoch, start: position });
   }
   return { epochs, start, end: bytes.length };
@@ -121,6 +124,13 @@ describe("the common point of two logs", () => {
     for (const kind of ["common", "empty", "apart", "diverged"]) {
       assert.ok((seen.get(kind) ?? 0) > 20, `${kind}: ${seen.get(kind)}`);
     }
+  });
+
+  it("is found when a log was begun behind a snapshot and has lost its beginning since then", () => {
+    const whole = { start: 50, end: 90, epochs: [{ epoch: 1, start: 0 }] };
+    const begunLater = { start: 50, end: 80, epochs: [{ epoch: 1, start: 20 }] };
+    assert.deepEqual(commonPoint(whole, begunLater), { kind: "common", position: 80 });
+    assert.deepEqual(commonPoint(begunLater, whole), { kind: "common", position: 80 });
   });
 
   it("is nowhere when nothing is the same", () => {

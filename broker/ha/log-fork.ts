@@ -45,11 +45,14 @@ interface Reign {
   readonly entry: EpochEntry;
 }
 
-/** Retention may have taken the beginning of a log's first epoch, which then seems to start later. */
+/**
+ * A log that was begun in the middle of an epoch, after a snapshot, takes that place for the start of its first epoch;
+ * retention may have moved its own start on since then.
+ */
 function isSameReign(one: Reign, other: Reign): boolean {
   if (one.entry.start === other.entry.start) return true;
   const later = one.entry.start < other.entry.start ? other : one;
-  return later.entry === later.log.epochs[0] && later.entry.start === later.log.start;
+  return later.entry === later.log.epochs[0] && later.entry.start <= later.log.start;
 }
 
 function endOf(log: LogExtent, index: number): number {
