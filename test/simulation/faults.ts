@@ -1,4 +1,5 @@
 // What goes wrong in a simulated cluster: chosen by the seed, and undone after a while.
+import { background, MqError } from "../../base/index.ts";
 import { systemError } from "../../broker/store/testkit/simulated-disk.ts";
 import type { Machine } from "./machine.ts";
 import type { World } from "./world.ts";
@@ -11,9 +12,37 @@ const faults: Readonly<Record<string, Fault>> = {
     machine.kill();
     return () => startAgain(machine);
   },
+  stop: (_world, machine) => {
+    background(machine.stop());
+    return () => {
+      // Whoever stops a broker waits a while, and kills it then.
+      machine.resume();
+      machine.kill();
+      machine.start();
+    };
+  },
+  handOver: (world) => {
+    const ruler = world.machines.find(({ local }) => local?.canSend === true);
+    const target = world.random.pick(world.machines).id;
+    const handingOver = ruler?.life?.role?.handOver(target).catch((error: unknown) => {
+      if (!(error instanceof MqError)) throw error;
+      world.trace(`not handed over to ${target}: ${error.message}`);
+    });
+    if (handingOver !== undefined) background(handingOver);
+    return () => {};
+  },
   powerCut: (_world, machine) => {
     machine.cutPower();
     return () => startAgain(machine);
+  },
+  blackout: (world) => {
+    if (!world.isFlushing) world.isForgiven = true;
+    for (const machine of world.machines) machine.cutPower();
+    return () => {
+      for (const machine of world.machines) {
+        world.clock.after(world.random.next() * 2_000, () => startAgain(machine));
+      }
+    };
   },
   pause: (_world, machine) => {
     machine.pause();
@@ -79,16 +108,16 @@ const faults: Readonly<Record<string, Fault>> = {
       machine.start();
     };
   },
-  diskFull: (_world, machine) => {
+  diskFull: (world, machine) => {
     machine.disk.capacityBytes = 0;
     return () => {
-      machine.disk.capacityBytes = Number.POSITIVE_INFINITY;
+      machine.disk.capacityBytes = world.capacityBytes;
       startAgain(machine);
     };
   },
 };
 
-/** Faults of a master of fixed roles that it only survives because it can ask its slaves: nothing else goes wrong meanwhile. */
+/** Faults that a group survives because the other brokers have it all: nothing else goes wrong meanwhile. */
 const lonelyFaults: Readonly<Record<string, Fault>> = {
   lonelyPowerCut: faults["powerCut"] ?? (() => () => {}),
   newDisk: (_world, machine) => {
@@ -98,43 +127,54 @@ const lonelyFaults: Readonly<Record<string, Fault>> = {
 };
 
 /** Kinds that a world may meet: what its mode promises nothing for is left out. */
-export function possibleFaults({ mode }: World): readonly string[] {
-  const withoutEtcd = Object.keys(faults).filter((name) => !name.startsWith("etcd"));
-  const kinds = mode.isElected ? Object.keys(faults) : withoutEtcd;
-  // Fixed roles cannot tell a shorter master from another one: an operator has to, when a slave is away.
-  const isFragile = !mode.isElected && mode.flush === "ASYNC_FLUSH";
-  const allowed = isFragile ? kinds.filter((name) => name !== "powerCut") : kinds;
-  const isHeldTwice = !mode.isElected && mode.role === "SYNC_MASTER";
-  return isHeldTwice ? [...allowed, ...Object.keys(lonelyFaults)] : allowed;
+function possibleFaults({ mode, isFlushing }: World): readonly string[] {
+  const { isElected } = mode;
+  const kinds = Object.keys(faults).filter((name) => {
+    if (name.startsWith("etcd") || name === "handOver") return isElected;
+    // Fixed roles cannot tell a shorter master from another one: an operator has to, when a slave is away.
+    if (name === "blackout") return isFlushing || isElected;
+    return name !== "powerCut" || isFlushing;
+  });
+  return [...kinds, ...Object.keys(lonelyFaults)];
+}
+
+/** Machines that may lose what is not on other disks. */
+function mayLose({ mode, machines }: World): readonly Machine[] {
+  const isHeldTwice = mode.isElected || mode.role === "SYNC_MASTER";
+  return isHeldTwice ? machines : machines.slice(1);
 }
 
 /** Does harm for a while, one fault after another and some at once. Everything is undone by `heal`. */
 export class Faults {
   readonly counts: Map<string, number> = new Map();
-  /** When something happened that may make a client see a message again, milliseconds. */
-  readonly atMs: number[] = [];
   readonly #world: World;
+  readonly #kinds: readonly string[];
   readonly #undo = new Set<() => void>();
   #isOver = false;
   #isLonely = false;
 
   constructor(world: World) {
     this.#world = world;
+    this.#kinds = possibleFaults(world);
     this.#next();
   }
 
   /** Undoes what is not undone yet; nothing more goes wrong. */
   heal(): void {
     this.#isOver = true;
+    this.#world.isHealed = true;
     for (const undo of this.#undo) undo();
     this.#undo.clear();
     this.#world.network.healAll();
-    for (const machine of this.#world.machines) startAgain(machine);
+    for (const machine of this.#world.machines) {
+      machine.disk.capacityBytes = this.#world.capacityBytes;
+      startAgain(machine);
+    }
   }
 
   #next(): void {
     const { random, clock } = this.#world;
-    clock.after(200 + random.next() * 1_800, () => {
+    clock.after(100 + random.next() * 1_500, () => {
       if (this.#isOver) return;
       this.#happen();
       this.#next();
@@ -144,23 +184,23 @@ export class Faults {
   #happen(): void {
     const { random, clock, machines } = this.#world;
     if (this.#isLonely) return;
-    const name = random.pick(possibleFaults(this.#world));
+    const name = random.pick(this.#kinds);
     const isLonely = name in lonelyFaults;
-    const machine = isLonely ? machines[0] : random.pick(machines);
-    if (machine === undefined || (isLonely && !this.#isWhole())) return;
+    const machine = random.pick(isLonely ? mayLose(this.#world) : machines);
+    if (isLonely && !this.#isWhole()) return;
     this.#isLonely = isLonely;
     const lastsMs = 50 + random.next() ** 2 * 6_000;
     this.#world.trace(`FAULT ${name} at ${machine.name} for ${Math.round(lastsMs)} ms`);
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+    if (name.startsWith("disk")) machine.diskTroubleAtMs = Infinity;
     const undo = (faults[name] ?? lonelyFaults[name])?.(this.#world, machine);
     if (undo === undefined) return;
-    this.#note(lastsMs);
     const once = (): void => {
       if (!this.#undo.delete(once)) return;
       this.#world.trace(`healed ${name} at ${machine.name}`);
-      this.#note(0);
       undo();
-      if (isLonely) this.#endLonely(machine);
+      if (name.startsWith("disk")) machine.diskTroubleAtMs = this.#world.time.nowMs;
+      if (isLonely) this.#endLonely();
     };
     this.#undo.add(once);
     clock.after(lastsMs, once);
@@ -168,21 +208,19 @@ export class Faults {
 
   /** Whether nothing is wrong now, and the master counts on every slave. */
   #isWhole(): boolean {
-    const [master, ...slaves] = this.#world.machines;
-    if (this.#undo.size > 0 || master?.local?.canSend !== true) return false;
-    return slaves.every(({ id }) => master.life?.replica?.isInSync(id - 1) === true);
+    const { machines, isElected } = this.#world;
+    const ruler = machines.find(({ local }) => local?.canSend === true);
+    if (this.#undo.size > 0 || ruler === undefined) return false;
+    return machines.every(({ id, life }) => {
+      if (life === undefined || life.isPaused) return false;
+      return ruler.id === id || ruler.life?.replica?.isInSync(isElected ? id : id - 1) === true;
+    });
   }
 
   /** Other things may go wrong again when the master is back and its slaves follow it. */
-  #endLonely(machine: Machine): void {
-    if (machine.local?.canSend === true && this.#isWhole()) this.#isLonely = false;
-    else this.#world.clock.after(100, () => this.#endLonely(machine));
-  }
-
-  #note(lastsMs: number): void {
-    const { nowMs } = this.#world.time;
-    this.atMs.push(nowMs);
-    if (lastsMs > 0) this.atMs.push(nowMs + lastsMs);
+  #endLonely(): void {
+    if (this.#isWhole()) this.#isLonely = false;
+    else this.#world.clock.after(100, () => this.#endLonely());
   }
 }
 

@@ -40,6 +40,9 @@ export interface Surroundings {
   readonly isSkewed: boolean;
   /** How long an operation of a disk takes at most, milliseconds. */
   readonly diskMaxMs: number;
+  readonly capacityBytes: number;
+  /** Whether what was acknowledged survives a power cut. */
+  readonly isFlushing: boolean;
   settingsOf(machine: Machine): Readonly<Record<string, string>>;
   peersOf(machine: Machine): Peers;
   trace(line: string): void;
@@ -54,6 +57,12 @@ export class Machine {
   #level: MemoryLevel<string, Uint8Array> = new MemoryLevel(levelEncodings);
   #lives = 0;
   life: Life | undefined;
+  /** How often its disk has lost what it had been given, which its mode does not call durable. */
+  losses = 0;
+  /** When its disk was last made to fail, or healed, milliseconds. */
+  diskTroubleAtMs: number = -Infinity;
+  /** How often a process of it has stood still. */
+  pauses = 0;
   /** Why the last start failed; empty when it did not. */
   startFailure = "";
 
@@ -68,9 +77,15 @@ export class Machine {
     return this.life?.isPaused === false ? this.life.replica?.local : undefined;
   }
 
+  /** Names the process that runs, or ran last, to other brokers. */
+  get instanceId(): string {
+    return `${this.name}/${this.#lives}`;
+  }
+
   /** Starts a process; it serves or follows later. */
   start(): void {
     const { network, random, time } = this.#world;
+    this.disk.capacityBytes = this.#world.capacityBytes;
     this.#lives += 1;
     const rate = this.#world.isSkewed ? 0.95 + random.next() * 0.1 : 1;
     const life: Life = {
@@ -113,6 +128,7 @@ export class Machine {
     const isRunning = this.life !== undefined;
     this.life?.clock.kill();
     this.life = undefined;
+    if (!this.#world.isFlushing) this.losses += 1;
     this.disk.cutPower(random.pick(["lost", "random", "garbled"]), random);
     if (isRunning) this.#world.network.kill(this.name, "silent");
     if (random.next() < 0.3) this.#level = new MemoryLevel(levelEncodings);
@@ -121,6 +137,7 @@ export class Machine {
   /** The machine is gone; another one takes its place, with an empty disk. */
   replaceDisk(): void {
     this.kill();
+    this.losses += 1;
     this.disk = new SimulatedDisk();
     this.#level = new MemoryLevel(levelEncodings);
   }
@@ -129,6 +146,7 @@ export class Machine {
     const { life } = this;
     if (life === undefined || life.isPaused) return;
     life.isPaused = true;
+    this.pauses += 1;
     life.clock.pause();
     this.#world.network.pause(this.name);
   }
@@ -139,6 +157,17 @@ export class Machine {
     life.isPaused = false;
     life.clock.resume();
     this.#world.network.resume(this.name);
+  }
+
+  /** The process is asked to end (SIGTERM), and does as soon as it has done what a broker does before. */
+  async stop(): Promise<void> {
+    const { life } = this;
+    const { replica, role } = life ?? {};
+    if (replica === undefined || role === undefined) return this.kill();
+    await role.leave();
+    await role.close();
+    await replica.close();
+    if (this.life === life) this.kill();
   }
 
   async #open(life: Life): Promise<void> {
@@ -153,7 +182,7 @@ export class Machine {
       index: false,
       network: network.host(this.name),
       listen: { host: this.name, port: 100 },
-      instanceId: `${this.name}/${life.number}`,
+      instanceId: this.instanceId,
       grpcPort: () => 1,
       delivery: { isAlive: () => true },
     });

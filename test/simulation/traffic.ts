@@ -1,23 +1,37 @@
 // The clients of a simulated cluster: one that sends and one that consumes, at whoever serves, and what they were told.
 import { MqError } from "../../base/index.ts";
 import { parseFilter } from "../../broker/delivery/index.ts";
-import type { Replica } from "../../broker/replica.ts";
+import type { LocalParts } from "../../broker/replica.ts";
 import { RecordType } from "../../broker/store/index.ts";
 import type { Machine } from "./machine.ts";
+import { PromisedProgress } from "./promised-progress.ts";
+import type { Watch } from "./watch.ts";
 import type { World } from "./world.ts";
 
-/** An acknowledged message. */
+/** A message that was answered OK. */
 export interface Acked {
   readonly atMs: number;
   readonly brokerId: number;
   readonly epoch: number;
+  readonly queueId: number;
+  readonly offset: number;
+  readonly position: number;
 }
 
-/** A message that a consumer has been given. */
-export interface Seen {
+/** A message as a consumer was given it. */
+export interface Given {
   readonly body: string;
   readonly queueId: number;
   readonly offset: number;
+  readonly atMs: number;
+  readonly name: string;
+  /** Up to where the broker that gave it knew its log when it was asked. */
+  readonly knownUpTo: number;
+}
+
+interface Place {
+  readonly machine: Machine;
+  readonly local: LocalParts;
 }
 
 const nothing = new Uint8Array(0);
@@ -26,32 +40,36 @@ const queueCount = 2;
 /** Clients, and what they know. */
 export class Traffic {
   readonly acked: Map<string, Acked> = new Map();
-  readonly seen: Map<string, Seen> = new Map();
-  /** When a consumer was told that its acknowledgement counts. */
-  readonly consumed: Map<string, number> = new Map();
-  /** What was delivered although it had been acknowledged. */
-  readonly again: { readonly body: string; readonly ackedAtMs: number; readonly atMs: number }[] =
-    [];
+  readonly given: Given[] = [];
+  /** Acknowledgements of consumers that were taken. */
+  consumedCount = 0;
   /** The broker that has acknowledged in each epoch. */
-  readonly rulers: Map<number, number> = new Map();
-  readonly faults: string[] = [];
+  readonly #rulers = new Map<number, number>();
   readonly #world: World;
+  readonly #problems: string[];
+  readonly #progress: PromisedProgress;
   #sent = 0;
-  #isStopped = false;
+  #isSending = true;
+  #isReceiving = true;
 
-  constructor(world: World) {
+  constructor(world: World, watch: Watch) {
     this.#world = world;
+    this.#problems = watch.problems;
+    this.#progress = new PromisedProgress(world, watch);
     this.#send();
     this.#receive();
   }
 
-  stop(): void {
-    this.#isStopped = true;
+  stopSending(): void {
+    this.#isSending = false;
   }
 
-  #serving(
-    needsSend: boolean,
-  ): { machine: Machine; local: NonNullable<Replica["local"]> } | undefined {
+  stop(): void {
+    this.#isSending = false;
+    this.#isReceiving = false;
+  }
+
+  #serving(needsSend: boolean): Place | undefined {
     const serving = this.#world.machines.flatMap((machine) => {
       const { local } = machine;
       return local === undefined || (needsSend && !local.canSend) ? [] : [{ machine, local }];
@@ -60,16 +78,15 @@ export class Traffic {
   }
 
   #send(): void {
-    if (this.#isStopped) return;
-    const { random, clock } = this.#world;
-    clock.after(1 + random.next() * 12, () => this.#send());
+    if (!this.#isSending) return;
+    const { random, clock, mode } = this.#world;
+    clock.after(1 + random.next() * (2 * mode.sendEveryMs - 2), () => this.#send());
     const place = this.#serving(true);
-    if (place !== undefined)
-      this.#sendTo(place.machine, place.local).catch((error: unknown) => this.#note(error));
+    if (place !== undefined) this.#sendTo(place).catch((error: unknown) => this.#note(error));
   }
 
-  async #sendTo(machine: Machine, local: NonNullable<Replica["local"]>): Promise<void> {
-    const { time } = this.#world;
+  async #sendTo({ machine, local }: Place): Promise<void> {
+    const { time, mode } = this.#world;
     if (local.metadata.topic("t") === undefined) {
       await local.metadata.ensureTopic({
         name: "t",
@@ -82,43 +99,48 @@ export class Traffic {
     this.#sent += 1;
     const body = `message ${this.#sent}`;
     const { epoch } = local.store;
-    const draft = {
-      type: RecordType.message,
-      topic: "t",
-      queueId: this.#sent % queueCount,
-      systemProperties: nothing,
-      userProperties: nothing,
-      body: Buffer.from(body.padEnd(120)),
-    };
-    await local.store.send([draft]);
-    const known = this.rulers.get(epoch);
-    if (known !== undefined && known !== machine.id) {
-      this.faults.push(
+    const queueId = this.#sent % queueCount;
+    const [appended] = await local.store.send([
+      {
+        type: RecordType.message,
+        topic: "t",
+        queueId,
+        systemProperties: nothing,
+        userProperties: nothing,
+        body: Buffer.from(body.padEnd(mode.isRetaining ? 700 : 120)),
+      },
+    ]);
+    const known = this.#rulers.get(epoch) ?? machine.id;
+    if (known !== machine.id) {
+      this.#problems.push(
         `brokers ${known} and ${machine.id} have both acknowledged in epoch ${epoch}`,
       );
     }
-    this.rulers.set(epoch, machine.id);
-    this.acked.set(body, { atMs: time.nowMs, brokerId: machine.id, epoch });
+    this.#rulers.set(epoch, known);
+    const { position = -1, queueOffset: offset = -1 } = appended ?? {};
+    const brokerId = machine.id;
+    this.acked.set(body, { atMs: time.nowMs, brokerId, epoch, queueId, offset, position });
   }
 
   #receive(): void {
-    if (this.#isStopped) return;
+    if (!this.#isReceiving) return;
     const { random, clock } = this.#world;
     clock.after(2 + random.next() * 20, () => this.#receive());
     const place = this.#serving(false);
-    if (place !== undefined)
-      this.#receiveFrom(place.local).catch((error: unknown) => this.#note(error));
+    if (place !== undefined) this.#receiveFrom(place).catch((error: unknown) => this.#note(error));
   }
 
-  async #receiveFrom(local: NonNullable<Replica["local"]>): Promise<void> {
+  async #receiveFrom({ machine, local }: Place): Promise<void> {
     const [topic, group] = [local.metadata.topic("t"), local.metadata.group("g")];
     if (topic === undefined || group === undefined) return;
+    const { time, clock, random } = this.#world;
+    const knownUpTo = local.store.dispatched;
     const messages = await local.delivery.receive({
       group,
       topic,
       queueId: -1,
       countMax: 16,
-      invisibleMs: 60_000,
+      invisibleMs: 1_000 + Math.floor(random.next() * 3_000),
       autoRenew: false,
       filter: parseFilter(1, "*"),
       pollingMs: 0,
@@ -126,37 +148,25 @@ export class Traffic {
       signal: new AbortController().signal,
       isClientGone: () => false,
     });
-    const { time, clock, random } = this.#world;
-    for (const { record, receiptHandle, queueId, queueOffset } of messages) {
+    const { name } = machine;
+    for (const { record, receiptHandle, queueId, queueOffset: offset } of messages) {
       const body = Buffer.from(record.body).toString().trim();
-      this.#noteSeen({ body, queueId, offset: queueOffset });
-      const ackedAtMs = this.consumed.get(body);
-      if (ackedAtMs !== undefined) this.again.push({ body, ackedAtMs, atMs: time.nowMs });
-      clock.after(random.next() * 40, () => this.#ack(body, receiptHandle));
+      this.given.push({ body, queueId, offset, atMs: time.nowMs, name, knownUpTo });
+      clock.after(random.next() * 40, () => this.#ack(`${queueId}/${offset}`, receiptHandle));
     }
   }
 
-  #ack(body: string, handle: string): void {
+  #ack(key: string, handle: string): void {
     const place = this.#serving(false);
-    if (place?.local.delivery.ack("g", "t", handle) === "ok") {
-      this.consumed.set(body, this.#world.time.nowMs);
-    }
-  }
-
-  #noteSeen(seen: Seen): void {
-    const known = this.seen.get(seen.body);
-    if (known !== undefined && (known.offset !== seen.offset || known.queueId !== seen.queueId)) {
-      this.faults.push(
-        `${seen.body} was seen at ${known.queueId}/${known.offset} and at ${seen.queueId}/${seen.offset}`,
-      );
-    }
-    this.seen.set(seen.body, seen);
+    if (place?.local.delivery.ack("g", "t", handle) !== "ok") return;
+    this.consumedCount += 1;
+    if (place.local.canSend) this.#progress.expect(key, place);
   }
 
   /** Failures are what clients get in such a world; bugs are not. */
   #note(error: unknown): void {
     if (!(error instanceof MqError) || error.code === "INTERNAL_SERVER_ERROR") {
-      this.faults.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+      this.#problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
   }
 }

@@ -13,9 +13,14 @@ export interface Mode {
   readonly role: "ASYNC_MASTER" | "SYNC_MASTER";
   readonly flush: "SYNC_FLUSH" | "ASYNC_FLUSH";
   readonly brokers: number;
+  /** Disks are so small that the log loses its head, and slaves that were away need a snapshot. */
+  readonly isRetaining: boolean;
+  /** Between two sends, on an average, milliseconds. */
+  readonly sendEveryMs: number;
 }
 
 const lateMs = 300;
+const smallDiskBytes = 700_000;
 
 /** The cluster of a seed. */
 export class World implements Surroundings {
@@ -26,8 +31,13 @@ export class World implements Surroundings {
   readonly network: SimulatedNetwork;
   readonly etcd: ModelledEtcd;
   readonly mode: Mode;
+  /** Of a master of fixed roles. */
+  readonly inSyncReplicas: number;
   readonly machines: readonly Machine[];
   readonly isSkewed: boolean;
+  /** Everything was lost that the mode does not promise to keep: there is nothing to compare with any more. */
+  isForgiven = false;
+  isHealed = false;
   diskMaxMs: number;
   readonly lines: string[] = [];
 
@@ -37,13 +47,19 @@ export class World implements Surroundings {
     this.clock = new ProcessClock(this.time);
     const { random, clock } = this;
     this.network = new SimulatedNetwork({ clock, random });
-    this.etcd = new ModelledEtcd({ clock, random, lateMaxMs: lateMs });
+    const strayRatio = random.pick([0, 0, 0.02]);
+    this.etcd = new ModelledEtcd({ clock, random, lateMaxMs: lateMs, strayRatio });
+    const isRetaining = random.next() < 0.2;
     this.mode = {
       isElected: random.next() < 0.6,
       role: random.next() < 0.65 ? "SYNC_MASTER" : "ASYNC_MASTER",
       flush: random.next() < 0.6 ? "SYNC_FLUSH" : "ASYNC_FLUSH",
       brokers: random.next() < 0.3 ? 2 : 3,
+      isRetaining,
+      sendEveryMs: isRetaining ? 6 : random.pick([7, 15, 40]),
     };
+    this.inSyncReplicas =
+      this.mode.role === "ASYNC_MASTER" ? 1 : random.next() < 0.3 ? this.mode.brokers : 2;
     this.isSkewed = random.next() < 0.3;
     this.diskMaxMs = random.pick([0.3, 1, 3]);
     this.machines = Array.from(
@@ -56,10 +72,34 @@ export class World implements Surroundings {
     return this.mode.isElected;
   }
 
+  /** In the end an operator gives them larger ones: cut-off ends, which nobody removes, may have filled them. */
+  get capacityBytes(): number {
+    return this.mode.isRetaining && !this.isHealed ? smallDiskBytes : Number.POSITIVE_INFINITY;
+  }
+
+  get isFlushing(): boolean {
+    return this.mode.flush === "SYNC_FLUSH";
+  }
+
+  /** How the group runs, in few words. */
+  get title(): string {
+    const { isElected, role, flush, brokers, isRetaining } = this.mode;
+    return `${isElected ? "elected" : "fixed"} ${role} ${flush} x${brokers}${isRetaining ? " small disks" : ""}`;
+  }
+
   /** Configuration of a machine beside what all have. */
   settingsOf(machine: Machine): Readonly<Record<string, string>> {
     const { isElected, role, flush } = this.mode;
-    const shared = { flushDiskType: flush, preOnlineTimeout: "3000", slaveTimeout: "1500" };
+    const shared = {
+      flushDiskType: flush,
+      preOnlineTimeout: "3000",
+      slaveTimeout: "1500",
+      cleanResourceInterval: "200",
+      diskMaxUsedSpaceRatio: "40",
+      diskSpaceCleanForciblyRatio: "50",
+      diskSpaceWarningLevelRatio: "90",
+      diskFreeSpaceMin: "0",
+    };
     if (isElected) {
       return {
         ...shared,
@@ -70,7 +110,14 @@ export class World implements Surroundings {
         haMaxTimeSlaveNotCatchup: "1500",
       };
     }
-    if (machine.id === 1) return { ...shared, brokerRole: role };
+    const inSyncReplicas = this.inSyncReplicas;
+    if (machine.id === 1) {
+      return {
+        ...shared,
+        brokerRole: role,
+        ...(inSyncReplicas > 1 ? { inSyncReplicas: String(inSyncReplicas) } : {}),
+      };
+    }
     return { ...shared, brokerRole: "SLAVE" };
   }
 

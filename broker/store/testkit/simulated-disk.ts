@@ -86,6 +86,13 @@ export class SimulatedDisk implements Disk {
     return Buffer.from(inode.bytes.subarray(0, inode.size));
   }
 
+  /** Bytes `[from, to)` of a file as programs see them, a view until the file changes; fewer at its end, none without it. */
+  view(path: string, from: number, to: number): Buffer {
+    const cut = path.lastIndexOf("/");
+    const inode = this.#folders.get(path.slice(0, cut))?.names.get(path.slice(cut + 1));
+    return inode?.bytes.subarray(from, Math.min(to, inode.size)) ?? Buffer.alloc(0);
+  }
+
   /** Replaces a file's content, on the medium too. */
   put(path: string, bytes: Uint8Array): void {
     const [folder, name] = this.#place(path);

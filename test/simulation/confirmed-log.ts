@@ -1,0 +1,114 @@
+// What the brokers of a simulated group have confirmed: one log, the same bytes at every broker and for ever. Reads it
+// as clients were promised it: which message is where, and what a consumer is done with.
+import { decodeProgress } from "../../broker/metadata/index.ts";
+import { asRecordBuffer, checkRecord, RecordType, RecordView } from "../../broker/store/record.ts";
+
+/** Where a message stands. */
+export interface Place {
+  readonly queueId: number;
+  readonly offset: number;
+  readonly position: number;
+}
+
+/** One group's place in one queue. */
+interface Lane {
+  cursor: number;
+  readonly pending: Set<number>;
+}
+
+/** The log that nobody may take back. */
+export class ConfirmedLog {
+  /** Messages of topic `t` by their bodies. */
+  readonly messages: Map<string, Place> = new Map();
+  /** Behind the record with which group `g` was done with a message, by `queue/offset`. */
+  readonly doneAt: Map<string, number> = new Map();
+  readonly #problems: string[];
+  readonly #nextOffsets = new Map<number, number>();
+  readonly #lanes = new Map<number, Lane>();
+  #bytes = Buffer.alloc(2 ** 20);
+  #end = 0;
+  #parsed = 0;
+
+  constructor(problems: string[]) {
+    this.#problems = problems;
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  /**
+   * A broker has confirmed these bytes at `from`, whole records. Gives false when they are not what was confirmed
+   * before.
+   */
+  take(from: number, bytes: Buffer): boolean {
+    const known = Math.max(0, Math.min(this.#end - from, bytes.length));
+    if (bytes.compare(this.#bytes, from, from + known, 0, known) !== 0) return false;
+    if (from > this.#end || known === bytes.length) return true;
+    while (this.#bytes.length < from + bytes.length) {
+      this.#bytes = Buffer.concat([this.#bytes, Buffer.alloc(this.#bytes.length)]);
+    }
+    bytes.copy(this.#bytes, this.#end, known);
+    this.#end = from + bytes.length;
+    this.#parse();
+    return true;
+  }
+
+  #parse(): void {
+    const source = asRecordBuffer(this.#bytes);
+    while (this.#parsed < this.#end) {
+      const size = checkRecord(source, this.#parsed, this.#end, this.#parsed);
+      if (typeof size === "string") {
+        this.#problems.push(`what is confirmed ends inside a record at ${this.#parsed}: ${size}`);
+        this.#parsed = this.#end;
+        return;
+      }
+      this.#note(new RecordView(source, this.#parsed));
+      this.#parsed += size;
+    }
+  }
+
+  #note(record: RecordView): void {
+    if (record.type === RecordType.progress) return this.#noteProgress(record);
+    if (record.type !== RecordType.message || record.topic !== "t") return;
+    const { queueId, queueOffset, position } = record;
+    const next = this.#nextOffsets.get(queueId) ?? 0;
+    if (queueOffset !== next) {
+      this.#problems.push(`queue ${queueId} goes from ${next - 1} to ${queueOffset}`);
+    }
+    this.#nextOffsets.set(queueId, queueOffset + 1);
+    const body = Buffer.from(record.body).toString().trim();
+    if (this.messages.has(body)) this.#problems.push(`${body} is in the log twice`);
+    this.messages.set(body, { queueId, offset: queueOffset, position });
+  }
+
+  #noteProgress(record: RecordView): void {
+    const end = record.position + record.size;
+    for (const { queueId, cursor, upserts, removals } of decodeProgress(record.body)) {
+      const lane = this.#lanes.get(queueId) ?? { cursor: 0, pending: new Set() };
+      this.#lanes.set(queueId, lane);
+      if (cursor < lane.cursor) {
+        this.#problems.push(`the cursor of queue ${queueId} goes back: ${lane.cursor} > ${cursor}`);
+      }
+      for (const { offset } of upserts) {
+        lane.pending.add(offset);
+        if (this.doneAt.has(`${queueId}/${offset}`)) {
+          this.#problems.push(`${queueId}/${offset} was done with, and is pending at ${end} again`);
+        }
+      }
+      for (const offset of removals) {
+        lane.pending.delete(offset);
+        this.#done(queueId, offset, end);
+      }
+      for (let offset = lane.cursor; offset < cursor; offset += 1) {
+        if (!lane.pending.has(offset)) this.#done(queueId, offset, end);
+      }
+      lane.cursor = Math.max(cursor, lane.cursor);
+    }
+  }
+
+  #done(queueId: number, offset: number, end: number): void {
+    const key = `${queueId}/${offset}`;
+    if (!this.doneAt.has(key)) this.doneAt.set(key, end);
+  }
+}

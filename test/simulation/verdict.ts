@@ -1,0 +1,74 @@
+// What is to be said of a simulated cluster in the end: whether what clients were told is what the logs hold.
+import type { Machine } from "./machine.ts";
+import type { Given, Traffic } from "./traffic.ts";
+import { logBytes, storeOf, type Watch } from "./watch.ts";
+import type { World } from "./world.ts";
+
+/** Everything that is wrong when all is healed and level. */
+export function verdict(world: World, watch: Watch, traffic: Traffic): readonly string[] {
+  const wholeLogs = differences(world);
+  if (world.isForgiven) return wholeLogs;
+  watch.compare();
+  return [
+    ...wholeLogs,
+    ...lost(world, watch, traffic),
+    ...traffic.given.flatMap((given) => wrongGiven(watch, given)),
+  ];
+}
+
+/** Messages that no consumer of the group is done with yet. */
+export function unconsumed({ log }: Watch, master: Machine): readonly string[] {
+  const start = storeOf(master)?.start ?? 0;
+  const bodies: string[] = [];
+  for (const [body, { queueId, offset, position }] of log.messages) {
+    if (position >= start && !log.doneAt.has(`${queueId}/${offset}`)) bodies.push(body);
+  }
+  return bodies;
+}
+
+/** Logs that are not the same, from where all of them start. */
+function differences({ machines }: World): string[] {
+  const stores = machines.flatMap((machine) => storeOf(machine) ?? []);
+  // A slave removes what has expired a moment after its master. Progress may still be appended.
+  const start = Math.max(...stores.map((store) => store.start));
+  const end = Math.min(...stores.map((store) => store.written));
+  const [first, ...others] = machines.map((machine) => logBytes(machine, start, end));
+  return others.flatMap((log, index) => {
+    if (first?.equals(log) === true) return [];
+    const epochs = stores[index + 1]?.epochs.map(({ epoch, position }) => `${epoch}@${position}`);
+    return [
+      `log ${index + 2} differs from the first one in ${start} to ${end}; epochs ${epochs?.join()}`,
+    ];
+  });
+}
+
+/** What was answered OK and is not where it was said to be. */
+function lost({ mode }: World, { log }: Watch, { acked }: Traffic): string[] {
+  // An elected ASYNC_MASTER answers before the others have it.
+  if (mode.isElected && mode.role === "ASYNC_MASTER") return [];
+  const problems: string[] = [];
+  for (const [body, { brokerId, epoch, atMs, position, queueId, offset }] of acked) {
+    const place = log.messages.get(body);
+    if (place?.position === position && place.queueId === queueId && place.offset === offset)
+      continue;
+    const is = place === undefined ? "LOST" : `at ${place.position} instead of ${position}`;
+    problems.push(`${body}, acknowledged by ${brokerId} in epoch ${epoch} at ${atMs}, is ${is}`);
+  }
+  return problems;
+}
+
+/** A consumer saw what is not there, or got again what it was done with. */
+function wrongGiven({ log }: Watch, given: Given): string[] {
+  const { body, queueId, offset, atMs, name, knownUpTo } = given;
+  const place = log.messages.get(body);
+  const problems: string[] = [];
+  if (place?.queueId !== queueId || place.offset !== offset) {
+    const is = place === undefined ? "no place" : `${place.queueId}/${place.offset}`;
+    problems.push(`${body} was seen at ${queueId}/${offset}, and is at ${is}`);
+  }
+  const doneAt = log.doneAt.get(`${queueId}/${offset}`) ?? Infinity;
+  if (doneAt <= knownUpTo) {
+    problems.push(`${body} was done with at ${doneAt}, and came again from ${name} at ${atMs}`);
+  }
+  return problems;
+}
