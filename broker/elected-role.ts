@@ -40,6 +40,7 @@ export class ElectedRole implements Role, ElectionHost {
   #quorum: ElectedQuorum | undefined;
   #follower: Follower | undefined;
   #followed = "";
+  #knownEnd: { readonly epoch: number; readonly end: number } = { epoch: 0, end: 0 };
   #cancelTick: CancelTimer | undefined;
   /** Changes of role, one after the other. */
   #turn: Promise<void> = Promise.resolve();
@@ -122,7 +123,9 @@ export class ElectedRole implements Role, ElectionHost {
 
   logEnd(): { readonly epoch: number; readonly end: number } {
     const store = this.#replica.slot.current?.store;
-    return { epoch: store?.epoch ?? 0, end: store?.written ?? 0 };
+    // While the log is opened anew, it is as long as it was: an empty one is not trusted.
+    if (store !== undefined) this.#knownEnd = { epoch: store.epoch, end: store.written };
+    return this.#knownEnd;
   }
 
   async becomeMaster(reign: {
@@ -155,6 +158,7 @@ export class ElectedRole implements Role, ElectionHost {
 
   stopServing(reason: string): void {
     this.#quorum = undefined;
+    this.logEnd();
     // At once, whatever else is under way: nothing is answered from here on.
     const abdicating = this.#replica.abdicate(reason);
     background(
@@ -259,6 +263,7 @@ export class ElectedRole implements Role, ElectionHost {
   }
 
   #tick(): void {
+    this.logEnd();
     const runner = this.#runner;
     const quorum = this.#quorum;
     const store = this.#replica.slot.current?.store;

@@ -112,7 +112,11 @@ function startOf(
 ): number {
   const { record, members } = view;
   const { sinceMs, round } = vacancy;
-  const { timing, candidates } = electorate(turn, { record: record?.value, members });
+  const { timing, candidates } = electorate(turn, {
+    record: record?.value,
+    members,
+    round,
+  });
   const rank = candidates.findIndex(
     (member) => member.leaseId === turn.state.lease?.id && member.round === round,
   );
@@ -122,23 +126,50 @@ function startOf(
   return sinceMs + windowMs + rank * timings.rankStepMs;
 }
 
+interface Electorate {
+  readonly record: GroupRecord | undefined;
+  readonly members: readonly Member[];
+  readonly round: number;
+}
+
 /** Who may be elected, best first, and how long all wait before. */
 function electorate(
   turn: Turn,
-  group: { readonly record: GroupRecord | undefined; readonly members: readonly Member[] },
+  group: Electorate,
 ): { readonly timing: { readonly firstMs: number }; readonly candidates: readonly Member[] } {
   const { record, members } = group;
   const { settings } = turn.state;
   if (record === undefined) {
     return { timing: { firstMs: timings.firstElectionWindowMs }, candidates: ranked(members) };
   }
-  const inSync = members.filter((member) => record.inSync.includes(member.brokerId));
+  const inSync = members.filter(
+    (member) => record.inSync.includes(member.brokerId) && isTrusted(member, record, group),
+  );
   if (inSync.length > 0) return { timing: { firstMs: 0 }, candidates: ranked(inSync) };
   // Whoever has only just lost its lease gets the time of another to come back.
   const patienceMs = settings.leaseSeconds * 1_000;
   reportNobody(turn, record, patienceMs);
   const candidates = settings.uncleanElection ? ranked(members) : [];
   return { timing: { firstMs: patienceMs }, candidates };
+}
+
+/**
+ * Whether a member of the in-sync set has what that says. One without a log may have a new disk: it is trusted only when
+ * the whole set is there, as everybody is, and nobody has a log.
+ */
+function isTrusted(
+  member: Member,
+  { inSync }: GroupRecord,
+  { members, round }: Electorate,
+): boolean {
+  if (!isEmpty(member)) return true;
+  const isAnswer = (other: Member): boolean => isEmpty(other) && other.round === round;
+  const isWhole = inSync.every((id) => members.some(({ brokerId }) => brokerId === id));
+  return isWhole && members.every(isAnswer);
+}
+
+function isEmpty({ epoch, logEnd }: Member): boolean {
+  return epoch === 0 && logEnd === 0;
 }
 
 function reportNobody(turn: Turn, record: GroupRecord, patienceMs: number): void {
@@ -148,10 +179,14 @@ function reportNobody(turn: Turn, record: GroupRecord, patienceMs: number): void
   if (turn.nowMs < reportAtMs) return turn.wakeBy(reportAtMs);
   turn.change({ vacancy: { ...vacancy, reported: true } });
   if (settings.uncleanElection) return;
-  turn.log("error", "no master can be elected: no broker of the in-sync set is alive", {
-    inSync: record.inSync.join(","),
-    epoch: record.epoch,
-  });
+  turn.log(
+    "error",
+    "no master can be elected: no broker of the in-sync set is alive and has a log",
+    {
+      inSync: record.inSync.join(","),
+      epoch: record.epoch,
+    },
+  );
 }
 
 /** The record of a reign of this broker. */

@@ -97,6 +97,27 @@ describe("the death of a master", () => {
     assert.equal(await scene.elected(3_000), back);
   });
 
+  it("does not elect a broker of the set that comes back with an empty log before another one", async () => {
+    const scene = new ElectionScene();
+    const all = await scene.group(2);
+    at(all, 0).kill();
+    at(all, 1).kill();
+    const emptied = scene.add({ brokerId: 1, log: { epoch: 0, end: 0 } });
+    await scene.time.pass(20_000);
+    assert.deepEqual(scene.serving, []);
+    assert.match(emptied.problems.join(), /no master can be elected/);
+    const other = scene.add({ brokerId: 2, log: { epoch: 1, end: 100 } });
+    assert.equal(await scene.elected(3_000), other);
+  });
+
+  it("elects one of a set that is there again as a whole and never had a log", async () => {
+    const scene = new ElectionScene();
+    const all = await scene.group(1, { log: { epoch: 0, end: 0 } });
+    at(all, 0).kill();
+    const back = scene.add({ brokerId: 1, log: { epoch: 0, end: 0 } });
+    assert.equal(await scene.elected(4_000), back);
+  });
+
   it("elects one outside of the set when unclean elections are on, and is loud about it", async () => {
     const scene = new ElectionScene();
     const all = await scene.group(1, { uncleanElection: true });

@@ -37,7 +37,7 @@ export class Elector implements ElectionHost {
 
   constructor(time: VirtualTime, etcd: ModelledEtcd, options: ElectorOptions) {
     this.brokerId = options.brokerId;
-    this.log = options.log ?? { epoch: 0, end: 0 };
+    this.log = options.log ?? { epoch: 0, end: 1 };
     this.clock = new ProcessClock(time, options.rate);
     const name = `broker-${options.brokerId}`;
     this.coordinator = etcd.connect(name, { clock: this.clock });
