@@ -181,6 +181,8 @@ export class FixedRole implements Role {
       this.#linkDownAtMs = 0;
     }
     if (replica.standing.kind !== "acting") replica.standAsSlave(this.#masterSeen());
+    // At once: of what the log brings now, the master has given to consumers already.
+    else if (word !== undefined) this.#tickSlave();
   }
 
   /** The master for callers: where the link says, else where NameServers say. */
