@@ -124,6 +124,16 @@ const lonelyFaults: Readonly<Record<string, Fault>> = {
     machine.replaceDisk();
     return () => machine.start();
   },
+  /** It is back, and empty, before the others can be elected. */
+  newDiskFirst: (world, machine) => {
+    const others = world.machines.filter((other) => other !== machine);
+    machine.replaceDisk();
+    machine.start();
+    for (const other of others) world.etcd.cut(other.name, "both");
+    return () => {
+      for (const other of others) world.etcd.heal(other.name);
+    };
+  },
 };
 
 /** Kinds that a world may meet: what its mode promises nothing for is left out. */
@@ -135,7 +145,8 @@ function possibleFaults({ mode, isFlushing }: World): readonly string[] {
     if (name === "blackout") return isFlushing || isElected;
     return name !== "powerCut" || isFlushing;
   });
-  return [...kinds, ...Object.keys(lonelyFaults)];
+  const lonely = Object.keys(lonelyFaults).filter((name) => name !== "newDiskFirst" || isElected);
+  return [...kinds, ...lonely];
 }
 
 /** Machines that may lose what is not on other disks. */

@@ -61,7 +61,7 @@ export class Watch {
     const store = storeOf(machine);
     if (store === undefined) return;
     const known = this.#knownOf(machine, store);
-    known.confirmed = Math.max(known.confirmed, confirmedOf(machine));
+    known.confirmed = Math.max(known.confirmed, this.#confirmedOf(machine));
     // A slave that was too far behind begins again with a snapshot.
     if (this.#world.isForgiven || this.#world.mode.isRetaining) return;
     if (store.end >= known.confirmed) return;
@@ -102,10 +102,26 @@ export class Watch {
     }
   }
 
+  /**
+   * Up to where a machine's log is confirmed, as it says itself when it rules, or as who rules has told it. Before a reign
+   * is confirmed, its master takes all that it has recovered for confirmed, and nobody is served.
+   */
+  #confirmedOf({ life }: Machine): number {
+    const { replica } = life ?? {};
+    const confirmed = replica?.slot.current?.store.confirmed ?? 0;
+    if (replica?.standing.kind === "master") return confirmed;
+    const { welcome, place } = replica?.slaveLog.word ?? {};
+    const master = this.#world.machines.find(
+      ({ instanceId }) => instanceId === welcome?.instanceId,
+    );
+    const isRuled = master?.life?.replica?.standing.kind === "master";
+    return isRuled ? Math.min(confirmed, place?.confirmed ?? 0) : 0;
+  }
+
   #compareConfirmed(machine: Machine, known: Known): void {
     const { store } = known;
     const from = Math.max(known.compared, store.start);
-    const to = Math.min(confirmedOf(machine), store.written);
+    const to = Math.min(this.#confirmedOf(machine), store.written);
     if (to <= from) return;
     known.compared = to;
     if (this.log.take(from, logBytes(machine, from, to))) return;
@@ -133,17 +149,6 @@ export class Watch {
   #say(problem: string): void {
     this.problems.push(`${problem}, at ${this.#world.time.nowMs.toFixed(1)} ms`);
   }
-}
-
-/**
- * Up to where a machine's log is confirmed, as its master says or as it says itself when it is the master. A log that was
- * just opened takes all that it has for confirmed, and shows it to nobody.
- */
-function confirmedOf({ life }: Machine): number {
-  const { replica } = life ?? {};
-  const { confirmed } = replica?.slot.current?.store ?? { confirmed: 0 };
-  if (replica?.standing.kind === "master") return confirmed;
-  return Math.min(confirmed, replica?.slaveLog.word?.place?.confirmed ?? 0);
 }
 
 /** The store of a process, when it has one open. */
