@@ -1,49 +1,51 @@
-// `npm run simulate -- [--seeds N] [--from SEED] | --seed SEED`: runs seeds, prints what was found and how to see it again.
+// `npm run simulate -- [--seeds N] [--from SEED] [--workers N] | --seed SEED`: runs seeds, prints what was found and how
+// to see it again.
+import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { type Outcome, simulate } from "./simulate.ts";
+import { merged, runSeeds, summaryOf, type Tally } from "./seeds.ts";
+import { simulate } from "./simulate.ts";
+import { runInWorkers } from "./workers.ts";
 
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "200" },
     from: { type: "string", default: "1" },
+    workers: { type: "string", default: String(cpus().length) },
     seed: { type: "string" },
+    json: { type: "boolean", default: false },
   },
 });
 
-if (values.seed === undefined) await runMany(Number(values.from), Number(values.seeds));
-else await runOne(Number(values.seed));
+if (values.seed !== undefined) await runOne(whole("seed", values.seed));
+else await runMany(whole("from", values.from), whole("seeds", values.seeds));
 
 async function runOne(seed: number): Promise<void> {
-  const outcome = await simulate(seed);
-  for (const line of outcome.trace) console.log(line);
-  report(outcome);
-  process.exit(outcome.problems.length === 0 ? 0 : 1);
-}
-
-async function runMany(from: number, count: number): Promise<void> {
-  const total = { acked: 0, consumed: 0, faults: 0, failed: 0 };
-  const began = performance.now();
-  for (let seed = from; seed < from + count; seed += 1) {
-    const outcome = await simulate(seed);
-    total.acked += outcome.acked;
-    total.consumed += outcome.consumed;
-    for (const times of Object.values(outcome.faults)) total.faults += times;
-    if (outcome.problems.length === 0) continue;
-    total.failed += 1;
-    report(outcome);
-  }
-  const seconds = ((performance.now() - began) / 1_000).toFixed(1);
-  console.log(
-    `${count} seeds from ${from}: ${total.failed} failed; ${total.faults} faults, ${total.acked} messages acknowledged, ` +
-      `${total.consumed} consumed; ${seconds} s`,
-  );
-  process.exit(total.failed === 0 ? 0 : 1);
-}
-
-function report({ seed, mode, problems, traceHash }: Outcome): void {
+  const { trace, problems, mode, traceHash } = await simulate(seed);
+  for (const line of trace) console.log(line);
   console.log(
     `seed ${seed} (${mode}), trace ${traceHash.slice(0, 12)}: ${problems.length} problems`,
   );
-  for (const problem of problems.slice(0, 8)) console.log(`  ${problem}`);
-  if (problems.length > 0) console.log(`  see it again: npm run simulate -- --seed ${seed}`);
+  for (const problem of problems) console.log(`  ${problem}`);
+  process.exit(problems.length === 0 ? 0 : 1);
+}
+
+async function runMany(from: number, count: number): Promise<void> {
+  const tally = values.json
+    ? await runSeeds({ from, count })
+    : merged(await runInWorkers({ from, count }, whole("workers", values.workers)));
+  if (values.json) return void process.stdout.write(JSON.stringify(tally), () => process.exit());
+  tell(tally);
+  process.exit(tally.failed.length === 0 ? 0 : 1);
+}
+
+function tell(tally: Tally): void {
+  for (const line of tally.failed) console.log(line);
+  console.log(summaryOf(tally));
+}
+
+function whole(name: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  console.error(`--${name} is ${text}: a whole number from 0 on is wanted`);
+  return process.exit(2);
 }

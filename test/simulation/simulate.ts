@@ -17,6 +17,8 @@ export interface Outcome {
   readonly faults: Readonly<Record<string, number>>;
   /** Of the group's life after it was healed, until its logs were the same. */
   readonly healedMs: number;
+  /** Whether an operator had to decide. */
+  readonly isSettled: boolean;
   /** Of everything that happened. */
   readonly traceHash: string;
   readonly trace: readonly string[];
@@ -25,6 +27,8 @@ export interface Outcome {
 const beginMs = 3_000;
 const harmMs = 12_000;
 const healMs = 60_000;
+/** After so long without success an operator looks at a group. */
+const operatorMs = 20_000;
 
 /** Runs a seed to its end. */
 export async function simulate(seed: number): Promise<Outcome> {
@@ -58,6 +62,7 @@ export async function simulate(seed: number): Promise<Outcome> {
     consumed: traffic.consumedCount,
     faults: Object.fromEntries(faults.counts),
     healedMs,
+    isSettled: world.isSettled,
     traceHash: createHash("sha256").update(world.lines.join("\n")).digest("hex"),
     trace: world.lines,
   };
@@ -66,10 +71,12 @@ export async function simulate(seed: number): Promise<Outcome> {
 /** Whether the group serves again, all logs become the same, and everything is consumed; else what did not happen. */
 async function goesOn(world: World, watch: Watch, traffic: Traffic): Promise<string | undefined> {
   const { time } = world;
+  if (!(await happens(world, () => rulerOf(world) !== undefined, operatorMs))) settle(world);
   if (!(await happens(world, () => rulerOf(world) !== undefined)))
     return `no master: ${describe(world)}`;
   await time.pass(1_000);
   traffic.stopSending();
+  if (!(await happens(world, () => isAllLevel(world), operatorMs))) settle(world);
   if (!(await happens(world, () => isAllLevel(world)))) return `not level: ${describe(world)}`;
   const isDone = (): boolean => {
     const ruler = rulerOf(world);
@@ -88,9 +95,27 @@ async function goesOn(world: World, watch: Watch, traffic: Traffic): Promise<str
     : `not level: ${describe(world)}`;
 }
 
-/** Lets time pass until something is so, for at most `healMs`; looked at now and then. */
-async function happens({ time }: World, isSo: () => boolean): Promise<boolean> {
-  const endMs = time.nowMs + healMs;
+/**
+ * What an operator does, as docs/replication.md says, when a master of fixed roles had to start without asking a slave that
+ * has more: that is given up.
+ */
+function settle(world: World): void {
+  const [master] = world.machines;
+  const mayBeLonger = world.lines.some((line) => line.includes("WITHOUT HAVING ASKED EVERY"));
+  if (world.isElected || master === undefined || !mayBeLonger || world.isSettled) return;
+  world.trace("an operator gives up what slaves have beyond their master");
+  world.isSettled = true;
+  master.kill();
+  master.start();
+}
+
+/** Lets time pass until something is so; looked at now and then. */
+async function happens(
+  { time }: World,
+  isSo: () => boolean,
+  withinMs: number = healMs,
+): Promise<boolean> {
+  const endMs = time.nowMs + withinMs;
   while (!isSo()) {
     if (time.nowMs >= endMs) return false;
     await time.pass(100);

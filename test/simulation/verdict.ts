@@ -12,7 +12,8 @@ export function verdict(world: World, watch: Watch, traffic: Traffic): readonly 
   return [
     ...wholeLogs,
     ...lost(world, watch, traffic),
-    ...traffic.given.flatMap((given) => wrongGiven(watch, given)),
+    ...traffic.given.flatMap((given) => wrongGiven(world, watch, given)),
+    ...(world.mode.isRetaining ? [] : skipped(watch, traffic)),
   ];
 }
 
@@ -58,17 +59,29 @@ function lost({ mode }: World, { log }: Watch, { acked }: Traffic): string[] {
 }
 
 /** A consumer saw what is not there, or got again what it was done with. */
-function wrongGiven({ log }: Watch, given: Given): string[] {
+function wrongGiven({ isSettled }: World, { log }: Watch, given: Given): string[] {
   const { body, queueId, offset, atMs, name, knownUpTo } = given;
   const place = log.messages.get(body);
   const problems: string[] = [];
-  if (place?.queueId !== queueId || place.offset !== offset) {
+  // An acting slave may show what only it has; an operator gave that up.
+  if ((place?.queueId !== queueId || place.offset !== offset) && !isSettled) {
     const is = place === undefined ? "no place" : `${place.queueId}/${place.offset}`;
     problems.push(`${body} was seen at ${queueId}/${offset}, and is at ${is}`);
   }
   const doneAt = log.doneAt.get(`${queueId}/${offset}`) ?? Infinity;
   if (doneAt <= knownUpTo) {
     problems.push(`${body} was done with at ${doneAt}, and came again from ${name} at ${atMs}`);
+  }
+  return problems;
+}
+
+/** What the group is done with though no consumer was given it. */
+function skipped({ log }: Watch, { given }: Traffic): string[] {
+  const bodies = new Set(given.map(({ body }) => body));
+  const problems: string[] = [];
+  for (const [body, { queueId, offset }] of log.messages) {
+    if (bodies.has(body) || !log.doneAt.has(`${queueId}/${offset}`)) continue;
+    problems.push(`${body} at ${queueId}/${offset} is done with, and was given to nobody`);
   }
   return problems;
 }

@@ -38,6 +38,8 @@ export class World implements Surroundings {
   /** Everything was lost that the mode does not promise to keep: there is nothing to compare with any more. */
   isForgiven = false;
   isHealed = false;
+  /** An operator has said that what a slave has beyond its master is to be given up. */
+  isSettled = false;
   diskMaxMs: number;
   readonly lines: string[] = [];
 
@@ -115,6 +117,7 @@ export class World implements Surroundings {
       return {
         ...shared,
         brokerRole: role,
+        haTruncateLongerReplica: String(this.isSettled),
         ...(inSyncReplicas > 1 ? { inSyncReplicas: String(inSyncReplicas) } : {}),
       };
     }
