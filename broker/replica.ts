@@ -1,6 +1,6 @@
 // One broker of a group without its gRPC port: its log, who copies it, whom it copies, and what it is to the others.
 // Knows how to become a master, a slave or an acting master; when, its role decides.
-import { assert, background, type Logger, limits, MqError, toMqError } from "../base/index.ts";
+import { assert, background, type Logger, MqError, toMqError } from "../base/index.ts";
 import { actingStore, overlaidProgress } from "./acting-store.ts";
 import { Delivery, type DeliveryOptions } from "./delivery/index.ts";
 import {
@@ -8,7 +8,6 @@ import {
   extentOf,
   type Hello,
   type Identity,
-  missingProgress,
   type Network,
   type NotedProgress,
   OverlayFile,
@@ -20,19 +19,13 @@ import {
   type Welcome,
 } from "./ha/index.ts";
 import type { KeyIndex } from "./index/index.ts";
-import {
-  decodeProgress,
-  encodeProgress,
-  type Metadata,
-  type ProgressChange,
-  type QueueProgress,
-  type StateStore,
-} from "./metadata/index.ts";
+import { decodeProgress, type Metadata, type StateStore } from "./metadata/index.ts";
 import { ReplicaList } from "./replica-list.ts";
 import { SlaveLog } from "./slave-log.ts";
 import type { StorageOptions } from "./storage.ts";
 import { StorageSlot } from "./storage-slot.ts";
-import { type Quorum, RecordType, type Store } from "./store/index.ts";
+import type { Quorum, Store } from "./store/index.ts";
+import { takeOver } from "./taken-over-progress.ts";
 
 /** What this broker serves while it is a master or acts as one. */
 export interface LocalParts {
@@ -117,6 +110,10 @@ export class Replica {
       identity: () => this.identity(),
       changed: () => this.events.followChanged?.(),
       letGo: () => this.#letGo(),
+      // Notes may be about messages that are cut off; others will be at their offsets.
+      willCut: async () => {
+        if (!this.overlay.isEmpty) await this.overlay.clear();
+      },
     });
     const { network, clock } = options;
     const host = this.#serverHost();
@@ -434,40 +431,6 @@ export class Replica {
     return run;
   }
 }
-
-/** Appends what the notes of an acting master add to the state, and waits until it is applied. */
-async function takeOver(store: Store, state: StateStore, noted: NotedProgress): Promise<void> {
-  const known = new Map<object, QueueProgress>();
-  for await (const progress of state.loadProgress()) {
-    const lane = noted.get(progress);
-    if (lane !== undefined) known.set(lane, progress);
-  }
-  let changes: ProgressChange[] = [];
-  let entryCount = 0;
-  const write = async (): Promise<void> => {
-    const body = encodeProgress(changes);
-    changes = [];
-    entryCount = 0;
-    await store.append([{ ...emptyDraft, body }]);
-  };
-  for (const lane of noted.all()) {
-    const change = missingProgress(known.get(lane), lane);
-    if (change === undefined) continue;
-    changes.push(change);
-    entryCount += change.upserts.length + change.removals.length + 4;
-    if (entryCount * 12 > limits.progressRecordSizeMax) await write();
-  }
-  if (changes.length > 0) await write();
-}
-
-const nothing = new Uint8Array(0);
-const emptyDraft = {
-  type: RecordType.progress,
-  topic: "",
-  queueId: -1,
-  systemProperties: nothing,
-  userProperties: nothing,
-};
 
 /** Resolves when all that is in the log now is confirmed; rejects when the store fails. */
 function untilConfirmed(store: Store): Promise<void> {

@@ -36,7 +36,24 @@ export async function takeOverLogs(
   refuseSecondMaster(replica, answers);
   const best = longestContinuation(replica, answers);
   if (best !== undefined) await copyFrom(replica, best);
-  return answers.filter(({ welcome }) => welcome.hasOverlay);
+  return withOverlay(replica, answers);
+}
+
+/** Progress of a replica whose log is given up is about other messages at the same offsets: it is given up as well. */
+function withOverlay(
+  replica: Replica,
+  answers: readonly AnsweringReplica[],
+): readonly AnsweringReplica[] {
+  return answers.filter((answer) => {
+    const { hasOverlay, brokerId } = answer.welcome;
+    if (!hasOverlay) return false;
+    if (relationTo(replica, answer) !== "diverged") return true;
+    replica.logger.error("the progress of an acting master is given up with its log", {
+      id: brokerId,
+      effect: "what was acknowledged there is delivered again",
+    });
+    return false;
+  });
 }
 
 /** Takes the overlays of `answers` one after another. One that does not come is said, and kept where it is. */

@@ -33,6 +33,8 @@ export interface SlaveLogOptions {
   readonly changed: () => void;
   /** The storage is going to be another one: whoever holds it lets go. */
   readonly letGo: () => Promise<void>;
+  /** The end of the log is going to be another one than it was. */
+  readonly willCut: () => Promise<void>;
 }
 
 /** Shows nothing that the master has not confirmed. */
@@ -141,6 +143,8 @@ export class SlaveLog implements FollowerHost {
   async cut(position: number): Promise<void> {
     const { slot } = this.#options;
     const { start } = slot.required().store;
+    await this.#options.letGo();
+    await this.#options.willCut();
     await this.#reopen((options) =>
       position <= start ? eraseStorage(options) : cutStorage(options, position),
     );

@@ -10,7 +10,12 @@ export { commonPoint, describeLog } from "./log-fork.ts";
 export { extentOf, messageCount } from "./log-source.ts";
 export type { Link, LinkListener, Network } from "./network.ts";
 export { OverlayFile } from "./overlay-file.ts";
-export { joinedProgress, missingProgress, type NotedProgress } from "./progress-merge.ts";
+export {
+  joinedProgress,
+  missingProgress,
+  type NotedProgress,
+  notedUpTo,
+} from "./progress-merge.ts";
 export {
   addressOf,
   type ConnectedSlave,

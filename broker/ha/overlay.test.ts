@@ -4,7 +4,7 @@ import { silentLogger } from "../../base/index.ts";
 import type { PendingEntry, ProgressChange, QueueProgress } from "../metadata/index.ts";
 import { SimulatedDisk } from "../store/testkit/simulated-disk.ts";
 import { OverlayFile } from "./overlay-file.ts";
-import { joinedProgress, missingProgress, NotedProgress } from "./progress-merge.ts";
+import { joinedProgress, missingProgress, NotedProgress, notedUpTo } from "./progress-merge.ts";
 
 const place = { group: "g", topic: "t", queueId: 0 };
 
@@ -58,6 +58,23 @@ describe("the overlay of an acting master", () => {
       cursor: 7,
       pending: [entry(3), entry(6, 9)],
     });
+  });
+
+  it("counts up to the end of its master's queue only: behind it that will have other messages", () => {
+    const noted = new NotedProgress();
+    noted.add(change(9, [entry(3), entry(8)], [2, 7]));
+    const lane = noted.get(place);
+    assert.ok(lane !== undefined);
+    const { cursor, entries } = notedUpTo(lane, 5);
+    assert.equal(cursor, 5);
+    assert.deepEqual(
+      [...entries],
+      [
+        [3, entry(3)],
+        [2, undefined],
+      ],
+    );
+    assert.deepEqual(notedUpTo(lane, 9), lane);
   });
 
   it("is the same for any order of acknowledgements at both sides", () => {

@@ -50,6 +50,12 @@ export class NotedProgress {
   }
 }
 
+/** Only the notes of messages before `end`: another log may hold other messages behind it. */
+export function notedUpTo(lane: NotedLane, end: number): NotedLane {
+  const entries = new Map([...lane.entries].filter(([offset]) => offset < end));
+  return { ...lane, cursor: Math.min(lane.cursor, end), entries };
+}
+
 /**
  * What has to be changed in `known` for it to have the notes too; undefined when nothing. A message that is done
  * in either is done: what the log of the master has acknowledged stays so, whatever the acting master did not know.
