@@ -47,6 +47,7 @@ export class Traffic {
   readonly #rulers = new Map<number, number>();
   readonly #world: World;
   readonly #problems: string[];
+  readonly #watch: Watch;
   readonly #progress: PromisedProgress;
   #sent = 0;
   #isSending = true;
@@ -55,6 +56,7 @@ export class Traffic {
   constructor(world: World, watch: Watch) {
     this.#world = world;
     this.#problems = watch.problems;
+    this.#watch = watch;
     this.#progress = new PromisedProgress(world, watch);
     this.#send();
     this.#receive();
@@ -134,7 +136,9 @@ export class Traffic {
     const [topic, group] = [local.metadata.topic("t"), local.metadata.group("g")];
     if (topic === undefined || group === undefined) return;
     const { time, clock, random } = this.#world;
-    const knownUpTo = local.store.dispatched;
+    // What an acting slave has beyond what was ever confirmed may be given up with it.
+    const { dispatched } = local.store;
+    const knownUpTo = local.canSend ? dispatched : Math.min(dispatched, this.#watch.log.end);
     const messages = await local.delivery.receive({
       group,
       topic,
