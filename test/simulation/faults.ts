@@ -100,13 +100,13 @@ const faults: Readonly<Record<string, Fault>> = {
     machine.disk.onOperation = ({ kind, path }) => {
       if (kind === "write" || kind === "datasync") throw systemError("EIO", `broken: ${path}`);
     };
-    return () => {
-      machine.disk.onOperation = undefined;
-      // A store that has failed takes nothing until a restart.
-      machine.resume();
-      machine.kill();
-      machine.start();
+    return () => replaceBroken(machine);
+  },
+  diskUnreadable: (_world, machine) => {
+    machine.disk.onOperation = ({ kind, path }) => {
+      if (kind === "read") throw systemError("EIO", `broken: ${path}`);
     };
+    return () => replaceBroken(machine);
   },
   diskFull: (world, machine) => {
     machine.disk.capacityBytes = 0;
@@ -238,6 +238,14 @@ export class Faults {
 function startAgain(machine: Machine): void {
   machine.resume();
   if (machine.life === undefined) machine.start();
+}
+
+/** A store that has failed takes nothing until a restart. */
+function replaceBroken(machine: Machine): void {
+  machine.disk.onOperation = undefined;
+  machine.resume();
+  machine.kill();
+  machine.start();
 }
 
 function otherThan(world: World, machine: Machine): Machine {

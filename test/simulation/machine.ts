@@ -20,6 +20,10 @@ import type { Disk } from "../../broker/store/index.ts";
 import { SimulatedDisk } from "../../broker/store/testkit/simulated-disk.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 
+/** How clocks run against that of etcd. */
+const slowest = 1 / 1.1;
+const fastest = 1.1;
+
 /** A process that runs, or stands still. */
 export interface Life {
   readonly number: number;
@@ -87,7 +91,7 @@ export class Machine {
     const { network, random, time } = this.#world;
     this.disk.capacityBytes = this.#world.capacityBytes;
     this.#lives += 1;
-    const rate = this.#world.isSkewed ? 0.95 + random.next() * 0.1 : 1;
+    const rate = this.#world.isSkewed ? slowest + random.next() * (fastest - slowest) : 1;
     const life: Life = {
       number: this.#lives,
       clock: new ProcessClock(time, rate),
