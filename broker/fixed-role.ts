@@ -202,8 +202,9 @@ export class FixedRole implements Role {
   }
 
   async #act(): Promise<void> {
-    this.#replica.logger.warn("the master is gone: this broker acts for it and takes no messages");
     await this.#replica.act();
+    if (this.#replica.standing.kind !== "acting") return;
+    this.#replica.logger.warn("the master is gone: this broker acts for it and takes no messages");
     this.#copies ??= new OverlayCopies(this.#replica, () => this.#peers.replicas());
   }
 }

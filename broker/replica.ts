@@ -263,14 +263,14 @@ export class Replica {
   /** Acts for the master: gives messages, keeps progress apart, takes none. */
   act(): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#parts !== undefined) return;
-      const storage = this.slot.required();
-      if (!this.slaveLog.isReady) await this.slaveLog.open();
-      const { store, state, index } = storage;
-      if (state === undefined) return;
-      if (!state.metadata.hasMacKey) return;
-      const parts = { store, state, index };
-      await this.#serve(parts, { kind: "acting", epoch: store.epoch });
+      if (this.#parts !== undefined || !(await this.slaveLog.openWithoutMaster())) return;
+      const { store, state, index } = this.slot.required();
+      if (state === undefined || !state.metadata.hasMacKey) return;
+      // What the disk has not taken yet tells what consumers have done, too.
+      await store.flushTo(store.end);
+      if (this.slaveLog.word !== undefined) return;
+      await this.#serve({ store, state, index }, { kind: "acting", epoch: store.epoch });
+      if (this.slot.current?.store !== store) await this.#letGo();
     });
   }
 

@@ -66,6 +66,7 @@ export class SlaveLog implements FollowerHost {
   readonly #options: SlaveLogOptions;
   readonly #quorum = new MasterQuorum();
   #isReady = false;
+  #turn: Promise<unknown> = Promise.resolve();
   /** The state is good from here on only: until then the log is followed without it. */
   #stateFrom: number | undefined;
   #word: MasterWord | undefined;
@@ -109,18 +110,34 @@ export class SlaveLog implements FollowerHost {
     return this.#options.slot.required().store;
   }
 
-  async ready(emptyStart: number): Promise<void> {
-    const { slot } = this.#options;
-    const { store } = slot.required();
-    if (this.#isReady && this.#stateFrom !== undefined && store.durable >= this.#stateFrom) {
-      await this.#reopen();
-    }
-    if (this.#isReady) return;
-    await this.open(emptyStart);
+  ready(emptyStart: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const { slot } = this.#options;
+      const { store } = slot.required();
+      if (this.#isReady && this.#stateFrom !== undefined && store.durable >= this.#stateFrom) {
+        await this.#reopen();
+      }
+      if (!this.#isReady) await this.#open(emptyStart);
+    });
+  }
+
+  /**
+   * Opens the state without a master, so that this broker can act for it. Gives false when there is none: the log is
+   * empty, or has not come to the snapshot of its state.
+   */
+  openWithoutMaster(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const { store } = this.#options.slot.required();
+      if (this.#isReady) return this.#stateFrom === undefined;
+      const isEmpty = store.start === store.end;
+      if (isEmpty || (await this.#waitingSnapshot(store.end)) !== undefined) return false;
+      await this.#open();
+      return true;
+    });
   }
 
   /** Opens the state, unless a snapshot waits for the log, and takes bytes from then on. */
-  async open(emptyStart?: number): Promise<void> {
+  async #open(emptyStart?: number): Promise<void> {
     const { slot, storage } = this.#options;
     const current = slot.required();
     const { store } = current;
@@ -140,17 +157,26 @@ export class SlaveLog implements FollowerHost {
     return this.#waitingSnapshot(this.store().end);
   }
 
-  async cut(position: number): Promise<void> {
-    const { slot } = this.#options;
-    const { start } = slot.required().store;
-    await this.#options.letGo();
-    await this.#options.willCut();
-    await this.#reopen((options) =>
-      position <= start ? eraseStorage(options) : cutStorage(options, position),
-    );
+  cut(position: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const { slot, letGo, willCut } = this.#options;
+      const { start } = slot.required().store;
+      await letGo();
+      await willCut();
+      await this.#reopen((options) =>
+        position <= start ? eraseStorage(options) : cutStorage(options, position),
+      );
+    });
   }
 
-  async install(snapshot: {
+  install(snapshot: {
+    readonly asOf: number;
+    readonly entries: AsyncIterable<readonly StateEntry[]>;
+  }): Promise<void> {
+    return this.#inTurn(() => this.#install(snapshot));
+  }
+
+  async #install(snapshot: {
     readonly asOf: number;
     readonly entries: AsyncIterable<readonly StateEntry[]>;
   }): Promise<void> {
@@ -206,6 +232,13 @@ export class SlaveLog implements FollowerHost {
 
   get #clock(): Clock {
     return this.#options.storage.clock;
+  }
+
+  /** Whoever follows and whoever acts open, cut and replace one log: one after the other. */
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(task);
+    this.#turn = run.catch(() => {});
+    return run;
   }
 
   async #reopen(task?: (options: StorageOptions) => Promise<void>): Promise<void> {
