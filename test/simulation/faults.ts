@@ -122,7 +122,7 @@ const lonelyFaults: Readonly<Record<string, Fault>> = {
   lonelyPowerCut: faults["powerCut"] ?? (() => () => {}),
   newDisk: (_world, machine) => {
     machine.replaceDisk();
-    return () => machine.start();
+    return () => startAgain(machine);
   },
   /** It is back, and empty, before the others can be elected. */
   newDiskFirst: (world, machine) => {

@@ -1,6 +1,7 @@
 // One machine of a simulated cluster: a disk that stays, and a process that comes and goes.
 import { MemoryLevel } from "memory-level";
 import {
+  assert,
   type BrokerConfig,
   brokerRole,
   Configuration,
@@ -89,6 +90,7 @@ export class Machine {
   /** Starts a process; it serves or follows later. */
   start(): void {
     const { network, random, time } = this.#world;
+    assert(this.life === undefined, "one process at a time runs on a machine");
     this.disk.capacityBytes = this.#world.capacityBytes;
     this.#lives += 1;
     const rate = this.#world.isSkewed ? slowest + random.next() * (fastest - slowest) : 1;
