@@ -102,16 +102,18 @@ export class Segments {
     return this.#files.use(segment.path, { create: false }, task);
   }
 
-  /** Makes all bytes behind `from` durable. */
+  /** Makes all bytes behind `from` durable, and every file by its name. */
   async sync(from: number): Promise<void> {
     for (const segment of this.#list) {
       if (segment.end > from) await this.use(segment, (file) => file.datasync());
     }
+    await this.#disk.syncFolder(this.folder);
   }
 
   /**
    * Makes all bytes behind `from` durable also when a flush of theirs has failed before: the system
-   * may hold such bytes for clean, and would not write them by itself again.
+   * may hold such bytes for clean, and would not write them by itself again. Every file is durable by its name then:
+   * a process that died while it made the newest one may not have come so far.
    */
   async writeAgain(from: number): Promise<void> {
     for (const segment of this.#list) {
@@ -126,6 +128,7 @@ export class Segments {
         await file.datasync();
       });
     }
+    await this.#disk.syncFolder(this.folder);
   }
 
   /** Starts a new file at `start`, durable by name. */

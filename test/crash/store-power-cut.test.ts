@@ -172,6 +172,29 @@ describe("crash: power cut at every operation", () => {
     await last.close();
   });
 
+  it("keeps what a new file holds whose process had died before the file was durable by name", async () => {
+    const disk = new SimulatedDisk();
+    const store = await beginStore(disk, small);
+    await send(store, "in the first file".padEnd(1_000));
+    await new Promise<void>((resolve) => {
+      disk.onOperation = ({ kind, path }) => {
+        if (kind !== "datasync" || path !== "/data/commitlog") return undefined;
+        resolve();
+        return new Promise(() => {});
+      };
+      send(store, "never written".padEnd(1_000)).catch(() => {});
+    });
+    disk.kill();
+    const again = await openStore(disk, small);
+    await again.begin(2);
+    await send(again, "acknowledged".padEnd(1_000));
+    disk.cutPower("lost", seededRandom(1));
+    const last = await openStore(disk, small);
+    const texts = (await readQueue(last)).map((text) => text.trim());
+    assert.deepEqual(texts, ["in the first file", "acknowledged"]);
+    await last.close();
+  });
+
   it("keeps what was flushed on demand with ASYNC_FLUSH", async () => {
     const disk = new SimulatedDisk();
     const store = await beginStore(disk, { flushDiskType: "ASYNC_FLUSH" });
