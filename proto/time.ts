@@ -15,7 +15,7 @@ export function timestampOfMs(ms: number): SecondsAndNanos {
 
 /** A `Timestamp` as milliseconds since 1970. Parts of a millisecond are dropped. */
 export function msOfTimestamp(timestamp: ITimestamp): number {
-  return (timestamp.seconds ?? 0) * 1000 + Math.floor((timestamp.nanos ?? 0) / 1e6);
+  return (timestamp.seconds ?? 0) * 1000 + Math.trunc((timestamp.nanos ?? 0) / 1e6);
 }
 
 /** Milliseconds as a `Duration`; both parts of a negative one are negative. */

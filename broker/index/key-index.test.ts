@@ -72,6 +72,8 @@ describe("KeyIndex", () => {
       logger: silentLogger,
       folder,
       flushDiskType: "ASYNC_FLUSH",
+      // The clock of these tests leaps by days while appends wait for nothing but the event loop.
+      syncFlushTimeoutMs: 30 * 86_400_000,
       mappedFileSizeCommitLog: 16_384,
       deleteWhenHours: Array.from({ length: 24 }, (_, hour) => hour),
       diskMaxUsedSpaceRatio: 100,

@@ -215,6 +215,7 @@ describe("times", () => {
     assert.deepEqual(durationOfMs(-1500), { seconds: -1, nanos: -500_000_000 });
     assert.equal(msOfDuration({ seconds: -1, nanos: -500_000_000 }), -1500);
     assert.equal(msOfTimestamp({ seconds: 7, nanos: 123_999_999 }), 7123);
+    assert.equal(msOfTimestamp({ seconds: 7, nanos: -123_999_999 }), 6877);
   });
 });
 
