@@ -242,18 +242,20 @@ describe("retention", () => {
       const store = await filled(new SimulatedDisk(), new ManualClock());
       const { start, confirmed } = store;
       store.heed({ ...loneQuorum, confirmed: () => confirmed });
-      let snapshot: Promise<Appended> | undefined;
+      const asked: Promise<Appended>[] = [];
       store.onExpire = {
         snapshot: async () => {
-          snapshot = send(store, "state", { type: RecordType.snapshot, topic: "", queueId: -1 });
+          const place = { type: RecordType.snapshot, topic: "", queueId: -1 };
+          const snapshot = send(store, "state", place);
+          asked.push(snapshot);
           return (await snapshot).position;
         },
       };
       const cleaning = store.clean();
-      while (snapshot === undefined) await new Promise((resolve) => setImmediate(resolve));
+      while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve));
       await store.close();
       await cleaning;
-      await assert.rejects(snapshot, { code: "SHUTTING_DOWN" });
+      for (const snapshot of asked) await assert.rejects(snapshot, { code: "SHUTTING_DOWN" });
       assert.equal(store.start, start, "nothing was deleted");
     });
 
