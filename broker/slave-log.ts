@@ -117,8 +117,30 @@ export class SlaveLog implements FollowerHost {
       if (this.#isReady && this.#stateFrom !== undefined && store.durable >= this.#stateFrom) {
         await this.#reopen();
       }
-      if (!this.#isReady) await this.#open(emptyStart);
+      if (this.#isReady) return;
+      try {
+        await this.#open(emptyStart);
+      } catch (error) {
+        await this.#beginAgain(error);
+      }
     });
+  }
+
+  /**
+   * The log is the same as the master's, but no state can be made of it: it has lost its beginning, and what stood for
+   * that was given up. Only the master can help, with everything.
+   */
+  async #beginAgain(error: unknown): Promise<never> {
+    if (!(error instanceof MqError) || error.code !== "CORRUPT") throw error;
+    const { storage } = this.#options;
+    storage.logger.error(
+      "no state can be made of this log: state and log are taken from the master again",
+      {
+        reason: error.message,
+      },
+    );
+    await this.#reopen(eraseStorage);
+    throw new MqError("HA_NOT_AVAILABLE", "the log was erased, to be taken from the master again");
   }
 
   /**
