@@ -101,7 +101,7 @@ export class ProgressWriter implements LaneJournal {
   }
 
   async #write(batch: Batch): Promise<void> {
-    const error = await this.#append(batch.drafts);
+    const error = await this.#append(batch);
     if (error === undefined) {
       for (const burial of batch.burials) burial.resolve();
       if (this.#isFailing) this.#logger.info("consumer progress is written again");
@@ -121,14 +121,17 @@ export class ProgressWriter implements LaneJournal {
     for (const burial of batch.burials) burial.reject(error);
   }
 
-  async #append(drafts: readonly RecordDraft[]): Promise<MqError | undefined> {
+  async #append({ drafts, burials }: Batch): Promise<MqError | undefined> {
     try {
       await this.#store.append(drafts);
       return undefined;
     } catch (thrown) {
       const error = toMqError(thrown);
       // It stands in the log, in its place: what comes after it cannot outlive it.
-      return isInLog(error) ? undefined : error;
+      if (error.code === "SLAVE_PERSISTENCE_TIMEOUT") return undefined;
+      // A disk that is full may still take it back: it is written again, since twice is the same as once, except for copies.
+      const isOnItsWay = error.code === "MASTER_PERSISTENCE_TIMEOUT" && burials.length > 0;
+      return isOnItsWay ? undefined : error;
     }
   }
 
@@ -169,11 +172,6 @@ export class ProgressWriter implements LaneJournal {
     }
     return taken;
   }
-}
-
-/** Whether the record is in the log, although nobody has confirmed it in time. */
-function isInLog({ code }: MqError): boolean {
-  return code === "MASTER_PERSISTENCE_TIMEOUT" || code === "SLAVE_PERSISTENCE_TIMEOUT";
 }
 
 /** One record each 256 KiB or so, all of one group. */

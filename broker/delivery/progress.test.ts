@@ -87,6 +87,20 @@ describe("delivery: progress in the log", () => {
     );
   });
 
+  it("is written again when the disk was late with it, and took it back when that was full", async () => {
+    const scene = await Scene.open({ topic: { readQueueNums: 1 } });
+    scene.store.send("t", 0);
+    const [message] = await scene.receive();
+    assert.ok(message);
+    await scene.clock.pass(limits.progressWindowMs);
+    scene.ack(message);
+    scene.store.appendError = new MqError("MASTER_PERSISTENCE_TIMEOUT", "late");
+    await scene.clock.pass(limits.progressWindowMs);
+    scene.store.appendError = undefined;
+    await scene.clock.pass(limits.progressRetryDelayMs + limits.progressWindowMs);
+    assert.deepEqual(replay(scene.store)[0]?.pending, []);
+  });
+
   it("does not grow while nothing can be written", async () => {
     const scene = await Scene.open({ topic: { readQueueNums: 1 } });
     scene.store.appendError = new MqError("DISK_FULL", "no space");
