@@ -54,6 +54,15 @@ export class ConfirmedLog {
     return true;
   }
 
+  /** The first position at which `bytes`, which begin at `from`, are not what was confirmed, or where one of both ends. */
+  commonUpTo(from: number, bytes: Buffer): number {
+    const size = Math.max(0, Math.min(this.#end - from, bytes.length));
+    if (bytes.compare(this.#bytes, from, from + size, 0, size) === 0) return from + size;
+    let at = 0;
+    while (bytes[at] === this.#bytes[from + at]) at += 1;
+    return from + at;
+  }
+
   #parse(): void {
     const source = asRecordBuffer(this.#bytes);
     while (this.#parsed < this.#end) {

@@ -136,9 +136,8 @@ export class Traffic {
     const [topic, group] = [local.metadata.topic("t"), local.metadata.group("g")];
     if (topic === undefined || group === undefined) return;
     const { time, clock, random } = this.#world;
-    // What an acting slave has beyond what was ever confirmed may be given up with it.
     const { dispatched } = local.store;
-    const knownUpTo = local.canSend ? dispatched : Math.min(dispatched, this.#watch.log.end);
+    const knownUpTo = local.canSend ? dispatched : this.#watch.commonUpTo(machine, dispatched);
     const messages = await local.delivery.receive({
       group,
       topic,

@@ -57,6 +57,12 @@ export class Watch {
     }
   }
 
+  /** Up to where, and not beyond `to`, a log is what was confirmed: an acting slave may have what is given up later. */
+  commonUpTo(machine: Machine, to: number): number {
+    const start = storeOf(machine)?.start ?? 0;
+    return this.log.commonUpTo(start, logBytes(machine, start, to));
+  }
+
   #lookAt(machine: Machine): void {
     const store = storeOf(machine);
     if (store === undefined) return;
