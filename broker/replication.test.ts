@@ -3,6 +3,7 @@ import { MqError, systemClock } from "../base/index.ts";
 import { parseFilter } from "./delivery/index.ts";
 import type { Replica } from "./replica.ts";
 import { MemoryLogger } from "./store/testkit/open-store.ts";
+import { systemError } from "./store/testkit/simulated-disk.ts";
 import {
   Machine,
   message,
@@ -199,6 +200,27 @@ describe("a group of fixed roles", () => {
     await until("it goes on", () => isLevel(first, again) && again.replica.slaveLog.isReady);
     assert.equal(again.replica.slot.required().metadata?.topic("t")?.readQueueNums, 1);
     await again.close();
+    await first.close();
+  });
+
+  it("follows with one state when the slave's disk let it begin at the third time only", async () => {
+    const group = new ReplicaGroup();
+    const first = await group.start(master());
+    const { local } = first.replica;
+    assert.ok(local !== undefined);
+    await local.metadata.updateTopic({ name: "t", readQueueNums: 1, writeQueueNums: 1 });
+    const home = slave();
+    let failures = 0;
+    home.disk.onOperation = ({ kind, path }) => {
+      if (kind !== "write" || path !== "/data/flushed" || failures === 2) return;
+      failures += 1;
+      throw systemError("ENOSPC", "full");
+    };
+    const second = await group.start(home);
+    await until("it follows", () => isLevel(first, second) && second.replica.slaveLog.isReady);
+    assert.equal(failures, 2);
+    assert.ok(second.replica.slot.current?.metadata?.topic("t") !== undefined);
+    await second.close();
     await first.close();
   });
 

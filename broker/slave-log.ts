@@ -166,7 +166,8 @@ export class SlaveLog implements FollowerHost {
     this.#stateFrom = await this.#waitingSnapshot(store.end);
     this.#quorum.limit = 0;
     if (this.#stateFrom === undefined) {
-      const state = await current.openState();
+      // It is open already when what comes next has failed before.
+      const state = current.state ?? (await current.openState());
       state.follow();
       await storage.disk.remove(markerPath(storage));
     }

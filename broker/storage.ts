@@ -1,7 +1,13 @@
 // What a broker has on its disk, opened: log, state, index. It lives until the log has to be cut or replaced; then it is
 // closed and opened anew. Knows nothing of other brokers.
 import { join } from "node:path";
-import type { BrokerConfiguration, Clock, Logger, Random } from "../base/index.ts";
+import {
+  assert,
+  type BrokerConfiguration,
+  type Clock,
+  type Logger,
+  type Random,
+} from "../base/index.ts";
 import { type KeyIndex, openKeyIndex } from "./index/index.ts";
 import { type LevelSource, levelFolder, type Metadata, StateStore } from "./metadata/index.ts";
 import { Openings } from "./openings.ts";
@@ -84,6 +90,7 @@ export class Storage {
 
   /** Brings the state to the end of the log, before the store begins or follows. Throws as `StateStore.open` does. */
   async openState(): Promise<StateStore> {
+    assert(this.#state === undefined, "the state of a log is opened once");
     const { clock, random, logger } = this.#options;
     const { store } = this;
     const database = stateDatabase(this.#options);
