@@ -13,6 +13,7 @@ import {
   textOf,
   until,
 } from "./testkit/open-store.ts";
+import { seededRandom } from "./testkit/seeded-random.ts";
 import { SimulatedDisk } from "./testkit/simulated-disk.ts";
 
 function code(expected: string): (error: unknown) => boolean {
@@ -255,6 +256,48 @@ describe("cutting a log", () => {
       if (isDone) return;
     }
     assert.fail("the cut never came to its end");
+  });
+
+  it("can be erased again when that was interrupted anywhere, with the power going too", async () => {
+    const options = { mappedFileSizeCommitLog: 2_000, flushDiskType: "ASYNC_FLUSH" as const };
+    for (let step = 0; step < 60; step += 1) {
+      const disk = new SimulatedDisk();
+      const store = await beginStore(disk, options);
+      await send(store, "flushed".padEnd(900));
+      await store.flushTo(store.end);
+      for (let index = 0; index < 8; index += 1) await send(store, `${index}`.padEnd(900));
+      disk.kill();
+      let left = step;
+      const isDone = await new Promise<boolean>((resolve) => {
+        disk.onOperation = () => {
+          left -= 1;
+          if (left >= 0) return undefined;
+          resolve(false);
+          return new Promise<void>(() => {});
+        };
+        void eraseLog(place(disk)).then(() => resolve(true));
+      });
+      disk.cutPower("garbled", seededRandom(step));
+      const between = await openStore(disk, options);
+      await between.close();
+      await eraseLog(place(disk));
+      const again = await openStore(disk, options);
+      assert.equal(again.end, 0);
+      await again.close();
+      if (isDone) return;
+    }
+    assert.fail("the erasing never came to its end");
+  });
+
+  it("can be erased on a full disk", async () => {
+    const disk = new SimulatedDisk();
+    const store = await beginStore(disk);
+    await send(store, "one");
+    disk.kill();
+    disk.capacityBytes = 0;
+    await eraseLog(place(disk));
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    assert.deepEqual(disk.paths(), []);
   });
 
   it("erases a log so that another one can begin", async () => {

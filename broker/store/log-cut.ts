@@ -2,7 +2,7 @@
 // file, for an operator to look at. docs/format/replication.md.
 import { type Logger, limits } from "../../base/index.ts";
 import { checkpointFile, readCheckpoint } from "./checkpoint.ts";
-import type { Disk } from "./disk.ts";
+import { type Disk, isDiskFull } from "./disk.ts";
 import { FlushMarkFile, flushMarkFile, readFlushMark } from "./flush-mark.ts";
 import { Segments, startName } from "./segments.ts";
 
@@ -57,17 +57,36 @@ export async function eraseLog(store: ClosedStore): Promise<void> {
   const lock = await disk.lock(folder);
   try {
     await disk.remove(`${folder}/${checkpointFile}`);
+    await takeMarkBack(disk, folder);
+    const names = (await disk.list(commitLogFolder)).filter((name) => /^\d{20}$/.test(name));
+    // Newest first, each for good: what is left when this is interrupted is a log without a hole.
+    for (const name of names.toReversed()) {
+      await disk.remove(`${commitLogFolder}/${name}`);
+      await disk.syncFolder(commitLogFolder);
+    }
+    // Last, since without it the rest would be checked as if nothing had ever been lost.
     await disk.remove(`${folder}/${flushMarkFile}`);
     await disk.syncFolder(folder);
-    const names = await disk.list(commitLogFolder);
-    for (const name of names) {
-      if (/^\d{20}$/.test(name)) await disk.remove(`${commitLogFolder}/${name}`);
-    }
-    if (names.length > 0) await disk.syncFolder(commitLogFolder);
     await disk.removeFolder(`${folder}/consumequeue`);
   } finally {
     await lock.release();
   }
+}
+
+/** Says that nothing is flushed; on a full disk it is not said how much is. */
+async function takeMarkBack(disk: Disk, folder: string): Promise<void> {
+  const mark = await readFlushMark(disk, folder);
+  if (mark === undefined) return;
+  const file = await FlushMarkFile.open(disk, folder);
+  try {
+    await file.save(0);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    await disk.remove(`${folder}/${flushMarkFile}`);
+  } finally {
+    await file.close();
+  }
+  await disk.syncFolder(folder);
 }
 
 async function keepBytes(
