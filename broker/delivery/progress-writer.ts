@@ -101,8 +101,11 @@ export class ProgressWriter implements LaneJournal {
   }
 
   async #write(batch: Batch): Promise<void> {
-    const error = await this.#append(batch);
-    if (error === undefined) {
+    const error = await this.#append(batch.drafts);
+    if (error === undefined || isInLog(error)) {
+      // A disk that is late and full may still take it back. Twice is the same as once, except for copies.
+      const mayGo = error?.code === "MASTER_PERSISTENCE_TIMEOUT" && batch.burials.length === 0;
+      if (mayGo) putBack(batch);
       for (const burial of batch.burials) burial.resolve();
       if (this.#isFailing) this.#logger.info("consumer progress is written again");
       this.#isFailing = false;
@@ -117,21 +120,16 @@ export class ProgressWriter implements LaneJournal {
       });
     }
     this.#isFailing = true;
-    for (const change of batch.changes) if (!change.lane.dropped) change.lane.putBack(change);
+    putBack(batch);
     for (const burial of batch.burials) burial.reject(error);
   }
 
-  async #append({ drafts, burials }: Batch): Promise<MqError | undefined> {
+  async #append(drafts: readonly RecordDraft[]): Promise<MqError | undefined> {
     try {
       await this.#store.append(drafts);
       return undefined;
     } catch (thrown) {
-      const error = toMqError(thrown);
-      // It stands in the log, in its place: what comes after it cannot outlive it.
-      if (error.code === "SLAVE_PERSISTENCE_TIMEOUT") return undefined;
-      // A disk that is full may still take it back: it is written again, since twice is the same as once, except for copies.
-      const isOnItsWay = error.code === "MASTER_PERSISTENCE_TIMEOUT" && burials.length > 0;
-      return isOnItsWay ? undefined : error;
+      return toMqError(thrown);
     }
   }
 
@@ -172,6 +170,15 @@ export class ProgressWriter implements LaneJournal {
     }
     return taken;
   }
+}
+
+/** Whether the record is in the log, in its place, although nobody has confirmed it in time. */
+function isInLog({ code }: MqError): boolean {
+  return code === "MASTER_PERSISTENCE_TIMEOUT" || code === "SLAVE_PERSISTENCE_TIMEOUT";
+}
+
+function putBack({ changes }: Batch): void {
+  for (const change of changes) if (!change.lane.dropped) change.lane.putBack(change);
 }
 
 /** One record each 256 KiB or so, all of one group. */
