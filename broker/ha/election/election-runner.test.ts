@@ -118,6 +118,23 @@ describe("the death of a master", () => {
     assert.equal(await scene.elected(4_000), back);
   });
 
+  it("writes its log end again when a late call has put an older one there", async () => {
+    const scene = new ElectionScene();
+    const all = await scene.group(2);
+    at(all, 0).runner.slaveBehind(2, "test");
+    await scene.time.pass(500);
+    at(all, 0).kill();
+    await scene.time.until(() => scene.etcd.peek().members[0]?.round === 2, 5_000);
+    const [entry] = scene.etcd.peek().members;
+    assert.ok(entry !== undefined);
+    const { leaseId } = entry;
+    const late = scene.etcd
+      .connect("late")
+      .announce({ ...entry, round: 1 }, { leaseId, timeoutMs: 100 });
+    assert.equal(await scene.time.run(late), "done");
+    await scene.time.until(() => scene.etcd.peek().members[0]?.round === 2, 1_000);
+  });
+
   it("elects one outside of the set when unclean elections are on, and is loud about it", async () => {
     const scene = new ElectionScene();
     const all = await scene.group(1, { uncleanElection: true });

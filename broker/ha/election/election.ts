@@ -102,11 +102,10 @@ function takeView(turn: Turn, { view, askedAfter }: EventOf<"viewed">): void {
   turn.end("read", turn.nowMs + (isStale || changedSinceRead ? 0 : timings.pollMs));
   if (isStale) return;
   turn.change({ view, isViewFresh: true });
-  // Somebody has removed this broker's entry.
+  // Somebody has removed this broker's entry, or a call that was given up has come late and put an older one there.
   const { announced } = turn.state;
-  if (!view.members.some((member) => member.leaseId === announced?.leaseId)) {
-    turn.change({ announced: undefined });
-  }
+  const entry = view.members.find((member) => member.leaseId === announced?.leaseId);
+  if ((entry?.round ?? -1) < (announced?.round ?? 0)) turn.change({ announced: undefined });
   checkReign(turn, view);
 }
 
