@@ -21,6 +21,8 @@ export interface DiskFile {
    * part may have been written. `bytes` must not change until then. Durable after `datasync` only.
    */
   write(bytes: Uint8Array, at: number): Promise<void>;
+  /** As `write`, for parts that follow each other. */
+  writeAll(parts: readonly Uint8Array[], at: number): Promise<void>;
   /** Makes every write that ended before this call, and the size, survive a power cut. */
   datasync(): Promise<void>;
   /** Cuts or extends (with zeros) to `sizeBytes`. Durable after `datasync` only. */

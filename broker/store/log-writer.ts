@@ -148,14 +148,13 @@ export class LogWriter {
 
   async #writeUpTo(target: number): Promise<void> {
     const { segments, tail } = this.#parts;
-    for (const slice of tail.slices(this.#written, target)) {
+    for (const { position, end, parts, segmentStart } of tail.runs(this.#written, target)) {
       let segment = segments.all.at(-1);
-      if (segment === undefined || segment.start !== slice.segmentStart) {
-        segment = await segments.add(slice.segmentStart);
+      if (segment === undefined || segment.start !== segmentStart) {
+        segment = await segments.add(segmentStart);
       }
-      const { start } = segment;
-      await segments.use(segment, (file) => file.write(slice.bytes, slice.position - start));
-      segment.end = slice.position + slice.bytes.length;
+      await segments.use(segment, (file) => file.writeAll(parts, position - segmentStart));
+      segment.end = end;
       // Only now: a flush that began during the write does not cover it.
       this.#dirty.add(segment);
     }

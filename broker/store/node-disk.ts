@@ -61,6 +61,16 @@ export const nodeDisk: Disk = {
   },
 };
 
+/** What follows the first `count` bytes. */
+function behind(parts: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let skipped = 0;
+  return parts.flatMap((part) => {
+    const from = Math.max(0, count - skipped);
+    skipped += part.length;
+    return from < part.length ? [part.subarray(from)] : [];
+  });
+}
+
 function noByteError(): Error {
   return Object.assign(new Error("EIO: a write took no byte and gave no reason"), { code: "EIO" });
 }
@@ -121,6 +131,25 @@ class NodeFile implements DiskFile {
       };
       if (bytes.length === 0) resolve();
       else step(0);
+    });
+  }
+
+  writeAll(parts: readonly Uint8Array[], at: number): Promise<void> {
+    const [only] = parts;
+    if (only !== undefined && parts.length === 1) return this.write(only, at);
+    return new Promise((resolve, reject) => {
+      const step = (left: readonly Uint8Array[], place: number): void => {
+        fs.writev(this.#descriptor, left, place, (error, count) => {
+          const rest = error === null ? behind(left, count) : [];
+          if (error !== null) reject(error);
+          else if (rest.length === 0) resolve();
+          else if (count === 0) reject(noByteError());
+          else step(rest, place + count);
+        });
+      };
+      const filled = parts.filter(({ length }) => length > 0);
+      if (filled.length === 0) resolve();
+      else step(filled, at);
     });
   }
 

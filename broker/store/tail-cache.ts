@@ -90,15 +90,12 @@ export class TailCache {
     return chunk.buffer.bytes.subarray(from - chunk.start, end - chunk.start);
   }
 
-  /** Runs of bytes that cover `[from, to)`, in order; to be written before the next `evict`. */
-  *slices(from: number, to: number): Generator<TailSlice> {
+  /** Runs of bytes that cover `[from, to)`, in order, one a segment; to be written before the next `evict`. */
+  *runs(from: number, to: number): Generator<TailRun> {
     for (let place = from; place < to; ) {
-      const chunk = this.#find(place);
-      assert(chunk !== undefined, "bytes to be written left the tail cache");
-      const end = Math.min(chunk.end, to);
-      const bytes = chunk.buffer.bytes.subarray(place - chunk.start, end - chunk.start);
-      yield { position: place, bytes, segmentStart: chunk.segmentStart };
-      place = end;
+      const run = this.#runAt(place, to);
+      yield run;
+      place = run.end;
     }
   }
 
@@ -138,6 +135,22 @@ export class TailCache {
     this.#nextChunkSize = chunkSizeMin;
   }
 
+  #runAt(position: number, to: number): TailRun {
+    const parts: Uint8Array[] = [];
+    let end = position;
+    let segmentStart: number | undefined;
+    while (end < to) {
+      const chunk = this.#find(end);
+      assert(chunk !== undefined, "bytes to be written left the tail cache");
+      segmentStart ??= chunk.segmentStart;
+      if (chunk.segmentStart !== segmentStart) break;
+      const chunkEnd = Math.min(chunk.end, to);
+      parts.push(chunk.buffer.bytes.subarray(end - chunk.start, chunkEnd - chunk.start));
+      end = chunkEnd;
+    }
+    return { position, end, parts, segmentStart: segmentStart ?? position };
+  }
+
   #allocate(size: number): RecordBuffer {
     if (size <= chunkSizeMax && this.#nextChunkSize === chunkSizeMax) {
       const spare = this.#spares.pop();
@@ -165,9 +178,11 @@ export class TailCache {
   }
 }
 
-/** Bytes of the tail that lie together, a view. */
-export interface TailSlice {
+/** Bytes of the tail that belong to one segment: views, each behind the one before. */
+export interface TailRun {
   readonly position: number;
-  readonly bytes: Uint8Array;
+  /** Exclusive. */
+  readonly end: number;
+  readonly parts: readonly Uint8Array[];
   readonly segmentStart: number;
 }

@@ -27,6 +27,7 @@ function breakable(isBroken: () => boolean): Disk {
       return {
         read: (target, at) => file.read(target, at),
         write: (bytes, at) => file.write(bytes, at),
+        writeAll: (parts, at) => file.writeAll(parts, at),
         truncate: (size) => file.truncate(size),
         size: () => file.size(),
         close: () => file.close(),

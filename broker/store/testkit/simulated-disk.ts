@@ -238,6 +238,14 @@ export class SimulatedDisk implements Disk {
       if (!isOpen) throw systemError("EBADF", `closed: ${path}`);
       await this.#step({ kind, path });
     };
+    const write = async (bytes: Uint8Array, at: number): Promise<void> => {
+      await step("write");
+      const room = this.capacityBytes - this.#usedBytes();
+      const growth = Math.max(0, at + bytes.length - inode.size);
+      const fits = growth <= room ? bytes.length : Math.max(0, bytes.length - (growth - room));
+      writeInode(inode, bytes.subarray(0, fits), at);
+      if (fits < bytes.length) throw systemError("ENOSPC", `no space for ${path}`);
+    };
     return {
       read: async (target, at) => {
         await step("read");
@@ -245,14 +253,8 @@ export class SimulatedDisk implements Disk {
         target.set(inode.bytes.subarray(at, end));
         return end - at;
       },
-      write: async (bytes, at) => {
-        await step("write");
-        const room = this.capacityBytes - this.#usedBytes();
-        const growth = Math.max(0, at + bytes.length - inode.size);
-        const fits = growth <= room ? bytes.length : Math.max(0, bytes.length - (growth - room));
-        writeInode(inode, bytes.subarray(0, fits), at);
-        if (fits < bytes.length) throw systemError("ENOSPC", `no space for ${path}`);
-      },
+      write,
+      writeAll: (parts, at) => write(Buffer.concat(parts), at),
       datasync: async () => {
         await step("datasync");
         syncInode(inode);

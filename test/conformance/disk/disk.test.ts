@@ -84,6 +84,17 @@ for (const [name, make] of Object.entries(subjects)) {
       await file.close();
     });
 
+    it("writes parts one behind the other", async () => {
+      const file = await disk.open(`${folder}/a`, { create: true });
+      const parts = Array.from({ length: 1_500 }, (_, index) => Buffer.alloc(index % 7, index));
+      await file.writeAll(parts, 5);
+      await file.writeAll([Buffer.from("alone")], 0);
+      await file.writeAll([], 1_000_000);
+      const found = await readWhole(disk, `${folder}/a`);
+      assert.deepEqual(found, Buffer.concat([Buffer.from("alone"), ...parts]));
+      await file.close();
+    });
+
     it("cuts and extends", async () => {
       const file = await disk.open(`${folder}/a`, { create: true });
       await file.write(Buffer.from("0123456789"), 0);
