@@ -160,6 +160,8 @@ export const limits = {
   storageRetryMs: 1_000,
   /** Both sides of a link say something this often, milliseconds. */
   haHeartbeatMs: 500,
+  /** A slave hears that more is confirmed after so long, when no bytes come by then, milliseconds. */
+  haConfirmDelayMs: 10,
   /** A link over which nothing came for so long is given up, milliseconds. */
   haSilenceMaxMs: 3_000,
   /** Time to read why a link is refused before it is cut, milliseconds. */

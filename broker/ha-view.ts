@@ -1,6 +1,6 @@
 // Replication as operators see it: who copies whom, how far behind, and since when.
 import type { Clock } from "../base/index.ts";
-import { addressOf, type ConnectedSlave, messageCount } from "./ha/index.ts";
+import { addressOf, type ConnectedSlave } from "./ha/index.ts";
 import type { HaMaster, HaPort, HaSlave, HaStatus, LogGap } from "./remoting/index.ts";
 import type { Replica } from "./replica.ts";
 import type { Role } from "./role.ts";
@@ -89,7 +89,7 @@ export class HaView implements HaPort {
       writtenPosition: ack?.written ?? 0,
       flushedPosition: ack?.flushed ?? 0,
       lag: gap(
-        { end: store.written, count: messageCount(store), newestMs: store.newestMs },
+        { end: store.written, count: store.messageCount, newestMs: store.newestMs },
         { end: ack?.written ?? 0, count: ack?.messageCount ?? 0, newestMs: ack?.newestMs ?? 0 },
       ),
       connectedSinceMs: slave.sinceMs,
@@ -135,7 +135,7 @@ export class HaView implements HaPort {
       endPosition: end,
       lag: gap(
         { end, count: place?.messageCount ?? 0, newestMs: place?.newestMs ?? 0 },
-        { end: store.written, count: messageCount(store), newestMs: store.newestMs },
+        { end: store.written, count: store.messageCount, newestMs: store.newestMs },
       ),
     };
   }

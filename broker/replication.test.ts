@@ -28,7 +28,7 @@ async function logOf(replica: Replica): Promise<Buffer> {
   const { store } = replica.slot.required();
   const parts: Buffer[] = [];
   for (let at: number = store.start; at < store.written; ) {
-    const bytes = await store.readLog(at, 65_536);
+    const bytes = await store.readLog(at, { sizeMax: 65_536 });
     assert.ok(bytes !== undefined && bytes.length > 0);
     parts.push(bytes);
     at += bytes.length;

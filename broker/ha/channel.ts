@@ -9,13 +9,14 @@ import type { Link } from "./network.ts";
 export class Channel {
   readonly link: Link;
   readonly #clock: Clock;
-  readonly #splitter = new FrameSplitter();
+  readonly #splitter = new FrameSplitter((frame) => this.#give(frame));
   readonly #frames: Frame[] = [];
   readonly #endListeners: ((reason: string) => void)[] = [];
   #wake: (() => void) | undefined;
   #onFrame: ((frame: Frame) => void) | undefined;
   #endReason: string | undefined;
   #heardAtMs: number;
+  #sentBytes = 0;
   #cancelWatch: CancelTimer | undefined;
 
   constructor(link: Link, clock: Clock) {
@@ -32,9 +33,19 @@ export class Channel {
     return this.#endReason;
   }
 
+  /** Bytes that were given to the link. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  /** Of these, those that the system has taken. */
+  get takenBytes(): number {
+    return this.#sentBytes - this.link.waitingBytes;
+  }
+
   /** Sends a frame. After the end it does nothing. */
   send(frame: Exclude<Frame, { kind: "data" }>): void {
-    this.link.send(encodeFrame(frame));
+    this.#put(encodeFrame(frame));
   }
 
   /** Sends a control message. */
@@ -42,9 +53,9 @@ export class Channel {
     this.send({ kind: "control", message });
   }
 
-  /** Sends log bytes, which must not change afterwards. */
+  /** Sends log bytes, which must not change until the system has taken them. */
   sendData(frame: Parameters<typeof encodeData>[0]): void {
-    for (const piece of encodeData(frame)) this.link.send(piece);
+    for (const piece of encodeData(frame)) this.#put(piece);
   }
 
   /** Says why it ends, and ends. */
@@ -73,7 +84,7 @@ export class Channel {
     else this.#endListeners.push(listener);
   }
 
-  /** Gives frames to `listener` from now on, those that wait first. What it throws ends the link. */
+  /** Gives frames to `listener` from now on, those that wait first; their bytes are good while it runs. What it throws ends the link. */
   listen(listener: (frame: Frame) => void): void {
     this.#onFrame = listener;
     for (const frame of this.#frames.splice(0)) this.#give(frame);
@@ -118,10 +129,15 @@ export class Channel {
     throw new MqError("BAD_REQUEST", `${this.link.peer} sent ${got} where ${kind} was to come`);
   }
 
+  #put(bytes: Buffer): void {
+    this.#sentBytes += bytes.length;
+    this.link.send(bytes);
+  }
+
   #take(bytes: Buffer): void {
     this.#heardAtMs = this.#clock.monotonicMs();
     try {
-      for (const frame of this.#splitter.push(bytes)) this.#give(frame);
+      this.#splitter.push(bytes);
     } catch (error) {
       this.#fail(error);
     }
@@ -130,7 +146,7 @@ export class Channel {
   #give(frame: Frame): void {
     if (this.#endReason !== undefined) return;
     if (this.#onFrame === undefined) {
-      this.#frames.push(frame);
+      this.#frames.push("bytes" in frame ? { ...frame, bytes: Buffer.from(frame.bytes) } : frame);
       this.#wake?.();
       return;
     }

@@ -13,7 +13,7 @@ import { Channel, RefusedError } from "./channel.ts";
 import type { Identity, LogExtent, Welcome } from "./control-messages.ts";
 import type { ConfirmFrame, DataFrame, Frame } from "./frames.ts";
 import { commonPoint, describeLog } from "./log-fork.ts";
-import { extentOf, messageCount, proofOf, type ReplicatedStore } from "./log-source.ts";
+import { extentOf, proofOf, type ReplicatedStore } from "./log-source.ts";
 import type { Network } from "./network.ts";
 import { partBytes } from "./part-stream.ts";
 import { type StateEntry, unpackPart } from "./snapshot-parts.ts";
@@ -235,7 +235,9 @@ export class Follower {
     });
     host.followed(welcome);
     const from = store.written;
+    let said = -1;
     const ack = (): void => {
+      said = store.written + store.flushed;
       if (store.written > from || from >= welcome.end) this.#goesWell();
       if (store.taken < this.#brought) {
         // The master is not to wait until this slave counts as late.
@@ -246,7 +248,8 @@ export class Follower {
     const ends: CancelTimer[] = [
       clock.every(limits.haHeartbeatMs, ack),
       store.onProgress(() => {
-        ack();
+        // What has been confirmed meanwhile is no news to the master.
+        if (store.written + store.flushed !== said) ack();
         this.#checkEnd();
         const waitingBytes = store.taken - store.written;
         if (waitingBytes <= limits.haReceiveBufferSize / 2) channel.link.resume();
@@ -304,14 +307,14 @@ export class Follower {
   }
 
   #ack(channel: Channel, store: FollowedLog, epoch: number): void {
-    const { written, flushed, newestMs, confirmed } = store;
+    const { written, flushed, newestMs, confirmed, messageCount } = store;
     channel.send({
       kind: "ack",
       epoch,
       written,
       flushed,
       applied: confirmed,
-      messageCount: messageCount(store),
+      messageCount,
       newestMs,
     });
   }

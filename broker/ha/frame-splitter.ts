@@ -1,44 +1,71 @@
 // Cuts what comes over a link into frames. The bytes of a frame are a view of what came, where it came in one piece;
-// a frame in many pieces is put together once, when it is whole.
+// a frame in many pieces is put together as they come, always in the same memory.
 import { decodeFrame, type Frame, frameHeadSize, frameSize } from "./frames.ts";
+
+const roomSizeMin = 4_096;
 
 /** The receiving end of one link. */
 export class FrameSplitter {
-  #kept: Buffer[] = [];
-  #keptSize = 0;
+  readonly #give: (frame: Frame) => void;
+  /** Holds the frame that has begun; fresh memory for each would cost more than all else here. */
+  #room = Buffer.alloc(0);
+  #begunSize = 0;
+  /** Of the frame that has begun; of one whose length is not known yet, the head's. */
   #wantedSize = frameHeadSize;
   #isBroken = false;
 
-  /**
-   * Takes bytes, which belong to it from now on, and gives the frames that are whole. Throws BAD_REQUEST for anything
-   * that is no frame: the link is of no use then, and nothing more comes.
-   */
-  push(bytes: Buffer): Frame[] {
-    if (this.#isBroken) return [];
-    this.#kept.push(bytes);
-    this.#keptSize += bytes.length;
-    if (this.#keptSize < this.#wantedSize) return [];
-    const all = this.#kept.length === 1 ? bytes : Buffer.concat(this.#kept, this.#keptSize);
-    const frames: Frame[] = [];
-    this.#isBroken = true;
-    const place = this.#split(all, frames);
-    this.#isBroken = false;
-    const rest = all.subarray(place);
-    this.#kept = rest.length === 0 ? [] : [rest];
-    this.#keptSize = rest.length;
-    return frames;
+  /** `give` takes the frames, whose bytes are good while it runs. */
+  constructor(give: (frame: Frame) => void) {
+    this.#give = give;
   }
 
-  #split(all: Buffer, frames: Frame[]): number {
-    let place = 0;
-    for (;;) {
-      this.#wantedSize = frameHeadSize;
-      if (all.length - place < frameHeadSize) return place;
-      const size = frameSize(all, place);
-      this.#wantedSize = size;
-      if (all.length - place < size) return place;
-      frames.push(decodeFrame(all.subarray(place, place + size)));
-      place += size;
+  /**
+   * Takes bytes, which may change afterwards, and gives the frames that are whole. Throws BAD_REQUEST for anything
+   * that is no frame: the link is of no use then, and nothing more comes.
+   */
+  push(bytes: Buffer): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    for (let place = 0; place < bytes.length; ) {
+      place += this.#begunSize > 0 ? this.#goOn(bytes, place) : this.#begin(bytes, place);
     }
+    this.#isBroken = false;
+  }
+
+  /** Takes a frame at its first byte. Gives the bytes taken. */
+  #begin(bytes: Buffer, place: number): number {
+    const left = bytes.length - place;
+    const size = left < frameHeadSize ? frameHeadSize : frameSize(bytes, place);
+    if (left >= size) {
+      this.#give(decodeFrame(bytes.subarray(place, place + size)));
+      return size;
+    }
+    this.#makeRoom(size);
+    this.#begunSize = bytes.copy(this.#room, 0, place);
+    return left;
+  }
+
+  /** Takes what belongs to the frame that has begun. Gives the bytes taken. */
+  #goOn(bytes: Buffer, place: number): number {
+    const end = place + this.#wantedSize - this.#begunSize;
+    const taken = bytes.copy(this.#room, this.#begunSize, place, end);
+    this.#begunSize += taken;
+    if (this.#begunSize < this.#wantedSize) return taken;
+    const size = frameSize(this.#room, 0);
+    if (this.#begunSize < size) {
+      this.#makeRoom(size);
+      return taken;
+    }
+    this.#begunSize = 0;
+    this.#give(decodeFrame(this.#room.subarray(0, size)));
+    return taken;
+  }
+
+  #makeRoom(size: number): void {
+    this.#wantedSize = size;
+    if (size <= this.#room.length) return;
+    const room = Buffer.allocUnsafeSlow(Math.max(size, roomSizeMin));
+    this.#room.copy(room, 0, 0, this.#begunSize);
+    this.#room = room;
   }
 }

@@ -7,7 +7,7 @@ export { type FollowedLog, Follower, type FollowerHost } from "./follower.ts";
 export type { AckFrame, ConfirmFrame } from "./frames.ts";
 export { type Asker, inspect, takeOverlay } from "./inspection.ts";
 export { commonPoint, describeLog } from "./log-fork.ts";
-export { extentOf, messageCount } from "./log-source.ts";
+export { extentOf } from "./log-source.ts";
 export type { Link, LinkListener, Network } from "./network.ts";
 export { OverlayFile } from "./overlay-file.ts";
 export {

@@ -18,7 +18,7 @@ export type ReplicatedStore = Pick<
   | "newestMs"
   | "readLog"
   | "onProgress"
-  | "queues"
+  | "messageCount"
   | "failure"
 >;
 
@@ -31,13 +31,6 @@ export function extentOf(store: ReplicatedStore): LogExtent {
   return { epochs, start: store.start, end };
 }
 
-/** Messages that ever entered the queues. */
-export function messageCount(store: ReplicatedStore): number {
-  let count = 0;
-  for (const { nextOffset } of store.queues()) count += nextOffset;
-  return count;
-}
-
 /** A hash of the bytes `[from, position)`, which the store has. */
 export async function proofOf(
   store: ReplicatedStore,
@@ -46,7 +39,7 @@ export async function proofOf(
 ): Promise<Proof> {
   const hash = createHash("sha256");
   for (let at = from; at < position; ) {
-    const bytes = await store.readLog(at, position - at);
+    const bytes = await store.readLog(at, { sizeMax: position - at });
     if (bytes === undefined || bytes.length === 0) {
       throw new MqError("HA_NOT_AVAILABLE", `the log has nothing at position ${at} any more`);
     }

@@ -8,13 +8,13 @@ export interface Link {
   readonly peer: string;
   /** Host of the other side as this one sees it. */
   readonly peerHost: string;
-  /** Bytes handed to `send` and not taken by the system yet. */
+  /** Bytes handed to `send` and not taken by the system yet; also after the end, while they may still go out. */
   readonly waitingBytes: number;
-  /** Sends bytes, which must not change afterwards. After the end it does nothing. */
+  /** Sends bytes, which must not change while they wait. After the end it does nothing. */
   send(bytes: Uint8Array): void;
   /** Resolves when little waits to be sent, or the link has ended. */
   drained(): Promise<void>;
-  /** Calls `listener` with what comes, in order; the bytes belong to it. What came before is kept. One listener. */
+  /** Calls `listener` with what comes, in order; the bytes are good while it runs. What came before is kept. One listener. */
   onData(listener: (bytes: Buffer) => void): void;
   /** Takes no more bytes off the network until `resume`: the other side's sends stall. */
   pause(): void;

@@ -3,7 +3,8 @@
 import { background, type CancelTimer, type Clock, limits, MqError } from "../../base/index.ts";
 import type { Channel } from "./channel.ts";
 import { bodySizeMax } from "./frames.ts";
-import { messageCount, type ReplicatedStore } from "./log-source.ts";
+import type { ReplicatedStore } from "./log-source.ts";
+import { SendBuffers } from "./send-buffers.ts";
 
 /** What a feed works on. */
 export interface SlaveFeedOptions {
@@ -21,10 +22,13 @@ export class SlaveFeed {
   readonly #options: SlaveFeedOptions;
   readonly #stopListening: () => void;
   readonly #cancelBeat: CancelTimer;
+  readonly #buffers = new SendBuffers(bodySizeMax);
   #next: number;
   #saidConfirmed = -1;
   #isPumping = false;
   #wantsMore = false;
+  /** Whether the place is going to be told. */
+  #isDue = false;
   #sentBytes = 0;
 
   constructor(options: SlaveFeedOptions) {
@@ -65,7 +69,7 @@ export class SlaveFeed {
       while (this.#wantsMore && channel.endReason === undefined) {
         this.#wantsMore = false;
         if (!(await this.#sendAll())) return;
-        if (this.#options.store.confirmed !== this.#saidConfirmed) this.#tellPlace();
+        this.#tellPlaceSoon();
       }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
@@ -77,16 +81,21 @@ export class SlaveFeed {
 
   /** False when the link has ended meanwhile. */
   async #sendAll(): Promise<boolean> {
-    while (this.#next < this.#options.store.written) {
+    const { channel, store } = this.#options;
+    while (this.#next < store.written && channel.endReason === undefined) {
       if (!(await this.#sendSome())) return false;
     }
-    return true;
+    return channel.endReason === undefined;
   }
 
   async #sendSome(): Promise<boolean> {
     const { channel, store, epoch } = this.#options;
     const position = this.#next;
-    const bytes = await store.readLog(position, bodySizeMax);
+    let read: Buffer | undefined;
+    const bytes = await store.readLog(position, {
+      sizeMax: bodySizeMax,
+      memory: () => (read = this.#buffers.next(channel.takenBytes)),
+    });
     if (channel.endReason !== undefined) return false;
     if (bytes === undefined) {
       channel.refuse("gone", `position ${position} has expired; the log starts at ${store.start}`);
@@ -98,13 +107,32 @@ export class SlaveFeed {
     this.#saidConfirmed = confirmed;
     this.#next = position + bytes.length;
     this.#sentBytes += bytes.length;
+    if (read === undefined) this.#buffers.clear();
+    else this.#buffers.sent(read, channel.sentBytes);
     if (channel.link.waitingBytes > limits.haSendBufferSize) await channel.link.drained();
     return true;
   }
 
+  /** What is confirmed goes with the next bytes, which most often come before there is a reason to say it alone. */
+  #tellPlaceSoon(): void {
+    if (this.#isDue || this.#options.store.confirmed === this.#saidConfirmed) return;
+    this.#isDue = true;
+    this.#options.clock.after(
+      limits.haConfirmDelayMs,
+      () => {
+        this.#isDue = false;
+        const { channel, store } = this.#options;
+        if (channel.endReason === undefined && store.confirmed !== this.#saidConfirmed) {
+          this.#tellPlace();
+        }
+      },
+      { unref: true },
+    );
+  }
+
   #tellPlace(): void {
     const { channel, store, epoch, clock } = this.#options;
-    const { confirmed, start, written: end, newestMs } = store;
+    const { confirmed, start, written: end, newestMs, messageCount } = store;
     channel.send({
       kind: "confirm",
       epoch,
@@ -112,7 +140,7 @@ export class SlaveFeed {
       start,
       end,
       nowMs: clock.now(),
-      messageCount: messageCount(store),
+      messageCount,
       newestMs,
     });
     this.#saidConfirmed = confirmed;

@@ -41,11 +41,16 @@ export class TcpLink implements Link {
   }
 
   get waitingBytes(): number {
-    return this.#endReason === undefined ? this.#socket.writableLength : 0;
+    return this.#socket.writableLength;
   }
 
   send(bytes: Uint8Array): void {
     if (this.#endReason !== undefined || bytes.length === 0) return;
+    // What is sent in one turn goes out in one call of the system.
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork();
+      process.nextTick(() => this.#socket.uncork());
+    }
     this.#socket.write(bytes, this.#written);
   }
 
@@ -89,7 +94,7 @@ export class TcpLink implements Link {
   };
 
   #isDrained(): boolean {
-    return this.waitingBytes <= limits.haSendBufferSize / 4;
+    return this.#endReason !== undefined || this.waitingBytes <= limits.haSendBufferSize / 4;
   }
 
   #wakeWaiters(): void {

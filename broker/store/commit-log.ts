@@ -15,6 +15,7 @@ import type { EpochStart } from "./checkpoint.ts";
 import type { ConsumeQueue } from "./consume-queue.ts";
 import type { ConsumeQueues } from "./consume-queues.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { IncomingRun } from "./incoming-run.ts";
 import { LogIntake } from "./log-intake.ts";
 import { continueQueue } from "./queue-continuation.ts";
 import {
@@ -61,6 +62,8 @@ export class CommitLog {
   #end: number;
   readonly #epochs: EpochStart[];
   #intake = new LogIntake();
+  /** Of the record that came in last. */
+  #topicBefore = { topic: "", bytes: Buffer.alloc(0) };
   #segmentStart: number;
   #storeTimeMs: number;
 
@@ -138,22 +141,18 @@ export class CommitLog {
   }
 
   /**
-   * Takes the next bytes of another broker's log, cut anywhere; they belong to it from now on. Each record of a
-   * whole group is checked, gets the same place here, and is copied. Throws CORRUPT at the first that does not
-   * continue this log; what came before it is taken.
+   * Takes the next bytes of another broker's log, cut anywhere, and copies them. Each record of a whole group is checked
+   * and gets the same place here. Throws CORRUPT at the first that does not continue this log; what came before it is
+   * taken.
    */
   ingest(bytes: Buffer): void {
     const block = this.#intake.push(bytes);
     if (block === undefined) return;
-    const size = block.bytes.length;
-    for (let place = 0; place < size; ) {
-      const found = checkRecord(block, place, size, this.#end);
-      if (typeof found === "string") throw foreignRecord(this.#end, found);
-      const record = new RecordView(block, place);
-      const { epoch, position } = record;
-      if (epoch !== this.epoch) this.#epochs.push({ epoch, position });
-      this.#takeOver(record, block.bytes.subarray(place, place + found));
-      place += found;
+    const run = new IncomingRun(this.#parts.tail, block, this.#end);
+    try {
+      while (run.place < block.bytes.length) this.#takeOver(run);
+    } finally {
+      run.copy();
     }
   }
 
@@ -163,24 +162,32 @@ export class CommitLog {
     this.#segmentStart = position;
   }
 
-  #takeOver(record: RecordView, bytes: Buffer): void {
-    const { tail, dispatcher } = this.#parts;
-    const { type } = record;
+  #takeOver(run: IncomingRun): void {
+    const { block, place } = run;
     const position = this.#end;
-    const size = bytes.length;
-    const segmentStart = this.#segmentFor(position, size);
-    let queue: ConsumeQueue | undefined;
-    if (isQueued(type)) {
-      queue = this.#parts.queues.ensure(record.topic, record.queueId);
-      continueQueue(queue, record);
-      queue.add(record);
-    }
-    const chunk = tail.reserve(position, size, segmentStart);
-    chunk.buffer.bytes.set(bytes, position - chunk.start);
+    const size = checkRecord(block, place, block.bytes.length, position);
+    if (typeof size === "string") throw foreignRecord(position, size);
+    const record = new RecordView(block, place);
+    const { type, epoch } = record;
+    if (epoch !== this.epoch) this.#epochs.push({ epoch, position: toPosition(position) });
+    const queue = isQueued(type) ? this.#queueOf(record) : undefined;
+    run.take(size, this.#segmentFor(position, size));
     this.#end = position + size;
-    chunk.end = this.#end;
     this.#storeTimeMs = Math.max(this.#storeTimeMs, record.storeTimeMs);
-    dispatcher.appended(this.#end, type, queue);
+    this.#parts.dispatcher.appended(this.#end, type, queue);
+  }
+
+  /** The queue of a record that comes in, with its entry. */
+  #queueOf(record: RecordView): ConsumeQueue {
+    // Neighbours are often of one topic.
+    if (!record.hasTopic(this.#topicBefore.bytes)) {
+      const { topic } = record;
+      this.#topicBefore = { topic, bytes: Buffer.from(topic, "utf8") };
+    }
+    const queue = this.#parts.queues.ensure(this.#topicBefore.topic, record.queueId);
+    continueQueue(queue, record);
+    queue.add(record);
+    return queue;
   }
 
   #segmentFor(position: number, size: number): number {

@@ -11,6 +11,8 @@ export interface QueueSurroundings {
   readonly files: QueueFiles;
   /** Store time of the record at a position; undefined when it has expired. */
   storeTime(position: number): Promise<number | undefined>;
+  /** Messages have entered queues, or are taken back out of them (negative). */
+  entered(count: number): void;
   /** Memory of chunks was taken (positive) or given back; a new chunk comes with its queue. */
   memory(sizeBytes: number, chunk?: EntryChunk, queue?: ConsumeQueue): void;
 }
@@ -44,6 +46,7 @@ export class ConsumeQueue implements QueueName {
     this.#endOffset = bounds.nextOffset;
     this.#nextOffset = bounds.nextOffset;
     this.#savedOffset = bounds.nextOffset;
+    shared.entered(bounds.nextOffset);
   }
 
   /** First message kept. Equal to `endOffset` when there is none. */
@@ -149,6 +152,7 @@ export class ConsumeQueue implements QueueName {
     chunk.add(entry);
     if (chunk.sizeBytes !== before) this.#shared.memory(chunk.sizeBytes - before);
     this.#nextOffset += 1;
+    this.#shared.entered(1);
   }
 
   /** Makes the next entry visible. */
@@ -163,6 +167,7 @@ export class ConsumeQueue implements QueueName {
     if (this.#isDropped) return;
     assert(this.#endOffset < this.#nextOffset, "a confirmed queue entry is taken back");
     this.#nextOffset -= 1;
+    this.#shared.entered(-1);
     const chunk = this.#chunks.at(-1);
     assert(chunk !== undefined, "an unconfirmed queue entry left the memory");
     chunk.count -= 1;
@@ -213,6 +218,7 @@ export class ConsumeQueue implements QueueName {
   /** Continues an empty queue at `nextOffset`: its messages up to there have expired. */
   continueAt(nextOffset: number): void {
     assert(this.#minOffset === this.#nextOffset, "a queue with messages cannot be moved");
+    this.#shared.entered(nextOffset - this.#nextOffset);
     this.#minOffset = nextOffset;
     this.#endOffset = nextOffset;
     this.#nextOffset = nextOffset;
@@ -221,6 +227,7 @@ export class ConsumeQueue implements QueueName {
 
   /** Gives all memory back; the queue is not used any more. */
   drop(): void {
+    if (!this.#isDropped) this.#shared.entered(-this.#nextOffset);
     this.#isDropped = true;
     this.#endOffset = this.#nextOffset;
     this.#savedOffset = this.#nextOffset;

@@ -35,6 +35,7 @@ export class ConsumeQueues {
   readonly #chunks = new ChunkLine();
   #memorySize = 0;
   #count = 0;
+  #messageCount = 0;
   #saving: Promise<void> = Promise.resolve();
 
   constructor(parts: ConsumeQueuesParts) {
@@ -42,6 +43,9 @@ export class ConsumeQueues {
     this.#surroundings = {
       files: parts.files,
       storeTime: parts.storeTime,
+      entered: (count) => {
+        this.#messageCount += count;
+      },
       memory: (sizeBytes, chunk, queue) => {
         this.#memorySize += sizeBytes;
         if (chunk === undefined || queue === undefined) return;
@@ -54,6 +58,11 @@ export class ConsumeQueues {
   /** Queues known. */
   get count(): number {
     return this.#count;
+  }
+
+  /** Messages that ever entered these queues, visible or not. */
+  get messageCount(): number {
+    return this.#messageCount;
   }
 
   /** Memory of entries, bytes. */

@@ -1,13 +1,8 @@
 // Cuts a stream of log bytes at the ends of atomic groups: what a slave appends is always whole, whatever
 // the borders at which the bytes came.
-import { limits, MqError } from "../../base/index.ts";
-import {
-  asRecordBuffer,
-  claimedGroupRest,
-  claimedSize,
-  type RecordBuffer,
-  recordHeaderSize,
-} from "./record.ts";
+import { MqError } from "../../base/index.ts";
+import { asRecordBuffer, type RecordBuffer } from "./record.ts";
+import { wholeGroups } from "./whole-groups.ts";
 
 /** Bytes of the log on their way in. */
 export class LogIntake {
@@ -21,39 +16,39 @@ export class LogIntake {
     return this.#keptSize;
   }
 
-  /** Takes the next bytes, which belong to it from now on; gives whole groups when there are any. Throws CORRUPT. */
+  /**
+   * Takes the next bytes; gives whole groups when there are any. They are good until `bytes` change: what it keeps is
+   * copied. Throws CORRUPT.
+   */
   push(bytes: Buffer): RecordBuffer | undefined {
-    this.#kept.push(bytes);
-    this.#keptSize += bytes.length;
-    if (this.#keptSize < this.#wantedSize) return undefined;
-    const [only] = this.#kept;
-    const all = this.#kept.length === 1 && only !== undefined ? only : Buffer.concat(this.#kept);
+    const all = this.#joined(bytes);
+    if (all === undefined) return undefined;
     const block = asRecordBuffer(all);
-    const end = this.#lastGroupEnd(block);
-    const rest = all.subarray(end);
-    this.#kept = rest.length === 0 ? [] : [rest];
-    this.#keptSize = rest.length;
+    const { end, wantedSize, wrongSize } = wholeGroups(block);
+    if (wrongSize !== undefined) {
+      throw new MqError("CORRUPT", `the master sent a record that claims ${wrongSize} bytes`);
+    }
+    this.#wantedSize = wantedSize;
+    if (end < all.length) this.#keep(all.subarray(end));
     if (end === 0) return undefined;
     return end === all.length ? block : asRecordBuffer(all.subarray(0, end));
   }
 
-  #lastGroupEnd(block: RecordBuffer): number {
-    const size = block.bytes.length;
-    let groupEnd = 0;
-    let place = 0;
-    while (size - place >= recordHeaderSize) {
-      const recordSize = claimedSize(block, place);
-      if (recordSize < recordHeaderSize || recordSize > limits.recordSizeMax) {
-        throw new MqError("CORRUPT", `the master sent a record that claims ${recordSize} bytes`);
-      }
-      if (size - place < recordSize) {
-        this.#wantedSize = place - groupEnd + recordSize;
-        return groupEnd;
-      }
-      if (claimedGroupRest(block, place) === 0) groupEnd = place + recordSize;
-      place += recordSize;
+  /** With what was kept before; undefined when that is too little still. */
+  #joined(bytes: Buffer): Buffer | undefined {
+    if (this.#keptSize === 0) return bytes;
+    if (this.#keptSize + bytes.length < this.#wantedSize) {
+      this.#keep(bytes);
+      return undefined;
     }
-    this.#wantedSize = place - groupEnd + recordHeaderSize;
-    return groupEnd;
+    const all = Buffer.concat([...this.#kept, bytes]);
+    this.#kept = [];
+    this.#keptSize = 0;
+    return all;
+  }
+
+  #keep(bytes: Buffer): void {
+    this.#kept.push(Buffer.from(bytes));
+    this.#keptSize += bytes.length;
   }
 }

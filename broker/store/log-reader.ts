@@ -1,8 +1,17 @@
 // Reads the log where it is: records and raw bytes, from memory or from the files.
 import type { ColdReader, RecordPlace } from "./cold-reader.ts";
-import type { RecordView } from "./record.ts";
+import { asRecordBuffer, type RecordView } from "./record.ts";
 import type { Segments } from "./segments.ts";
 import type { TailCache } from "./tail-cache.ts";
+import { wholeGroups } from "./whole-groups.ts";
+
+/** How much of the log is wanted. */
+export interface LogReadWish {
+  /** Bytes, at most. */
+  readonly sizeMax: number;
+  /** Asked for the memory of bytes that come from the files, `sizeMax` of them at least; fresh memory by default. */
+  readonly memory?: () => Buffer;
+}
 
 const noBytes = Buffer.alloc(0);
 
@@ -29,14 +38,22 @@ export class LogReader {
     return records;
   }
 
-  /** At most `size` bytes from `from` on; undefined when they have expired. See `Store.readLog`. */
-  async bytes(from: number, size: number): Promise<Buffer | undefined> {
+  /** Bytes of `[from, to)`. See `Store.readLog`. */
+  async bytes(
+    from: number,
+    to: number,
+    { sizeMax, memory }: LogReadWish,
+  ): Promise<Buffer | undefined> {
+    const size = Math.min(sizeMax, to - from);
     if (size <= 0) return noBytes;
-    const held = this.#tail.view(from, from + size, size);
+    const held = this.#tail.view(from, to, size);
     if (held !== undefined) return held;
     if (this.#segments.find(from) === undefined) return undefined;
-    const bytes = Buffer.allocUnsafeSlow(size);
-    const count = await this.#segments.read(from, bytes);
-    return bytes.subarray(0, count);
+    const target = memory?.().subarray(0, size) ?? Buffer.allocUnsafeSlow(size);
+    const count = await this.#segments.read(from, target);
+    const read = target.subarray(0, count);
+    // Cut at the end of a group, so that a slave need not put one together from two reads.
+    const { end } = wholeGroups(asRecordBuffer(read));
+    return end === 0 ? read : read.subarray(0, end);
   }
 }

@@ -5,12 +5,13 @@ import type { RecordView } from "./record.ts";
 
 /** Lets `queue` go on at the record's offset when all before it has expired. Throws CORRUPT when the record is not the next one. */
 export function continueQueue(queue: ConsumeQueue, record: RecordView): void {
-  const { topic, queueId, queueOffset, position } = record;
+  const { queueOffset } = record;
   if (queueOffset === queue.nextOffset) return;
   if (queueOffset > queue.nextOffset && queue.minOffset === queue.nextOffset) {
     queue.continueAt(queueOffset);
     return;
   }
+  const { topic, queueId, position } = record;
   throw new MqError(
     "CORRUPT",
     `the record at position ${position} is message ${queueOffset} of ${topic}/${queueId}, but ${queue.nextOffset} comes next`,

@@ -1,7 +1,9 @@
 // Opens what a store is made of: takes the folder, recovers the log, and brings the queues up to it.
+
 import { dirname } from "node:path";
 import { MqError } from "../../base/index.ts";
 import { ColdReader } from "./cold-reader.ts";
+import type { CommitLogStart } from "./commit-log.ts";
 import { ConsumeQueues } from "./consume-queues.ts";
 import { type Disk, errorCode, type FolderLock, isDiskFull } from "./disk.ts";
 import { FlushMarkFile } from "./flush-mark.ts";
@@ -84,4 +86,10 @@ async function recoverParts(
     await files.close();
     throw error;
   }
+}
+
+/** Where appending goes on. */
+export function logStart({ recovered, segments }: StoreParts): CommitLogStart {
+  const { end, storeTimeMs, epochs } = recovered;
+  return { end, segmentStart: segments.all.at(-1)?.start ?? end, storeTimeMs, epochs };
 }

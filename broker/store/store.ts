@@ -21,7 +21,7 @@ import { DiskGuard } from "./disk-guard.ts";
 import { Dispatcher, type StoreFollower } from "./dispatcher.ts";
 import { FlushLine } from "./flush-line.ts";
 import type { FlushMarkFile } from "./flush-mark.ts";
-import { LogReader } from "./log-reader.ts";
+import { LogReader, type LogReadWish } from "./log-reader.ts";
 import { scanLog } from "./log-scanner.ts";
 import { LogWriter } from "./log-writer.ts";
 import type { QueueFiles } from "./queue-files.ts";
@@ -30,7 +30,7 @@ import { epochStartDraft, type RecordDraft, type RecordView } from "./record.ts"
 import type { RetentionOptions } from "./retention.ts";
 import type { Segments } from "./segments.ts";
 import { type StoreOptions, withDefaults } from "./store-options.ts";
-import { openParts, type StoreParts } from "./store-parts.ts";
+import { logStart, openParts, type StoreParts } from "./store-parts.ts";
 import { backlogRefusal, isClients, type StoreState, stateRefusal } from "./store-refusals.ts";
 import { type StoreStats, statsOf } from "./store-stats.ts";
 import { TailCache } from "./tail-cache.ts";
@@ -89,12 +89,7 @@ export class Store {
         clock: options.clock,
         segmentSizeBytes: options.mappedFileSizeCommitLog,
       },
-      {
-        end: recovered.end,
-        segmentStart: segments.all.at(-1)?.start ?? recovered.end,
-        storeTimeMs: recovered.storeTimeMs,
-        epochs: recovered.epochs,
-      },
+      logStart(parts),
     );
     this.#writer = new LogWriter(this.#writerParts(), recovered.end);
     this.#guard = new DiskGuard(options.disk, options.commitLogFolder, options);
@@ -174,6 +169,11 @@ export class Store {
     return this.#failure;
   }
 
+  /** Messages that ever entered the queues that there are. */
+  get messageCount(): number {
+    return this.#queues.messageCount;
+  }
+
   /** Store time of the newest record, milliseconds since 1970; 0 without one. */
   get newestMs(): number {
     return this.#log.storeTimeMs;
@@ -223,8 +223,8 @@ export class Store {
   }
 
   /**
-   * Takes the next bytes of the copied log, cut anywhere; they belong to the store from now on. Throws CORRUPT when
-   * they do not continue it, DISK_FULL, STORE_FAILED, SHUTTING_DOWN.
+   * Takes the next bytes of the copied log, cut anywhere, and copies them. Throws CORRUPT when they do not continue it,
+   * DISK_FULL, STORE_FAILED, SHUTTING_DOWN.
    */
   ingest(bytes: Buffer): void {
     assert(this.#state !== "open" && this.#state !== "begun", "only a follower takes a log over");
@@ -245,11 +245,11 @@ export class Store {
   }
 
   /**
-   * Bytes of the log from `from` on, at most `sizeMax`, as far as they are in the files: none at `written`. They
-   * stay valid as long as they are held and must not be changed. Undefined when they have expired.
+   * Bytes of the log from `from` on as far as they are in the files: none at `written`. They are good as long as they
+   * are held and, where they lie in the wish's memory, that is not used again. Undefined when they have expired.
    */
-  readLog(from: number, sizeMax: number): Promise<Buffer | undefined> {
-    return this.#reader.bytes(from, Math.min(sizeMax, this.#writer.written - from));
+  readLog(from: number, wish: LogReadWish): Promise<Buffer | undefined> {
+    return this.#reader.bytes(from, this.#writer.written, wish);
   }
 
   /** Calls `listener` whenever `written`, `flushed` or `confirmed` has moved. Returns what ends it. */
@@ -278,8 +278,8 @@ export class Store {
   }
 
   /**
-   * As `append`, for what clients send: resolves when the quorum lets it be answered. Rejects with HA_NOT_AVAILABLE
-   * too, before anything is stored (facts without `position`) or when it is stored here alone (with it).
+   * As `append`, for what clients send: resolves when the quorum lets it be answered. Rejects with HA_NOT_AVAILABLE too,
+   * before anything is stored (facts without `position`) or when it is stored here alone (with it).
    */
   send(group: readonly RecordDraft[]): Promise<readonly Appended[]> {
     const refusal = this.#refusal(group) ?? this.#answers.quorum.refusal();

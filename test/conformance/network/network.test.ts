@@ -96,7 +96,7 @@ for (const [name, make] of Object.entries(subjects)) {
 
     function collect(link: Link): { readonly got: Buffer[]; size(): number; text(): string } {
       const got: Buffer[] = [];
-      link.onData((bytes) => got.push(bytes));
+      link.onData((bytes) => got.push(Buffer.from(bytes)));
       return {
         got,
         size: () => got.reduce((sum, bytes) => sum + bytes.length, 0),
