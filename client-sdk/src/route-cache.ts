@@ -56,7 +56,7 @@ const refreshPeriodMs = 30_000;
 /** How soon after the last time routes are asked for again while something is wrong: at first, and in the end. */
 const spacingMinMs = 100;
 const spacingMaxMs = 1_000;
-const spacingGrowth = 1.2;
+const spacingGrowth = 1.05;
 /** After so long without trouble the next one is again asked about at once. */
 const calmMs = 3_000;
 /** How long to wait for the slower servers once one has answered; later answers still count when they come. */
