@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { formatAddress } from "../../base/index.ts";
 import type { EtcdCluster } from "./etcd-cluster.ts";
@@ -44,11 +45,6 @@ export class ElectorGroup {
     });
   }
 
-  /** The newest master that has been heard of. */
-  get master(): number | undefined {
-    return this.said.findLast((line) => line.event === "master")?.brokerId;
-  }
-
   /** Waits for something to be said from `from` on; gives it. */
   async hear(from: number, wanted: (line: Said) => boolean, withinMs = 20_000): Promise<Said> {
     const endMs = performance.now() + withinMs;
@@ -56,7 +52,7 @@ export class ElectorGroup {
       const line = this.said.slice(from).find(wanted);
       if (line !== undefined) return line;
       const leftMs = endMs - performance.now();
-      if (leftMs <= 0) throw new Error(`not heard: ${JSON.stringify(this.said.slice(from))}`);
+      if (leftMs <= 0) throw new Error(`not heard: ${await this.#story(from)}`);
       const { promise, listener, timer } = waiter(leftMs);
       this.#heard.push(listener);
       await promise;
@@ -64,13 +60,21 @@ export class ElectorGroup {
     }
   }
 
-  /** Waits until that set stands. */
-  async inSync(count: number): Promise<void> {
-    const isThere = (line: Said): boolean =>
-      (line.event === "set" || line.event === "master") && line.inSync?.length === count;
-    const newest = this.said.findLast((line) => line.event === "set" || line.event === "master");
-    if (newest !== undefined && isThere(newest)) return;
-    await this.hear(this.said.length, isThere);
+  /** Waits until etcd says that every process runs and is in sync; gives the master. */
+  async whole(): Promise<number> {
+    const client = await this.#cluster.connect("electors");
+    try {
+      for (let tries = 0; tries < 600; tries++) {
+        const { record, holder, members } = await client.read({ timeoutMs: 5_000 });
+        const counts = [members.length, record?.value.inSync.length];
+        const isWhole = counts.every((count) => count === this.#processes.size);
+        if (holder !== undefined && isWhole) return holder.brokerId;
+        await sleep(50);
+      }
+    } finally {
+      client.close();
+    }
+    throw new Error(`the group did not become whole: ${await this.#story(this.said.length)}`);
   }
 
   tell(brokerId: number, line: string): void {
@@ -91,6 +95,15 @@ export class ElectorGroup {
     child.kill("SIGKILL");
     await exited;
     return atMs;
+  }
+
+  /** What was said from `from` on and shortly before, and the group in etcd's own words. */
+  async #story(from: number): Promise<string> {
+    const client = await this.#cluster.connect("electors");
+    const view = await client.read({ timeoutMs: 5_000 }).catch(String);
+    client.close();
+    const before = this.said.slice(Math.max(0, from - 12), from);
+    return JSON.stringify({ since: this.said.slice(from), before, etcd: view }, undefined, 1);
   }
 
   async close(): Promise<void> {

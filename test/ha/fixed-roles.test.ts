@@ -79,6 +79,7 @@ describe("a master and a slave of fixed roles", function () {
     await until("the slave to follow", async () => (await slave.status())?.standing === "slave");
     const gapMs = receiver.takeLongestGap();
     const missing = await receiver.drain(sent);
+    await receiver.settle(receiver.received.keys());
     await receiver.stop();
     const late = receiver.afterAck.filter(({ ackedMs }) => ackedMs < killedMs - progressBoundMs);
     const acting = receiver.afterAck.filter(({ ackedMs }) => ackedMs > killedMs + progressBoundMs);

@@ -15,6 +15,7 @@ export class SteadyReceiver {
   ackFailures = 0;
   receiveFailures = 0;
   readonly #places = new Map<string, string>();
+  readonly #settled = new Set<string>();
   readonly #settledMs = new Map<string, number>();
   readonly #consumer: SimpleConsumer;
   readonly #end = new AbortController();
@@ -87,6 +88,13 @@ export class SteadyReceiver {
     return this.missing(bodies);
   }
 
+  /** Waits until an acknowledgement of each of `wanted` was accepted: what was in work when a broker died comes again for it. */
+  async settle(wanted: Iterable<string>, withinMs = 60_000): Promise<void> {
+    const bodies = [...wanted];
+    const isDone = (): boolean => bodies.every((body) => this.#settled.has(body));
+    await until("all messages to be acknowledged", isDone, withinMs);
+  }
+
   async stop(): Promise<void> {
     this.#end.abort();
     this.resume();
@@ -120,6 +128,7 @@ export class SteadyReceiver {
     try {
       await this.#consumer.ack(message);
       this.#settledMs.set(place, performance.now());
+      this.#settled.add(body);
     } catch {
       this.ackFailures += 1;
     }
