@@ -5,7 +5,7 @@ import { simulate } from "./simulate.ts";
 import { runInWorkers } from "./workers.ts";
 
 /** Seeds that every test run takes. */
-const seedCount = 200;
+const seedCount = 100;
 
 describe("a simulated cluster", () => {
   it("is the same in every run of a seed", async () => {
