@@ -21,7 +21,8 @@ const slaves = new Set<number>();
 const runner = new ElectionRunner({
   host: {
     brokerId: Number(brokerId),
-    logEnd: () => ({ epoch: 0, end: 0 }),
+    // Equal logs that are not empty: a member in sync with an empty one has lost its disk, and is not elected.
+    logEnd: () => ({ epoch: 1, end: 1_000 }),
     becomeMaster: async ({ epoch, inSync }) => say("master", { epoch, inSync }),
     follow: (master, epoch) => say("follow", { master: master.brokerId, epoch }),
     stopServing: (reason) => say("stop", { reason }),
