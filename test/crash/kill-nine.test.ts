@@ -18,7 +18,7 @@ import { receiveRequest } from "../../bench/requests.ts";
 import { ServerProcess } from "../../bench/server-process.ts";
 
 const { methods } = messagingService;
-const rounds = Number(process.env["ROUNDS"] ?? 15);
+const rounds = Number(process.env["ROUNDS"] ?? 10);
 const connectionCount = 4;
 const program = fileURLToPath(new URL("../../bin/cometmq", import.meta.url));
 const sendHeaders = headerBlockFor(methods.SendMessage.path, { "x-mq-client-id": "crash" });
