@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { MqError } from "../../base/index.ts";
 import { lockFolder } from "./folder-lock.ts";
+import { until } from "./testkit/open-store.ts";
 
 describe("folder lock", () => {
   let folder: string;
@@ -56,6 +58,20 @@ describe("folder lock", () => {
     await assert.rejects(lockFolder(folder), new RegExp(`process ${child.pid}`));
     child.kill("SIGKILL");
     await once(child, "exit");
+    await ownerAfterRelease();
+  });
+
+  it("is taken over from a process that is dead, though its parent has not asked how it ended", async () => {
+    const parent = spawn("sh", ["-c", "sleep 60 & echo $!; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    children.push(parent);
+    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    const pid = Number(line.toString());
+    await writeFile(`${folder}/lock`, JSON.stringify({ pid, started: "", host: "" }));
+    await assert.rejects(lockFolder(folder), new RegExp(`process ${pid}`));
+    process.kill(pid, "SIGKILL");
+    await until(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z "));
     await ownerAfterRelease();
   });
 

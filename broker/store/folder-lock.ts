@@ -109,8 +109,19 @@ async function isAlive(owner: Owner): Promise<boolean> {
     // EPERM: alive, of another user.
     if (errorCode(error) !== "EPERM") return false;
   }
+  if (await isZombie(owner.pid)) return false;
   const now = await describe(owner.pid);
   return owner.started === "" || now.started === "" || owner.started === now.started;
+}
+
+/** Dead to its last thread, but nobody has asked how it ended: the first process of a container may never do that. */
+async function isZombie(pid: number): Promise<boolean> {
+  try {
+    const [, state] = /\) (\w) /.exec(await fsp.readFile(`/proc/${pid}/stat`, "utf8")) ?? [];
+    return state === "Z" && (await fsp.readdir(`/proc/${pid}/task`)).length === 1;
+  } catch {
+    return false;
+  }
 }
 
 async function describe(pid: number): Promise<Owner> {
