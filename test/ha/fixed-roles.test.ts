@@ -104,8 +104,10 @@ describe("a master and a slave of fixed roles", function () {
 
   it("an acting master takes no messages, and says so; they go on when the master is back", async () => {
     await pair("ASYNC_MASTER");
+    await cluster.whole("a", 1);
     await master.kill();
     await slave.stands("acting");
+    await cluster.routed(topic);
     const client = cluster.client(slave.address);
     assert.equal(await send(client, topic, "refused"), codes.notAvailable);
     const waiting = sendMany(100);

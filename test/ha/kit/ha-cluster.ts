@@ -110,11 +110,16 @@ export class HaCluster {
       const { status } = await client.call(brokerAdminService.methods.UpdateTopic, wish);
       assert.equal(status?.code, 20_000, status?.message);
     }
+    await this.routed(topic, brokerNames.length);
+  }
+
+  /** Waits until all NameServers have a route with brokers of so many names. */
+  async routed(topic: string, nameCount = 1): Promise<void> {
     for (const address of this.nameServers) {
       const client = this.client(address);
       await until(`the route of ${topic}`, async () => {
         const answer = await client.call(nameServerService.methods.QueryTopicRoute, { topic });
-        return answer.entries.length >= brokerNames.length;
+        return answer.entries.length >= nameCount;
       });
     }
   }
