@@ -20,9 +20,9 @@ export class SendBuffers {
 
   /** A buffer that nobody reads any more; `takenBytes` of the link were taken by the system. */
   next(takenBytes: number): Buffer {
-    const stillLent = this.#lent.findIndex(({ until }) => until > takenBytes);
-    const count = stillLent === -1 ? this.#lent.length : stillLent;
-    for (const { buffer } of this.#lent.splice(0, count)) this.#free.push(buffer);
+    const isTaken = ({ until }: Lent): boolean => until <= takenBytes;
+    this.#free.push(...this.#lent.filter(isTaken).map(({ buffer }) => buffer));
+    this.#lent = this.#lent.filter((lent) => !isTaken(lent));
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#size);
   }
 

@@ -29,7 +29,6 @@ export class SlaveFeed {
   #wantsMore = false;
   /** Whether the place is going to be told. */
   #isDue = false;
-  #sentBytes = 0;
 
   constructor(options: SlaveFeedOptions) {
     const { store, clock, channel } = options;
@@ -49,7 +48,7 @@ export class SlaveFeed {
 
   /** Bytes given to the link. */
   get sentBytes(): number {
-    return this.#sentBytes;
+    return this.#next - this.#options.from;
   }
 
   #stop(): void {
@@ -81,11 +80,10 @@ export class SlaveFeed {
 
   /** False when the link has ended meanwhile. */
   async #sendAll(): Promise<boolean> {
-    const { channel, store } = this.#options;
-    while (this.#next < store.written && channel.endReason === undefined) {
+    while (this.#next < this.#options.store.written) {
       if (!(await this.#sendSome())) return false;
     }
-    return channel.endReason === undefined;
+    return true;
   }
 
   async #sendSome(): Promise<boolean> {
@@ -106,7 +104,6 @@ export class SlaveFeed {
     channel.sendData({ epoch, position, confirmed, bytes });
     this.#saidConfirmed = confirmed;
     this.#next = position + bytes.length;
-    this.#sentBytes += bytes.length;
     if (read === undefined) this.#buffers.clear();
     else this.#buffers.sent(read, channel.sentBytes);
     if (channel.link.waitingBytes > limits.haSendBufferSize) await channel.link.drained();

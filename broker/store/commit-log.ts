@@ -63,7 +63,10 @@ export class CommitLog {
   readonly #epochs: EpochStart[];
   #intake = new LogIntake();
   /** Of the record that came in last. */
-  #topicBefore = { topic: "", bytes: Buffer.alloc(0) };
+  #topicBefore: { readonly topic: string; readonly bytes: Uint8Array } = {
+    topic: "",
+    bytes: new Uint8Array(0),
+  };
   #segmentStart: number;
   #storeTimeMs: number;
 
@@ -182,7 +185,7 @@ export class CommitLog {
     // Neighbours are often of one topic.
     if (!record.hasTopic(this.#topicBefore.bytes)) {
       const { topic } = record;
-      this.#topicBefore = { topic, bytes: Buffer.from(topic, "utf8") };
+      this.#topicBefore = { topic, bytes: this.#topicBytes(topic) };
     }
     const queue = this.#parts.queues.ensure(this.#topicBefore.topic, record.queueId);
     continueQueue(queue, record);

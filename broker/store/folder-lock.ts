@@ -117,7 +117,7 @@ async function isAlive(owner: Owner): Promise<boolean> {
 /** Dead to its last thread, but nobody has asked how it ended: the first process of a container may never do that. */
 async function isZombie(pid: number): Promise<boolean> {
   try {
-    const [, state] = /\) (\w) /.exec(await fsp.readFile(`/proc/${pid}/stat`, "utf8")) ?? [];
+    const [state] = await statFields(pid);
     return state === "Z" && (await fsp.readdir(`/proc/${pid}/task`)).length === 1;
   } catch {
     return false;
@@ -127,15 +127,19 @@ async function isZombie(pid: number): Promise<boolean> {
 async function describe(pid: number): Promise<Owner> {
   let started = "";
   try {
-    const stat = await fsp.readFile(`/proc/${pid}/stat`, "utf8");
+    const fields = await statFields(pid);
     const boot = await fsp.readFile("/proc/sys/kernel/random/boot_id", "utf8");
-    // The program's name (second field) may hold blanks; fields are counted behind its bracket.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     started = `${boot.trim()}/${fields[19] ?? ""}`;
   } catch {
     // No /proc: the process number alone decides.
   }
   return { pid, started, host: hostname() };
+}
+
+/** Fields of `/proc/<pid>/stat` from the third on, the state: the second, the program's name, may hold blanks and brackets. */
+async function statFields(pid: number): Promise<readonly string[]> {
+  const stat = await fsp.readFile(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 async function release(path: string, mine: string): Promise<void> {

@@ -147,7 +147,7 @@ class NodeFile implements DiskFile {
           else step(rest, place + count);
         });
       };
-      const filled = parts.filter(({ length }) => length > 0);
+      const filled = behind(parts, 0);
       if (filled.length === 0) resolve();
       else step(filled, at);
     });
