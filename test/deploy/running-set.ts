@@ -47,7 +47,8 @@ export class RunningSet {
     const args = [program, name, "--data", data, "--base-port", "0"];
     const set = new RunningSet(new ProgramProcess(process.execPath, args), data);
     const { runner } = set;
-    const isUp = () => runner.isOver || /^all \d+ processes run/m.test(runner.stdout);
+    // The last line it prints once all serve.
+    const isUp = () => runner.isOver || set.nameServers !== "";
     try {
       await until(`the set ${name}`, isUp, startMaxMs);
       assert.ok(!runner.isOver, `${runner.stdout}\n${runner.stderr}`);
