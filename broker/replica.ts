@@ -269,6 +269,7 @@ export class Replica {
       // What the disk has not taken yet tells what consumers have done, too.
       await store.flushTo(store.end);
       if (this.slaveLog.word !== undefined) return;
+      this.slaveLog.confirmAll();
       await this.#serve({ store, state, index }, { kind: "acting", epoch: store.epoch });
       if (this.slot.current?.store !== store) await this.#letGo();
     });

@@ -263,6 +263,26 @@ describe("a group of fixed roles", () => {
     await third.close();
   });
 
+  it("gives at an acting slave also what the master had no time left to call confirmed", async () => {
+    const group = new ReplicaGroup();
+    const first = await group.start(master());
+    await first.replica.local?.metadata.updateTopic({
+      name: "t",
+      readQueueNums: 1,
+      writeQueueNums: 1,
+    });
+    const second = await group.start(slave(), new TestPeers());
+    await until("the slave follows", () => isLevel(first, second));
+    const { store } = second.replica.slot.required();
+    await send(first.replica, "confirmed at the master");
+    await until("the slave has it", () => store.written > store.confirmed);
+    group.network.kill(100);
+    await first.close();
+    await until("the slave acts", () => second.replica.local !== undefined);
+    assert.equal(textsOf(second.replica), 1);
+    await second.close();
+  });
+
   it("lets the next slave go on where the acting one was, when that dies too", async () => {
     const group = new ReplicaGroup();
     const first = await group.start(master());

@@ -240,6 +240,16 @@ export class SlaveLog implements FollowerHost {
     }
   }
 
+  /**
+   * Shows all of the log, also what the master had no time to call confirmed: no master of these roles serves again
+   * without it.
+   */
+  confirmAll(): void {
+    const { store } = this.#options.slot.required();
+    this.#quorum.limit = store.end;
+    store.heed(this.#quorum);
+  }
+
   lost(reason: string): void {
     this.#word = undefined;
     this.#lostReason = reason;
