@@ -12,7 +12,7 @@ import { until } from "../e2e/waiting.ts";
 const program = fileURLToPath(new URL("../../dist/deploy/main.js", import.meta.url));
 const startMaxMs = 90_000;
 const wholeMaxMs = 60_000;
-const receiversCount = 16;
+const receiversCount = 64;
 
 /** Where a process of the set serves. */
 export interface RunningProcess {
