@@ -196,7 +196,13 @@ export const limits = {
   pendingPerQueueMax: 20_000,
   /** Consume-queue entries one receive looks at in one go; then other work has its turn. */
   receiveScanCountMax: 4_096,
-  /** Polls held at once. More: TOO_MANY_REQUESTS. */
+  /** Messages given to one PullMessage; more are quietly not given. */
+  pullBatchCountMax: 512,
+  /** Bytes given to one PullMessage, about; a larger message comes alone. */
+  pullSizeBytesMax: 524_288,
+  /** Reads from files for pulls at once; others wait. */
+  pullReadsAtOnceMax: 4,
+  /** Polls held at once, receives and pulls. More: TOO_MANY_REQUESTS. */
   heldPollsMax: 100_000,
   /** How long a receive that may not be held still waits for a read from files, milliseconds. */
   coldReceiveWaitMs: 1_000,

@@ -9,10 +9,13 @@ import { type DeliveryCounters, newCounters } from "./counters.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { type DeliveryFigures, figuresOf, type LaneProgress, progressOf } from "./figures.ts";
 import type { PendingMessage } from "./lane.ts";
+import { Offsets } from "./offsets.ts";
 import { Pending } from "./pending.ts";
 import { PollTable } from "./polls.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore, ProgressSource } from "./ports.ts";
 import { ProgressWriter } from "./progress-writer.ts";
+import { Pulls } from "./pulls.ts";
+import { boundsIn } from "./queue-bounds.ts";
 import { ColdReader } from "./read-ahead.ts";
 import { HandleCodec } from "./receipt-handle.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
@@ -48,6 +51,10 @@ export interface DeadLetterRequest {
 /** Delivery of one broker. */
 export class Delivery {
   readonly counters: DeliveryCounters = newCounters();
+  /** Queues read by offset. */
+  readonly pulls: Pulls;
+  /** The offsets that groups have stored. */
+  readonly offsets: Offsets;
   readonly #store: DeliveryStore;
   readonly #metadata: DeliveryMetadata;
   readonly #timeline: Timeline;
@@ -94,6 +101,9 @@ export class Delivery {
       cold: this.#cold,
       serve: (subscription) => this.#serve(subscription),
     });
+    const boundsOf = boundsIn(store, metadata);
+    this.pulls = new Pulls({ ...parts, polls: this.#polls, boundsOf });
+    this.offsets = new Offsets({ ...parts, table: this.#table, writer: this.#writer, boundsOf });
   }
 
   /** Takes over the stored progress and follows the store. Writes nothing before the first receive. */
@@ -101,7 +111,10 @@ export class Delivery {
     const delivery = new Delivery(options);
     for await (const progress of options.state.loadProgress()) delivery.#table.restore(progress);
     options.store.subscribe({
-      arrived: (queue) => delivery.#arrived(queue),
+      arrived: (queue) => {
+        delivery.#arrived(queue);
+        delivery.pulls.arrived(queue);
+      },
       confirmed: () => delivery.#serveWoken(),
     });
     delivery.#forgetMetadata = options.metadata.onChange((event) => delivery.#changed(event));
@@ -244,6 +257,7 @@ export class Delivery {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#forgetMetadata?.();
+    this.pulls.close();
     this.#polls.endAll();
     await this.#writer.close();
     this.#timeline.close();
@@ -264,7 +278,10 @@ export class Delivery {
     const lane = subscription.lanes[handles.queueId];
     if (lane === undefined || !handles.matches(lane)) return "invalid";
     const entry = lane.pending.get(handles.offset);
-    if (entry === undefined) return handles.offset < lane.cursor ? "done" : "invalid";
+    if (entry === undefined) {
+      const isDone = handles.offset < lane.cursor && !lane.isOfThePast(handles.deliveryNumber);
+      return isDone ? "done" : "invalid";
+    }
     return entry.deliveryNumber === handles.deliveryNumber ? entry : "invalid";
   }
 
@@ -356,6 +373,7 @@ export class Delivery {
   }
 
   #changed(event: MetadataEvent): void {
+    if (event.config === undefined) this.pulls.namesChanged();
     if (event.kind === "group") {
       if (event.config !== undefined) return;
       for (const subscription of this.#table.ofGroup(event.name)) {

@@ -2,6 +2,7 @@ export type { DeliveryCounters } from "./counters.ts";
 export { type DeadLetterRequest, Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { DeliveryFigures, LaneProgress } from "./figures.ts";
 export { type Filter, parseFilter } from "./filter.ts";
+export type { GroupPlace, Offsets, ResetOutcome } from "./offsets.ts";
 export type {
   DeliveryEntries,
   DeliveryFollower,
@@ -11,5 +12,8 @@ export type {
   ProgressSource,
   RecordPlace,
 } from "./ports.ts";
+export type { PulledMessage } from "./pull-reader.ts";
+export type { Pulled, PullRequest, Pulls } from "./pulls.ts";
+export type { QueueBounds, QueuePlace } from "./queue-bounds.ts";
 export { handleBroker } from "./receipt-handle.ts";
 export type { Delivered, Lease, ReceiveRequest } from "./request.ts";
