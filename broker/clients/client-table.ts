@@ -9,7 +9,7 @@ import {
   type Membership,
 } from "./client.ts";
 import type { ClientIdentity } from "./identity.ts";
-import { type ClientRole, clientTypes, type Subscription } from "./settings.ts";
+import { type ClientRole, clientTypes, knownClientTypes, type Subscription } from "./settings.ts";
 import type { TelemetrySession } from "./telemetry-session.ts";
 
 const sweepPeriodMs = 1_000;
@@ -129,7 +129,7 @@ export class ClientTable {
     if (!known.includes(said.type)) {
       throw new MqError(
         "UNRECOGNIZED_CLIENT_TYPE",
-        `client type ${said.type} is not known; known are producer 1, push consumer 2, simple consumer 3`,
+        `client type ${said.type} is not known; known are ${knownClientTypes}`,
       );
     }
     const client = this.seen(identity, connection);
@@ -140,9 +140,17 @@ export class ClientTable {
     }
   }
 
-  /** A receive: its client may never have sent settings (Rust, or any client after our restart). */
-  consuming(client: Client, group: string, subscription: Subscription): void {
-    if (client.type === 0) client.type = clientTypes.simpleConsumer;
+  /**
+   * A receive or pull: its client may never have sent settings (Rust, or any client after our restart); `type` counts
+   * then.
+   */
+  consuming(
+    client: Client,
+    group: string,
+    subscription: Subscription,
+    type: number = clientTypes.simpleConsumer,
+  ): void {
+    if (client.type === 0) client.type = type;
     const { subscriptions } = this.#join(client, group);
     const known = subscriptions.get(subscription.topic);
     if (known !== undefined) {

@@ -11,6 +11,7 @@ export {
 } from "./identity.ts";
 export {
   type ClientRole,
+  clientTypes,
   consumerSettings,
   producerSettings,
   readSettings,

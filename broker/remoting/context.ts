@@ -15,7 +15,10 @@ export interface LocalParts {
   readonly delivery: Pick<
     Delivery,
     "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls"
-  >;
+  > & {
+    readonly pulls: Pick<Delivery["pulls"], "pull">;
+    readonly offsets: Pick<Delivery["offsets"], "get" | "commit" | "atTime" | "bounds">;
+  };
   /** False while it acts for its master: it gives messages and takes none. */
   readonly canSend: boolean;
 }

@@ -10,9 +10,6 @@ const unaryMethods = [
   methods.EndTransaction,
   methods.RecallMessage,
   methods.SyncLiteSubscription,
-  methods.UpdateOffset,
-  methods.GetOffset,
-  methods.QueryOffset,
 ] as const;
 
 /** Handlers of the calls that are not served, by path. */
@@ -22,12 +19,6 @@ export function notYet(): Map<string, MethodHandler> {
     const answer = response.encode({ status: refusal(path) });
     handlers.set(path, { kind: "unary", handle: () => answer });
   }
-  const { path, response } = methods.PullMessage;
-  const answer = response.encode({ status: refusal(path) });
-  handlers.set(path, {
-    kind: "serverStream",
-    handle: async (_request, stream) => void stream.write(answer),
-  });
   return handlers;
 }
 
