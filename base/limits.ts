@@ -65,6 +65,10 @@ export const limits = {
   clientSilenceMaxMs: 120_000,
   /** A client without any connection is gone after so long, milliseconds. */
   clientReconnectGraceMs: 10_000,
+  /** A member that shares queues with others and has not asked for its share for so long has none any more, milliseconds. */
+  pullMemberSilenceMs: 10_000,
+  /** The first who ask for a share wait so long for the others to ask, milliseconds. */
+  pullShareSettleMs: 2_000,
   /** Pairs of client properties in settings. More: INVALID_CLIENT_PROPERTIES, as for the three below. */
   clientPropertyCountMax: 32,
   clientPropertyKeyLengthMax: 64,

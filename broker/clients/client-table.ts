@@ -9,6 +9,7 @@ import {
   type Membership,
 } from "./client.ts";
 import type { ClientIdentity } from "./identity.ts";
+import { QueueShares } from "./queue-shares.ts";
 import { type ClientRole, clientTypes, knownClientTypes, type Subscription } from "./settings.ts";
 import type { TelemetrySession } from "./telemetry-session.ts";
 
@@ -26,6 +27,8 @@ export interface ClientTableOptions {
 
 /** The clients of this broker. */
 export class ClientTable {
+  /** Who of them reads which queue, for consumers that pull. */
+  readonly shares: QueueShares;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #onGone: GoneListener;
@@ -36,6 +39,7 @@ export class ClientTable {
   #stopSweep: CancelTimer | undefined;
 
   constructor(options: ClientTableOptions) {
+    this.shares = new QueueShares(options.clock);
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#onGone = options.onGone;
@@ -171,6 +175,7 @@ export class ClientTable {
   terminate(clientId: string, connection: ClientConnection): void {
     if (this.#terminated.size >= limits.clientCountMax) this.#terminated.clear();
     this.#terminated.set(terminatedKey(clientId, connection), this.#clock.now());
+    this.shares.leave(clientId);
     const client = this.#clients.get(clientId);
     if (client !== undefined) this.#forget(client, "said goodbye");
   }
@@ -284,6 +289,7 @@ export class ClientTable {
 
   #sweep(): void {
     const now = this.#clock.now();
+    this.shares.sweep();
     for (const client of this.#clients.values()) {
       if (now - client.lastSeenMs > limits.clientSilenceMaxMs) {
         this.#forget(client, "fell silent");
@@ -303,6 +309,7 @@ export class ClientTable {
 
   #forget(client: Client, reason: string): void {
     this.#clients.delete(client.identity.id);
+    this.shares.leave(client.identity.id);
     for (const connection of client.connections) this.#byConnection.get(connection)?.delete(client);
     this.#logger.debug(`client ${reason}`, {
       clientId: client.identity.id,

@@ -9,6 +9,7 @@ export {
   requireClientId,
   retryDialect,
 } from "./identity.ts";
+export type { QueueShares, SharedQueue, ShareQuestion } from "./queue-shares.ts";
 export {
   type ClientRole,
   clientTypes,
