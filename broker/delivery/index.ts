@@ -2,7 +2,7 @@ export type { DeliveryCounters } from "./counters.ts";
 export { type DeadLetterRequest, Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { DeliveryFigures, LaneProgress } from "./figures.ts";
 export { type Filter, parseFilter } from "./filter.ts";
-export type { GroupPlace, Offsets, ResetOutcome } from "./offsets.ts";
+export type { GroupPlace, OffsetReset, Offsets, ResetOutcome } from "./offsets.ts";
 export type {
   DeliveryEntries,
   DeliveryFollower,

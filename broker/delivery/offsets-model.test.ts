@@ -106,7 +106,8 @@ class Model {
   async #set(kind: "commit" | "reset", to: number): Promise<void> {
     const { offsets } = this.scene.delivery;
     const before = offsets.get(place);
-    await offsets[kind](place, to);
+    if (kind === "commit") await offsets.commit(place, to);
+    else await offsets.reset([{ place, offset: to }]);
     assert.equal(offsets.get(place), to);
     const [stored] = replay(this.scene.store);
     assert.equal(stored?.cursor, to, "it is in the log");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { limits, MqError } from "../../base/index.ts";
+import type { ResetOutcome } from "./offsets.ts";
 import { Gate, settle } from "./testkit/fake-clock.ts";
 import { names, replay, Scene } from "./testkit/scene.ts";
 
@@ -9,6 +10,12 @@ async function withMessages(count: number): Promise<Scene> {
   const scene = await Scene.open({ topic: { readQueueNums: 1 } });
   for (let i = 0; i < count; i++) scene.store.send("t", 0);
   return scene;
+}
+
+/** Resets the one queue. */
+async function reset(scene: Scene, offset: number): Promise<ResetOutcome | undefined> {
+  const [outcome] = await scene.delivery.offsets.reset([{ place, offset }]);
+  return outcome;
 }
 
 /** As MqError of that code. */
@@ -81,7 +88,7 @@ describe("the offset of a group on a queue", () => {
     // Late, but no harm: what it names has expired.
     await offsets.commit(place, 1);
     assert.deepEqual(names(await scene.receive()), ["0:2"]);
-    await assert.rejects(offsets.reset(place, 1), /offset 1 is not allowed .* 2 to 3 are/);
+    await assert.rejects(reset(scene, 1), /offset 1 is not allowed .* 2 to 3 are/);
   });
 
   it("wakes who waits", async () => {
@@ -149,7 +156,7 @@ describe("a reset of a group's offset", () => {
     const given = await scene.receive({ countMax: 8 });
     await scene.clock.pass(limits.progressWindowMs);
     const before = scene.store.progress.length;
-    assert.deepEqual(await scene.delivery.offsets.reset(place, 2), { before: 8, dropped: 8 });
+    assert.deepEqual(await reset(scene, 2), { before: 8, dropped: 8 });
     assert.equal(scene.store.progress.length, before + 1);
     assert.equal(scene.store.progress.at(-1)?.length, 1);
     assert.deepEqual(replay(scene.store)[0], { ...place, cursor: 2, pending: [] });
@@ -161,7 +168,7 @@ describe("a reset of a group's offset", () => {
   it("forward skips what nobody has seen, and what somebody has", async () => {
     const scene = await withMessages(10);
     const [held] = await scene.receive({ countMax: 1, autoRenew: true });
-    assert.deepEqual(await scene.delivery.offsets.reset(place, 10), { before: 1, dropped: 1 });
+    assert.deepEqual(await reset(scene, 10), { before: 1, dropped: 1 });
     assert.equal(held && scene.ack(held), "invalid");
     scene.delivery.clientGone("c1");
     await scene.clock.pass(60_000);
@@ -179,7 +186,7 @@ describe("a reset of a group's offset", () => {
     assert.equal(scene.delivery.figures().fullLanes, 1);
     const held = scene.receive({ pollingMs: 1_000, countMax: 1 });
     await settle();
-    await scene.delivery.offsets.reset(place, limits.pendingPerQueueMax);
+    await reset(scene, limits.pendingPerQueueMax);
     assert.deepEqual(names(await held), [`0:${limits.pendingPerQueueMax}`]);
   });
 
@@ -188,7 +195,7 @@ describe("a reset of a group's offset", () => {
     const [first] = await scene.receive();
     assert.ok(first);
     assert.equal(scene.ack(first), "ok");
-    await scene.delivery.offsets.reset(place, 0);
+    await reset(scene, 0);
     const [second] = await scene.receive();
     assert.notEqual(second?.receiptHandle, first.receiptHandle);
     assert.equal(scene.ack(first), "invalid");
@@ -201,7 +208,7 @@ describe("a reset of a group's offset", () => {
     await scene.delivery.close();
     scene.store.forgetFollowers();
     await scene.start();
-    await scene.delivery.offsets.reset(place, 0);
+    await reset(scene, 0);
     const [second] = await scene.receive();
     assert.notEqual(second?.receiptHandle, first?.receiptHandle);
     assert.equal(first && scene.ack(first), "invalid");
@@ -218,10 +225,10 @@ describe("a reset of a group's offset", () => {
     await scene.clock.pass(limits.progressWindowMs);
     // A record is being written now: the end of the first message and the reset wait for it.
     assert.equal(scene.ack(first), "ok");
-    const reset = scene.delivery.offsets.reset(place, 0);
+    const resetting = reset(scene, 0);
     assert.deepEqual(names(await scene.receive({ countMax: 1 })), ["0:0"]);
     gate.open();
-    await reset;
+    await resetting;
     await scene.clock.pass(limits.progressWindowMs);
     await scene.crash();
     await scene.clock.pass(30_000);
@@ -234,7 +241,7 @@ describe("a reset of a group's offset", () => {
     await scene.clock.pass(limits.progressWindowMs);
     const gate = new Gate();
     scene.store.appendGate = gate.opened;
-    const refused = assert.rejects(scene.delivery.offsets.reset(place, 0), coded("DISK_FULL"));
+    const refused = assert.rejects(reset(scene, 0), coded("DISK_FULL"));
     await settle();
     // Refused while the message is pending again, which is acknowledged before the next try.
     const [again] = await scene.receive();
@@ -247,15 +254,34 @@ describe("a reset of a group's offset", () => {
     assert.deepEqual(replay(scene.store), [{ ...place, cursor: 1, pending: [] }]);
   });
 
+  it("of several queues is all or nothing, in one record", async () => {
+    const scene = await Scene.open({ topic: { readQueueNums: 2 } });
+    for (let i = 0; i < 4; i++) scene.store.send("t", i % 2);
+    await scene.receive();
+    await scene.clock.pass(limits.progressWindowMs);
+    const other = { ...place, queueId: 1 };
+    const { offsets } = scene.delivery;
+    const changes = (offset: number): { place: typeof place; offset: number }[] => [
+      { place, offset: 1 },
+      { place: other, offset },
+    ];
+    await assert.rejects(offsets.reset(changes(3)), coded("ILLEGAL_OFFSET"));
+    assert.deepEqual([offsets.get(place), offsets.get(other)], [2, 2]);
+    const before = scene.store.progress.length;
+    await offsets.reset(changes(0));
+    assert.deepEqual([offsets.get(place), offsets.get(other)], [1, 0]);
+    assert.equal(scene.store.progress.length, before + 1);
+  });
+
   it("works on a queue that is read from files, also back", async () => {
     const scene = await withMessages(200);
     scene.store.coolDown();
     for (let batch = await cold(scene); batch.length > 0; batch = await cold(scene)) {
       for (const message of batch) scene.ack(message);
     }
-    await scene.delivery.offsets.reset(place, 5);
+    await reset(scene, 5);
     assert.equal((await cold(scene))[0]?.queueOffset, 5);
-    await scene.delivery.offsets.reset(place, 150);
+    await reset(scene, 150);
     assert.equal((await cold(scene))[0]?.queueOffset, 150);
   });
 

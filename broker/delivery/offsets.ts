@@ -22,6 +22,12 @@ export interface GroupPlace extends QueuePlace {
   readonly group: string;
 }
 
+/** Where a group shall be on a queue. */
+export interface OffsetReset {
+  readonly place: GroupPlace;
+  readonly offset: number;
+}
+
 /** What a reset has done. */
 export interface ResetOutcome {
   /** The offset before; undefined when the group had none. */
@@ -60,19 +66,22 @@ export class Offsets {
   }
 
   /**
-   * Sets the offset of a group as an operator says, also back: nothing is pending then, all receipt handles of before are
-   * invalid, and held polls are served from there. Resolves when that is in the log. Throws ILLEGAL_OFFSET for what the
-   * queue does not have, and what the store says, as `commit` does.
+   * Sets offsets as an operator says, also back, all or none: nothing is pending there then, all receipt handles of before
+   * are invalid, and held polls are served from there. Resolves when that is in the log, with an outcome each. Throws
+   * ILLEGAL_OFFSET when a queue does not have its offset, and what the store says, as `commit` does.
    */
-  async reset(place: GroupPlace, offset: number): Promise<ResetOutcome> {
-    this.#check(place, offset, this.#parts.boundsOf(place).minOffset);
-    const { table, writer } = this.#parts;
-    const before = this.get(place);
-    const { subscription, lane } = table.laneAt(place);
-    const dropped = resetCursor({ subscription, lane }, { offset, keepBefore: 0 });
-    this.#parts.wake(subscription);
+  async reset(changes: readonly OffsetReset[]): Promise<readonly ResetOutcome[]> {
+    const { table, writer, boundsOf } = this.#parts;
+    for (const { place, offset } of changes) this.#check(place, offset, boundsOf(place).minOffset);
+    const outcomes = changes.map(({ place, offset }) => {
+      const before = this.get(place);
+      const { subscription, lane } = table.laneAt(place);
+      const dropped = resetCursor({ subscription, lane }, { offset, keepBefore: 0 });
+      this.#parts.wake(subscription);
+      return { before, dropped };
+    });
     await writer.written();
-    return { before, dropped };
+    return outcomes;
   }
 
   /** The offset of the first message that was stored at `ms` or later; the end when there is none. */

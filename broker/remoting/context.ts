@@ -17,7 +17,7 @@ export interface LocalParts {
     "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls"
   > & {
     readonly pulls: Pick<Delivery["pulls"], "pull">;
-    readonly offsets: Pick<Delivery["offsets"], "get" | "commit" | "atTime" | "bounds">;
+    readonly offsets: Pick<Delivery["offsets"], "get" | "commit" | "reset" | "atTime" | "bounds">;
   };
   /** False while it acts for its master: it gives messages and takes none. */
   readonly canSend: boolean;

@@ -23,6 +23,13 @@ export function servedHere(context: Pick<RemotingContext, "local" | "standing">)
   throw new MqError("HA_NOT_AVAILABLE", `this broker serves no messages: ${why}`);
 }
 
+/** What is served here, by a master. Throws HA_NOT_AVAILABLE where none is, also at a broker that acts for its master. */
+export function masterHere(context: Pick<RemotingContext, "local" | "standing">): LocalParts {
+  const parts = servedHere(context);
+  if (parts.canSend) return parts;
+  throw new MqError("HA_NOT_AVAILABLE", "this broker acts for its master: that waits for a master");
+}
+
 /**
  * The topic `name`, created when there is none and autoCreateTopicEnable is on.
  * Throws ILLEGAL_TOPIC or TOPIC_NOT_FOUND.

@@ -158,6 +158,12 @@ export class TestBroker {
       offsets: {
         get: (place) => this.offsets.get(nameOf(place)),
         commit: async (place, offset) => void this.offsets.set(nameOf(place), offset),
+        reset: async (changes) =>
+          changes.map(({ place, offset }) => {
+            const before = this.offsets.get(nameOf(place));
+            this.offsets.set(nameOf(place), offset);
+            return { before, dropped: 0 };
+          }),
         atTime: async (_place, ms) => ms / 1_000,
         bounds: () => ({ minOffset: 10, endOffset: 100 }),
       },
