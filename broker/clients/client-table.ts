@@ -116,6 +116,10 @@ export class ClientTable {
     client.pollingMs = role.pollingMs;
     client.requestTimeoutMs = role.requestTimeoutMs;
     const { subscriptions } = this.#join(client, role.group);
+    if (role.type === clientTypes.pullConsumer) {
+      const topics = new Set(role.subscriptions.map(({ topic }) => topic));
+      this.shares.retain(role.group, identity.id, topics);
+    }
     // A simple consumer of Rust sends none here: what its receives told stays then.
     if (role.subscriptions.length > 0) subscriptions.clear();
     for (const subscription of role.subscriptions) {

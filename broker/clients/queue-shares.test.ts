@@ -112,6 +112,16 @@ describe("the shares of a group's members", () => {
     assert.deepEqual(shares.of("g", "a"), []);
   });
 
+  it("of a topic that a member has left are free at once", () => {
+    shares.join(question("b"));
+    ids("a");
+    shares.retain("other", "a", new Set());
+    shares.retain("g", "a", new Set(["t"]));
+    assert.deepEqual(ids("b"), [2, 3]);
+    shares.retain("g", "a", new Set(["u"]));
+    assert.deepEqual(ids("b"), [0, 1, 2, 3]);
+  });
+
   it("of who is silent are free after a while", () => {
     shares.join(question("b"));
     ids("a");

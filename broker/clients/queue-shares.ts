@@ -88,6 +88,13 @@ export class QueueShares {
     for (const board of this.#byClient.get(clientId) ?? []) this.#drop(board, clientId);
   }
 
+  /** A client reads only these topics as a member of `group`: what it read of others is free. */
+  retain(group: string, clientId: string, topics: ReadonlySet<string>): void {
+    for (const board of this.#byClient.get(clientId) ?? []) {
+      if (board.group === group && !topics.has(board.topic)) this.#drop(board, clientId);
+    }
+  }
+
   /** Forgets members that have been silent for too long. */
   sweep(): void {
     for (const board of this.#boards.values()) this.#dropSilent(board);
