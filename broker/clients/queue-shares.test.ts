@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { limits } from "../../base/index.ts";
 import { averageShare } from "./average-share.ts";
-import { QueueShares, type SharedQueue } from "./queue-shares.ts";
+import { QueueShares, type SharedQueue, type ShareQuestion } from "./queue-shares.ts";
 
 /** A clock that a test moves. */
 class TestClock {
@@ -103,6 +103,56 @@ describe("the shares of a group's members", () => {
     assert.deepEqual(shares.of("other", "b"), []);
   });
 
+  it("go by what members say that they read, where they do", () => {
+    const say = (clientId: string, ...reads: number[]): number[] => {
+      const told = reads.map((queueId) => ({ brokerName: "b", queueId }));
+      return shares
+        .take({ ...question(clientId), reads: told }, queuesOf(4))
+        .map(({ queueId }) => queueId);
+    };
+    shares.join(question("b"));
+    assert.deepEqual(say("a"), [0, 1]);
+    assert.deepEqual(say("b"), [2, 3]);
+    shares.leave("b");
+    shares.join(question("c"));
+    assert.deepEqual(say("a", 0, 1), [0, 1]);
+    assert.deepEqual(say("c"), [2, 3]);
+    shares.leave("a");
+    // The answer that gives all of them is lost: it says that it reads what it did before.
+    assert.deepEqual(say("c", 2, 3), [0, 1, 2, 3]);
+    shares.join(question("a"));
+    assert.deepEqual(say("c", 2, 3), [2, 3]);
+    assert.deepEqual(say("a"), [0, 1], "nobody reads them");
+    // It was told to let go of 0, and has not.
+    assert.deepEqual(say("c", 0, 2, 3), [2, 3]);
+    assert.deepEqual(say("a", 0, 1), [0, 1]);
+  });
+
+  it("are known again to a broker that has just begun to give them", () => {
+    const reads = (...ids: number[]): SharedQueue[] =>
+      ids.map((queueId) => ({ brokerName: "b", queueId }));
+    shares.join({ ...question("b"), reads: reads(0, 1, 2) });
+    shares.join({ ...question("a"), reads: reads(3) });
+    shares.join({ ...question("c"), reads: [] });
+    clock.ms += limits.pullShareSettleMs;
+    // Its share is 0 and 1, which b reads still.
+    assert.deepEqual(
+      shares.take({ ...question("a"), reads: reads(3) }, queuesOf(6)).map((one) => one.queueId),
+      [],
+    );
+    assert.deepEqual(
+      shares.take({ ...question("c"), reads: [] }, queuesOf(6)).map((one) => one.queueId),
+      [4, 5],
+    );
+    assert.deepEqual(
+      shares
+        .take({ ...question("b"), reads: reads(0, 1, 2) }, queuesOf(6))
+        .map((one) => one.queueId),
+      [2],
+      "a reads 3 until it is told",
+    );
+  });
+
   it("of who has left are free at once", () => {
     shares.join(question("b"));
     ids("a");
@@ -146,50 +196,97 @@ describe("the shares of a group's members", () => {
     assert.equal(shares.join(question("m0")), limits.pullShareSettleMs);
   });
 
-  it("never let two members read one queue, whoever comes, goes and asks; in the end each is read", () => {
-    const act = fc.record({
-      kind: fc.constantFrom(...(["ask", "ask", "ask", "ask", "leave", "pass"] as const)),
+  const acts = fc.array(
+    fc.record({
+      kind: fc.constantFrom(
+        ...(["ask", "ask", "ask", "ask", "lost", "restart", "leave", "pass"] as const),
+      ),
       member: fc.nat(4),
       ms: fc.constantFrom(100, 3_000, 11_000),
-    });
+    }),
+    { maxLength: 100 },
+  );
+
+  it("never let two members read one queue, whoever comes, goes and asks; in the end each is read", () => {
     fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 9 }),
-        fc.array(act, { maxLength: 80 }),
-        (count, acts) => {
-          clock = new TestClock();
-          shares = new QueueShares(clock);
-          /** What each member reads: what it was told last. One that is silent for too long stops by itself. */
-          const reads = new Map<string, { queues: number[]; askedAtMs: number }>();
-          for (const { kind, member, ms } of acts) {
-            const name = `m${member}`;
-            if (kind === "ask") reads.set(name, { queues: ids(name, count), askedAtMs: clock.ms });
-            else if (kind === "pass") clock.ms += ms;
-            else {
-              shares.leave(name);
-              reads.delete(name);
-            }
-            for (const [other, { askedAtMs }] of reads) {
-              if (clock.ms - askedAtMs > limits.pullMemberSilenceMs) reads.delete(other);
-            }
-            const all = [...reads.values()].flatMap(({ queues }) => queues);
-            assert.equal(new Set(all).size, all.length, "a queue has two readers");
-          }
-          for (const gone of ["m2", "m3", "m4"]) {
-            shares.leave(gone);
-            reads.delete(gone);
-          }
-          for (const name of ["m0", "m1", "m0", "m1", "m0", "m1"]) {
-            reads.set(name, { queues: ids(name, count), askedAtMs: clock.ms });
-          }
-          const all = [...reads.values()].flatMap(({ queues }) => queues).sort((a, b) => a - b);
-          assert.deepEqual(
-            all,
-            queuesOf(count).map(({ queueId }) => queueId),
-          );
-        },
-      ),
-      { numRuns: 300 },
+      fc.property(fc.integer({ min: 1, max: 9 }), fc.boolean(), acts, (count, doSay, schedule) => {
+        clock = new TestClock();
+        const group = new SimulatedGroup(clock, count, doSay);
+        for (const { kind, member, ms } of schedule) {
+          const name = `m${member}`;
+          if (kind === "pass") clock.ms += ms;
+          else if (kind === "leave") group.leave(name);
+          else if (kind === "restart") group.restart();
+          else group.ask(name, { isLost: kind === "lost" });
+          group.check();
+        }
+        group.finish();
+      }),
+      { numRuns: 400 },
     );
   });
 });
+
+/** Members that read what they were told last, and stop by themselves when they have not been answered for too long. */
+class SimulatedGroup {
+  readonly #clock: TestClock;
+  readonly #count: number;
+  /** Whether members say what they read. When they do not, answers must not be lost and brokers must not restart. */
+  readonly #doSay: boolean;
+  readonly #reads = new Map<string, { queues: readonly SharedQueue[]; answeredAtMs: number }>();
+  #shares: QueueShares;
+
+  constructor(clock: TestClock, count: number, doSay: boolean) {
+    this.#clock = clock;
+    this.#count = count;
+    this.#doSay = doSay;
+    this.#shares = new QueueShares(clock);
+  }
+
+  #question(clientId: string): ShareQuestion {
+    const reads = this.#reads.get(clientId)?.queues ?? [];
+    return { group: "g", topic: "t", clientId, ...(this.#doSay ? { reads } : {}) };
+  }
+
+  ask(name: string, { isLost }: { readonly isLost: boolean }): void {
+    const queues = this.#shares.take(this.#question(name), queuesOf(this.#count));
+    if (isLost && this.#doSay) return;
+    this.#reads.set(name, { queues, answeredAtMs: this.#clock.ms });
+  }
+
+  leave(name: string): void {
+    this.#shares.leave(name);
+    this.#reads.delete(name);
+  }
+
+  /** Another broker begins to give the shares; all members have the time to ask it. */
+  restart(): void {
+    if (!this.#doSay) return;
+    this.#shares = new QueueShares(this.#clock);
+    for (const name of this.#reads.keys()) this.#shares.join(this.#question(name));
+    this.#clock.ms += limits.pullShareSettleMs;
+  }
+
+  check(): void {
+    for (const [name, { answeredAtMs }] of this.#reads) {
+      if (this.#clock.ms - answeredAtMs > limits.pullMemberSilenceMs) this.#reads.delete(name);
+    }
+    const all = [...this.#reads.values()].flatMap(({ queues }) =>
+      queues.map(({ queueId }) => queueId),
+    );
+    assert.equal(new Set(all).size, all.length, "a queue has two readers");
+  }
+
+  finish(): void {
+    for (const gone of ["m2", "m3", "m4"]) this.leave(gone);
+    for (const name of ["m0", "m1", "m0", "m1", "m0", "m1"]) this.ask(name, { isLost: false });
+    this.check();
+    const all = [...this.#reads.values()].flatMap(({ queues }) =>
+      queues.map(({ queueId }) => queueId),
+    );
+    assert.deepEqual(
+      all.sort((a, b) => a - b),
+      queuesOf(this.#count).map(({ queueId }) => queueId),
+    );
+  }
+}

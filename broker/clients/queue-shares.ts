@@ -1,6 +1,6 @@
 // Which member of a group reads which queue, for consumers that pull: a queue has one reader at a time. It goes to another
-// member only when the one before has asked again after it was told to let go, has left, or has been silent for too long.
-// In memory: the members tell by asking. What is promised: docs/pull.md.
+// member only when the one before says that it has let go, has left, or has been silent for too long. In memory: members
+// say what they read whenever they ask, so that a broker that has just started knows it again. Promised: docs/pull.md.
 import { type Clock, limits } from "../../base/index.ts";
 import { averageShare } from "./average-share.ts";
 
@@ -15,11 +15,13 @@ export interface ShareQuestion {
   readonly group: string;
   readonly topic: string;
   readonly clientId: string;
+  /** What it reads now; undefined: it does not say, and then it reads what it was told to in the last answer. */
+  readonly reads?: readonly SharedQueue[] | undefined;
 }
 
 interface Member {
   askedAtMs: number;
-  /** Told to let go of them in the last answer; asking again says that it has. */
+  /** Told to let go of them in the last answer; asking again says that it has, when it does not say what it reads. */
   releasing: readonly string[];
 }
 
@@ -46,23 +48,23 @@ export class QueueShares {
   }
 
   /** Notes that a member is there. Gives how long it has to wait until all others have had the time to say so too, milliseconds. */
-  join({ group, topic, clientId }: ShareQuestion): number {
+  join(question: ShareQuestion): number {
     const nowMs = this.#clock.monotonicMs();
+    const { group, topic, clientId } = question;
     const board = this.#board(group, topic);
-    const member = board.members.get(clientId);
-    if (member !== undefined) member.askedAtMs = nowMs;
-    else {
-      board.members.set(clientId, { askedAtMs: nowMs, releasing: [] });
-      const boards = this.#byClient.get(clientId);
-      if (boards === undefined) this.#byClient.set(clientId, new Set([board]));
-      else boards.add(board);
-    }
+    const member = board.members.get(clientId) ?? { askedAtMs: nowMs, releasing: [] };
+    member.askedAtMs = nowMs;
+    board.members.set(clientId, member);
+    const boards = this.#byClient.get(clientId);
+    if (boards === undefined) this.#byClient.set(clientId, new Set([board]));
+    else boards.add(board);
+    noteReads(board, member, question);
     return Math.max(0, board.openAtMs - nowMs);
   }
 
   /**
-   * The queues that the member may read from now on; of those that it read before and does not find here it lets go
-   * before it asks again. `queues`: all of the topic, in the same order for everybody.
+   * The queues that the member may read from now on; of those that it reads and does not find here it lets go before it
+   * asks again. `queues`: all of the topic, in the same order for everybody.
    */
   take(question: ShareQuestion, queues: readonly SharedQueue[]): readonly SharedQueue[] {
     const { group, topic, clientId } = question;
@@ -71,7 +73,6 @@ export class QueueShares {
     this.#dropSilent(board);
     const member = board.members.get(clientId);
     if (member === undefined) return [];
-    for (const name of member.releasing) board.readers.delete(name);
     const share = averageShare(queues, [...board.members.keys()].sort(), clientId).filter(
       (queue) => (board.readers.get(nameOf(queue))?.clientId ?? clientId) === clientId,
     );
@@ -139,6 +140,21 @@ export class QueueShares {
     const boards = this.#byClient.get(clientId);
     boards?.delete(board);
     if (boards?.size === 0) this.#byClient.delete(clientId);
+  }
+}
+
+/** Takes over what a member reads. What another reads already stays the other's: this one will be told to let go. */
+function noteReads(board: Board, member: Member, { clientId, reads }: ShareQuestion): void {
+  for (const name of member.releasing) board.readers.delete(name);
+  member.releasing = [];
+  if (reads === undefined) return;
+  const names = new Set(reads.map(nameOf));
+  for (const [name, reader] of board.readers) {
+    if (reader.clientId === clientId && !names.has(name)) board.readers.delete(name);
+  }
+  for (const queue of reads) {
+    const name = nameOf(queue);
+    if (!board.readers.has(name)) board.readers.set(name, { clientId, queue });
   }
 }
 

@@ -6,7 +6,7 @@ import type { TopicPlace } from "../cluster/index.ts";
 import { callerOf } from "./caller.ts";
 import type { RemotingContext } from "./context.ts";
 import { passOn, untilServed } from "./owner.ts";
-import { isPullConsumer, pullConsumerHeader, queueShare, type ShareAsking } from "./queue-share.ts";
+import { isPullConsumer, queueShare, type ShareAsking, shareHeaders } from "./queue-share.ts";
 import { groupFor, requireReadable } from "./resources.ts";
 import { assignedQueues, brokerFor, placesFor } from "./route.ts";
 import { okStatus, unary } from "./unary.ts";
@@ -22,7 +22,7 @@ export function queryAssignment(context: RemotingContext): MethodHandler {
     const { id: clientId } = callerOf(call);
     const topic = request.topic?.name ?? "";
     const isPull = isPullConsumer(context, call, clientId);
-    const headers = isPull ? pullConsumerHeader : {};
+    const headers = isPull ? shareHeaders(call) : {};
     const passing = { path: method.path, request: bytes, topic, headers };
     return untilServed<Answer | Uint8Array>(context, call, () =>
       assign(context, { request, call, passing, clientId, isPull }),

@@ -30,6 +30,7 @@ describe("QueryAssignment of consumers that pull", () => {
 
   async function ask(id: string, options: CallOptions = {}): Promise<Share> {
     const headers = { "x-mq-client-id": id, ...options.headers };
+    if (id === "c") await beat(id);
     const { status, assignments } = response.decode(
       await broker.unary(path, bytes, { ...options, headers }),
     );
@@ -89,6 +90,24 @@ describe("QueryAssignment of consumers that pull", () => {
     // From a client itself the header says nothing.
     const own = await ask("near", { headers: { "x-cometmq-client-type": "4" } });
     assert.deepEqual(own.ids, [-1]);
+  });
+
+  it("goes by what a member says that it reads, as far as that can be read", async () => {
+    await Promise.all([beat("a"), beat("b")]);
+    const says = (reads: string): CallOptions => ({ headers: { "x-cometmq-reads": reads } });
+    const first = await settle(Promise.all([ask("a", says("broker%2Da:3-4")), ask("b", says(""))]));
+    // The other one reads 3 and 4, and is told to let go.
+    assert.deepEqual(
+      first.map(({ ids }) => ids),
+      [[0, 1, 2], []],
+    );
+    for (const odd of ["broker-a", "broker-a:x", "broker-a:1-2-", "%:1", "x".repeat(9_000)]) {
+      const { code, ids } = await ask("c", says(odd));
+      assert.deepEqual([code, ids.length <= 2], [Code.OK, true], odd);
+      broker.clients.shares.leave("c");
+    }
+    assert.deepEqual((await ask("a", says("other:3-4;broker-a:0-2"))).ids, [0, 1, 2]);
+    assert.deepEqual((await ask("b", says(""))).ids, [3, 4]);
   });
 
   it("says HA_NOT_AVAILABLE to a call that has no time to wait for the others", async () => {

@@ -4,8 +4,8 @@ import { Code, messagingService, type rocketmq } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
 import type { RouteQueue } from "../../route/index.ts";
 import type { ServerCall } from "../../transport/index.ts";
-import { clientTypes, type ShareQuestion } from "../clients/index.ts";
-import { hopHeaders, isPassedOn, type TopicPlace } from "../cluster/index.ts";
+import { clientTypes, type SharedQueue, type ShareQuestion } from "../clients/index.ts";
+import { type Headers, hopHeaders, isPassedOn, type TopicPlace } from "../cluster/index.ts";
 import { checkGroupName } from "../metadata/index.ts";
 import type { RemotingContext } from "./context.ts";
 import { type Passing, passOn } from "./owner.ts";
@@ -17,10 +17,16 @@ const method = messagingService.methods.QueryAssignment;
 
 type Answer = rocketmq.v2.IQueryAssignmentResponse;
 
-/** What a broker tells another of the client whose question it passes on. */
-export const pullConsumerHeader: Readonly<Record<string, string>> = {
-  [hopHeaders.clientType]: String(clientTypes.pullConsumer),
-};
+/** What a member reads now of the topic that it asks about, as `parseReads` reads it. */
+const readsHeader = "x-cometmq-reads";
+const readsLengthMax = 8_192;
+
+/** What goes along when the question of a consumer that pulls is passed on. */
+export function shareHeaders(call: ServerCall): Headers {
+  const reads = call.header(readsHeader);
+  const type = { [hopHeaders.clientType]: String(clientTypes.pullConsumer) };
+  return reads === undefined ? type : { ...type, [readsHeader]: reads };
+}
 
 /** Whether the caller shares queues with the other members of its group. */
 export function isPullConsumer(context: RemotingContext, call: ServerCall, id: string): boolean {
@@ -79,10 +85,11 @@ async function shareHere(
     }
   }
   const { shares } = context.clients;
-  const question: ShareQuestion = { group, topic: request.topic?.name ?? "", clientId };
+  const names = queues.map(({ broker, id }) => ({ brokerName: broker.name, queueId: id }));
+  const reads = parseReads(call.header(readsHeader), names);
+  const question: ShareQuestion = { group, topic: request.topic?.name ?? "", clientId, reads };
   await othersHaveAsked(context, call, shares.join(question));
   if (call.signal.aborted) return [];
-  const names = queues.map(({ broker, id }) => ({ brokerName: broker.name, queueId: id }));
   const given = new Set(
     shares.take(question, names).map(({ brokerName, queueId }) => `${brokerName}/${queueId}`),
   );
@@ -104,6 +111,37 @@ async function othersHaveAsked(
   await new Promise<void>((resolve) => {
     context.clock.after(waitMs, resolve, { unref: true });
   });
+}
+
+/**
+ * Those of `queues` that a header names: `broker:0-3,7;other:1`, broker names percent-encoded. Undefined without a header
+ * that can be read.
+ */
+function parseReads(
+  header: string | undefined,
+  queues: readonly SharedQueue[],
+): readonly SharedQueue[] | undefined {
+  if (header === undefined || header.length > readsLengthMax) return undefined;
+  const ranges: { readonly brokerName: string; readonly from: number; readonly to: number }[] = [];
+  for (const part of header.split(";").filter((text) => text !== "")) {
+    const [, name, ids] = /^([^:]+):([\d,-]+)$/.exec(part) ?? [];
+    if (name === undefined || ids === undefined) return undefined;
+    for (const range of ids.split(",")) {
+      const [from = Number.NaN, to = from] = range.split("-").map(Number);
+      ranges.push({ brokerName: decoded(name), from, to });
+    }
+  }
+  return queues.filter(({ brokerName, queueId }) =>
+    ranges.some((one) => one.brokerName === brokerName && queueId >= one.from && queueId <= one.to),
+  );
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 function answerWith(queues: readonly RouteQueue[]): Answer {

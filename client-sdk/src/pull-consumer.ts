@@ -249,6 +249,7 @@ export class PullConsumer {
       core: this.#core,
       consumerGroup: this.#consumerGroup,
       topic,
+      reads: () => this.#readers.queues.filter((queue) => queue.topic === topic),
       take: (queues, { isLost }) => this.#takeShare(share, { topic, queues, isLost }),
     });
     this.#shares.set(topic, share);

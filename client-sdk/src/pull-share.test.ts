@@ -28,6 +28,17 @@ describe("PullConsumer with a share of the group", () => {
     await assert.rejects(consumer.assign([queueOf(0)]), coded("BAD_OPTION"));
   });
 
+  it("says with each question what it reads", async () => {
+    using broker = await FakeBroker.start();
+    broker.queues.assign = () => [1];
+    await using consumer = await open(broker, { subscriptions });
+    const said = (): string[] =>
+      broker.headers.flatMap((headers) => headers.get("x-cometmq-reads").map(String));
+    await until(() => said().length >= 2);
+    assert.deepEqual(said().slice(0, 2), ["", "fake-a:1"]);
+    assert.equal(consumer.assignment().length, 1);
+  });
+
   it("lets go of a queue when the application is done with it, stores that, and only then asks again", async () => {
     using broker = await FakeBroker.start();
     fill(broker, 0, 2);

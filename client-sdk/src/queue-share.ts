@@ -1,5 +1,5 @@
-// The queues of a topic that this member of the group shall read, asked of the brokers again and again. A broker gives a
-// queue away only to who asks, and takes it back only from who has asked again: docs/pull.md.
+// The queues of a topic that this member of the group shall read, asked of the brokers again and again. Each question says
+// what is read now: a queue goes to another member when this one does not name it any more (docs/pull.md).
 import { messagingService } from "@cometmq/proto";
 import { JoinedSignal } from "./abort-listeners.ts";
 import type { ClientCore } from "./client-core.ts";
@@ -7,13 +7,15 @@ import { ClientError, statusError, toError } from "./client-error.ts";
 import { endpointsMessage } from "./endpoints.ts";
 import { readableBrokers } from "./route.ts";
 import { sleep } from "./timing.ts";
-import type { TopicQueue } from "./topic-queue.ts";
+import { queuesText, type TopicQueue } from "./topic-queue.ts";
 
 /** What a share stands on. */
 export interface QueueShareOptions {
   readonly core: ClientCore;
   readonly consumerGroup: string;
   readonly topic: string;
+  /** The queues of the topic that are read now. */
+  readonly reads: () => readonly TopicQueue[];
   /**
    * The share is now `queues`. Resolves when what is not among them is read no more: only then it is another's.
    * `isLost`: another may have been given the share meanwhile. Must not reject.
@@ -25,6 +27,8 @@ export interface QueueShareOptions {
 }
 
 const { QueryAssignment } = messagingService.methods;
+/** Only CometMQ reads it. */
+const readsHeader = "x-cometmq-reads";
 const periodMs = 1_000;
 const retryMs = 250;
 /** The server gives away the share of who has not asked for ten seconds. */
@@ -101,7 +105,7 @@ export class QueueShare {
   }
 
   async #ask(signal: AbortSignal): Promise<readonly TopicQueue[]> {
-    const { core, consumerGroup, topic } = this.#options;
+    const { core, consumerGroup, topic, reads } = this.#options;
     const { requestTimeoutMs } = core.options;
     const broker = await core.usableBroker({
       topic,
@@ -118,7 +122,8 @@ export class QueueShare {
       group: core.resource(consumerGroup),
       endpoints: endpointsMessage([broker.endpoints]),
     });
-    const options = { timeoutMs: requestTimeoutMs + serverWaitMs, topic, signal };
+    const headers = { [readsHeader]: queuesText(reads()) };
+    const options = { timeoutMs: requestTimeoutMs + serverWaitMs, topic, signal, headers };
     let bytes: Buffer;
     try {
       bytes = await link.channel.unary(QueryAssignment.path, request, options);

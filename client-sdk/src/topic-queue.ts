@@ -38,6 +38,29 @@ export function readableQueues(route: Route): readonly TopicQueue[] {
   );
 }
 
+/** Queues of one topic as a short text: `broker:0-3,7;other:1`, broker names percent-encoded. */
+export function queuesText(queues: readonly TopicQueue[]): string {
+  const byBroker = new Map<string, number[]>();
+  for (const { brokerName, queueId } of queues) {
+    const ids = byBroker.get(brokerName);
+    if (ids === undefined) byBroker.set(brokerName, [queueId]);
+    else ids.push(queueId);
+  }
+  return [...byBroker]
+    .map(([name, ids]) => `${encodeURIComponent(name)}:${rangesText(ids)}`)
+    .join(";");
+}
+
+function rangesText(ids: readonly number[]): string {
+  const ranges: { from: number; to: number }[] = [];
+  for (const id of [...ids].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last?.to === id - 1) last.to = id;
+    else ranges.push({ from: id, to: id });
+  }
+  return ranges.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(",");
+}
+
 /** Takes from a route the addresses of the broker that holds `queue`. */
 export function holdersOf(queue: TopicQueue): (route: Route) => readonly RouteBroker[] {
   return (route) => readableBrokers(route.brokers).filter(({ name }) => name === queue.brokerName);
