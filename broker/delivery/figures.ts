@@ -14,7 +14,7 @@ export interface LaneProgress {
   readonly cursor: number;
   /** Handed out and not acknowledged. */
   readonly pendingCount: number;
-  /** Oldest pending offset; `cursor` when there is none. All below is done. */
+  /** Oldest offset that is pending or was passed over; `cursor` when there is none. All below is done. */
   readonly doneOffset: number;
   /** When the pending message that waits longest was last handed out, milliseconds since 1970; since the last start at most. */
   readonly oldestDeliveredAtMs: number | undefined;
@@ -46,7 +46,7 @@ export function progressOf(subscriptions: Iterable<Subscription>): LaneProgress[
 }
 
 function laneProgress(lane: Lane): LaneProgress {
-  let doneOffset = lane.cursor;
+  let doneOffset = lane.order?.passedFrom ?? lane.cursor;
   let oldestMs = Number.POSITIVE_INFINITY;
   for (const entry of lane.pending.values()) {
     doneOffset = Math.min(doneOffset, entry.offset);
@@ -62,7 +62,7 @@ function laneProgress(lane: Lane): LaneProgress {
     pendingCount: lane.pending.size,
     doneOffset,
     oldestDeliveredAtMs: lane.pending.size === 0 ? undefined : oldestMs,
-    lag: Math.max(0, endOffset - lane.cursor),
+    lag: Math.max(0, endOffset - lane.cursor) + (lane.order?.passedCount ?? 0),
   };
 }
 

@@ -2,6 +2,7 @@
 // Pure: no time, no I/O. `L` is the lane it belongs to.
 import type { RecordView } from "../store/index.ts";
 import type { Due } from "./due-heap.ts";
+import type { MessageGroup } from "./message-group.ts";
 
 /** Where a pending message stands. */
 export type PendingState =
@@ -11,11 +12,10 @@ export type PendingState =
   | "loading"
   /** On its way to the dead-letter topic. */
   | "dying"
+  /** Done, but kept in the state: messages of its message group were passed over behind it. */
+  | "anchor"
   /** Acknowledged, expired or dropped: no longer pending. */
   | "gone";
-
-/** Meaning of `flags` in stored progress. */
-export const pendingFlags = { renewing: 1 } as const;
 
 /** One pending message. `dueAtMs` is when it becomes visible. */
 export class Pending<L> implements Due {
@@ -36,6 +36,8 @@ export class Pending<L> implements Due {
   changed = false;
   /** Loaded for the next handing out. */
   record: RecordView | undefined = undefined;
+  /** What it holds back; undefined where order does not matter. */
+  group: MessageGroup | undefined = undefined;
   hold: Hold<L> | undefined = undefined;
   holdBefore: Pending<L> | undefined = undefined;
   holdAfter: Pending<L> | undefined = undefined;
@@ -44,6 +46,11 @@ export class Pending<L> implements Due {
     this.lane = lane;
     this.offset = offset;
   }
+}
+
+/** Whether a lease is what this process has handed out. */
+export function isPending<L>(lease: object): lease is Pending<L> {
+  return lease instanceof Pending;
 }
 
 /** What one client holds by auto-renew of one subscription: a list that any message leaves in O(1). */
