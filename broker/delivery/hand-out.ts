@@ -3,7 +3,6 @@ import type { Logger } from "../../base/index.ts";
 import type { RecordView } from "../store/index.ts";
 import type { DeliveryCounters } from "./counters.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
-import { LaneOrder } from "./lane-order.ts";
 import type { DeliveryStore } from "./ports.ts";
 import type { HandleCodec } from "./receipt-handle.ts";
 import type { Subscription } from "./subscription.ts";
@@ -85,9 +84,8 @@ export class HandOut {
 
   #hold(subscription: Subscription, entry: PendingMessage, hash: number): void {
     const { lane } = entry;
-    if (!subscription.isOrdered && lane.order?.knows(hash) !== true) return;
-    lane.order ??= new LaneOrder(lane, subscription.groupsDue);
-    lane.order.hold(entry, hash);
+    const isKnown = subscription.orders[lane.queueId]?.knows(hash) === true;
+    if (subscription.isOrdered || isKnown) subscription.orderOf(lane).hold(entry, hash);
   }
 }
 

@@ -4,25 +4,20 @@ import { limits } from "../../base/index.ts";
 import type { PendingOrder } from "../metadata/index.ts";
 import type { DueHeap } from "./due-heap.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
-import { MessageGroup } from "./message-group.ts";
+import { type GroupKeeper, MessageGroup } from "./message-group.ts";
 import type { DeliveryEntries } from "./ports.ts";
 
 /** The message groups of one lane that are held back. */
-export class LaneOrder {
-  readonly lane: Lane;
+export class LaneOrder implements GroupKeeper {
+  readonly #lane: Lane;
   readonly #due: DueHeap<MessageGroup>;
   readonly #groups = new Map<number, MessageGroup>();
   #passedCount = 0;
 
   /** `due` holds the message groups of all lanes of a subscription that have a time to be looked at. */
   constructor(lane: Lane, due: DueHeap<MessageGroup>) {
-    this.lane = lane;
+    this.#lane = lane;
     this.#due = due;
-  }
-
-  /** Message groups known now. */
-  get size(): number {
-    return this.#groups.size;
   }
 
   /** Messages passed over and not handed out since; those of an earlier run do not count. */
@@ -53,7 +48,7 @@ export class LaneOrder {
     const group = this.#groups.get(hash);
     if (group === undefined) return false;
     if (group.turn === turn && !group.hasPassed) return false;
-    const { cursor } = this.lane;
+    const { cursor } = this.#lane;
     this.#passedCount++;
     if (group.searchFrom !== undefined) return true;
     if (group.passed.length < limits.passedOffsetsMax) group.passed.push(cursor);
@@ -88,22 +83,9 @@ export class LaneOrder {
   restored(): void {
     for (const group of this.#groups.values()) {
       if (group.held.length > 0) this.#dropAnchor(group);
-      if (group.takenEnd < this.lane.cursor) group.searchFrom = group.takenEnd;
+      if (group.takenEnd < this.#lane.cursor) group.searchFrom = group.takenEnd;
       this.update(group);
     }
-  }
-
-  /** `entry`, which is out of the lane, is done or stays as an anchor. */
-  removed(entry: PendingMessage): void {
-    const { group } = entry;
-    if (group === undefined) return;
-    const index = group.held.indexOf(entry);
-    if (index >= 0) group.held.splice(index, 1);
-    if (entry.state === "anchor") group.anchor = entry;
-    // How far the group was handed out has to stay in the state with one that is still there.
-    const last = group.held.at(-1);
-    if (last !== undefined && entry.offset + 1 >= group.takenEnd) this.lane.touch(last);
-    this.update(group);
   }
 
   /** The next message that was passed over; undefined when none is known: `search` for it, if `searchFrom` is set. */
@@ -120,7 +102,7 @@ export class LaneOrder {
    * enough are found or `countMax` entries are looked at. Gives how many were.
    */
   search(group: MessageGroup, entries: DeliveryEntries, countMax: number): number {
-    const { cursor, pending } = this.lane;
+    const { cursor, pending } = this.#lane;
     const from = group.searchFrom ?? cursor;
     const end = Math.min(entries.from + entries.count, cursor, from + countMax);
     let offset = Math.max(from, entries.from);
@@ -144,19 +126,21 @@ export class LaneOrder {
     if (group.held.length > 0 || group.hasPassed || group.isSearching) return;
     this.#dropAnchor(group);
     this.#groups.delete(group.hash);
+    this.#lane.groupCount = this.#groups.size;
   }
 
   #groupOf(hash: number): MessageGroup {
     let group = this.#groups.get(hash);
     if (group === undefined) {
-      group = new MessageGroup(this, hash);
+      group = new MessageGroup(this.#lane, hash, this);
       this.#groups.set(hash, group);
+      this.#lane.groupCount = this.#groups.size;
     }
     return group;
   }
 
   #dropAnchor(group: MessageGroup): void {
-    if (group.anchor !== undefined) this.lane.end(group.anchor);
+    if (group.anchor !== undefined) this.#lane.end(group.anchor);
     group.anchor = undefined;
   }
 }

@@ -2,7 +2,6 @@
 // log yet. Pure: no time, no I/O.
 import { limits } from "../../base/index.ts";
 import { type PendingEntry, type ProgressChange, pendingFlags } from "../metadata/index.ts";
-import type { LaneOrder } from "./lane-order.ts";
 import { Pending } from "./pending.ts";
 import type { DeliveryQueue } from "./ports.ts";
 import type { ReadAhead } from "./read-ahead.ts";
@@ -44,8 +43,8 @@ export class Lane {
   dropped = false;
   /** The receipt-handle MAC after the part that is the same for the whole lane; for the handle codec alone. */
   handlePrefix: SipState | undefined;
-  /** What is held back for the sake of order; undefined while nothing ever was. */
-  order: LaneOrder | undefined;
+  /** Message groups that are held back. For who keeps them in order alone. */
+  groupCount = 0;
   #cursor = 0;
   #changed: PendingMessage[] = [];
   #changedGone = 0;
@@ -87,11 +86,7 @@ export class Lane {
   }
 
   get isFull(): boolean {
-    const { pendingPerQueueMax } = limits;
-    return (
-      this.pending.size >= pendingPerQueueMax ||
-      (this.order !== undefined && this.order.size >= pendingPerQueueMax)
-    );
+    return Math.max(this.pending.size, this.groupCount) >= limits.pendingPerQueueMax;
   }
 
   /** Makes the message at `offset` pending; the caller sets its fields and calls `touch`. */
@@ -122,7 +117,7 @@ export class Lane {
     } else {
       this.end(entry);
     }
-    entry.group?.order.removed(entry);
+    entry.group?.removed(entry);
   }
 
   /** Ends `entry` in the state, too. It is pending no more. */

@@ -2,15 +2,20 @@
 // Pure: no time, no I/O.
 import type { Due } from "./due-heap.ts";
 import { Fifo } from "./fifo.ts";
-import type { PendingMessage } from "./lane.ts";
-import type { LaneOrder } from "./lane-order.ts";
+import type { Lane, PendingMessage } from "./lane.ts";
+import type { HeldBack } from "./pending.ts";
+
+/** Is told when a message group has to stand elsewhere. */
+export interface GroupKeeper {
+  update(group: MessageGroup): void;
+}
 
 /** A message group of which something is out or was passed over. `dueAtMs` is when it may be looked at. */
-export class MessageGroup implements Due {
+export class MessageGroup implements Due, HeldBack<Lane> {
   dueAtMs = 0;
   heapIndex = -1;
-  readonly order: LaneOrder;
-  /** As in the consume queue; 0 holds what has no message group. */
+  readonly lane: Lane;
+  /** 0 holds what has no message group. */
   readonly hash: number;
   /** Pending messages by queue offset, ascending: no other of the group is handed out before these are done. */
   readonly held: PendingMessage[] = [];
@@ -18,20 +23,20 @@ export class MessageGroup implements Due {
   readonly passed: Fifo<number> = new Fifo();
   /** From here to the cursor others may have been passed over; undefined when all of them are in `passed`. */
   searchFrom: number | undefined;
-  /** Everything before this queue offset is held or done. */
   takenEnd = 0;
   /** Done, but kept in the state to say that messages were passed over behind it. */
   anchor: PendingMessage | undefined;
-  /** When a message of it was handed out last: whose turn is longest ago comes first. */
+  /** Whose turn is longest ago comes first. */
   servedAtMs = 0;
-  /** Number of the turn in which it was handed out last; 0 once that turn must get no more of it. */
   turn = 0;
   /** Waits for entries of the consume queue that are being read. */
   isSearching = false;
+  readonly #keeper: GroupKeeper;
 
-  constructor(order: LaneOrder, hash: number) {
-    this.order = order;
+  constructor(lane: Lane, hash: number, keeper: GroupKeeper) {
+    this.lane = lane;
     this.hash = hash;
+    this.#keeper = keeper;
   }
 
   /** Whether messages may have been passed over. */
@@ -50,13 +55,21 @@ export class MessageGroup implements Due {
     return this.held.length > 0 || this.hasPassed ? readyAtMs : undefined;
   }
 
-  /** A pending message has changed its state or its time. */
   changed(): void {
-    this.order.update(this);
+    this.#keeper.update(this);
   }
 
-  /** Whether the end of `entry` has to leave a word in the state, since messages were passed over behind it. */
   needsAnchor(entry: PendingMessage): boolean {
     return this.held.length === 1 && this.held[0] === entry && this.hasPassed;
+  }
+
+  removed(entry: PendingMessage): void {
+    const index = this.held.indexOf(entry);
+    if (index >= 0) this.held.splice(index, 1);
+    if (entry.state === "anchor") this.anchor = entry;
+    // How far the group was handed out has to stay in the state with one that is still there.
+    const last = this.held.at(-1);
+    if (last !== undefined && entry.offset + 1 >= this.takenEnd) this.lane.touch(last);
+    this.changed();
   }
 }

@@ -56,14 +56,16 @@ export class OrderedDelivery {
 
   /** Gives the message that has to be read before the group can go on; undefined when it needs none. */
   #takeGroup(turn: Turn, group: MessageGroup): PendingMessage | undefined {
-    for (const entry of [...group.held]) {
+    // What is done on the way leaves the list.
+    const visible = group.held.slice();
+    for (const entry of visible) {
       if (!wantsMore(turn)) return undefined;
       const outcome = this.#parts.redelivery.redeliver(turn, entry);
       if (outcome === "unread") return entry;
       if (outcome === "dying") return undefined;
     }
     while (wantsMore(turn)) {
-      const offset = group.order.nextPassed(group);
+      const offset = turn.subscription.orderOf(group.lane).nextPassed(group);
       if (offset === undefined) {
         if (!this.#search(turn, group)) break;
         continue;
@@ -76,7 +78,7 @@ export class OrderedDelivery {
   }
 
   #takePassed(turn: Turn, group: MessageGroup, offset: number): PendingMessage | undefined {
-    const { lane } = group.order;
+    const { lane } = group;
     turn.scanLeft--;
     const record = this.#parts.redelivery.recordAt({ lane, offset });
     if (record === "expired") this.#parts.counters.expired++;
@@ -89,8 +91,8 @@ export class OrderedDelivery {
 
   /** Looks for what was passed over and is not remembered. False: there is none, or it has to be read first. */
   #search(turn: Turn, group: MessageGroup): boolean {
-    const { order, searchFrom } = group;
-    const { queue, cursor } = order.lane;
+    const { searchFrom } = group;
+    const { queue, cursor } = group.lane;
     if (searchFrom === undefined || queue === undefined) return false;
     const from = Math.max(searchFrom, queue.minOffset);
     group.searchFrom = from < cursor ? from : undefined;
@@ -98,7 +100,7 @@ export class OrderedDelivery {
     const count = Math.min(cursor - from, turn.scanLeft);
     const entries = queue.entries(from, count);
     if (entries !== undefined && entries.count > 0) {
-      turn.scanLeft -= order.search(group, entries, count);
+      turn.scanLeft -= turn.subscription.orderOf(group.lane).search(group, entries, count);
       return true;
     }
     this.#read(turn.subscription, group, { queue, from });
@@ -122,14 +124,14 @@ export class OrderedDelivery {
   ): Promise<void> {
     const goOn = (): void => {
       group.isSearching = false;
-      if (group.order.lane.dropped) return;
+      if (group.lane.dropped) return;
       group.changed();
       this.#parts.wake(subscription);
     };
     try {
       const entries = await queue.load(from, limits.receiveScanCountMax);
       this.#parts.counters.coldReads++;
-      group.order.search(group, entries, limits.receiveScanCountMax);
+      subscription.orderOf(group.lane).search(group, entries, limits.receiveScanCountMax);
       goOn();
     } catch (error) {
       this.#parts.counters.coldReadFailures++;

@@ -2,7 +2,6 @@
 // Pure: no time, no I/O. `L` is the lane it belongs to.
 import type { RecordView } from "../store/index.ts";
 import type { Due } from "./due-heap.ts";
-import type { MessageGroup } from "./message-group.ts";
 
 /** Where a pending message stands. */
 export type PendingState =
@@ -16,6 +15,24 @@ export type PendingState =
   | "anchor"
   /** Acknowledged, expired or dropped: no longer pending. */
   | "gone";
+
+/** The message group of a pending message, which nobody else gets anything of meanwhile. */
+export interface HeldBack<L> {
+  /** As in the consume queue. */
+  readonly hash: number;
+  /** Everything before this queue offset is held or done. */
+  readonly takenEnd: number;
+  /** Number of the turn in which it was handed out last; 0 once that turn must get no more of it. */
+  turn: number;
+  /** When a message of it was handed out last. */
+  servedAtMs: number;
+  /** A pending message has changed its state or its time. */
+  changed(): void;
+  /** Whether the end of `entry` has to leave a word in the state, since messages were passed over behind it. */
+  needsAnchor(entry: Pending<L>): boolean;
+  /** `entry`, which is out of the lane, is done or stays as an anchor. */
+  removed(entry: Pending<L>): void;
+}
 
 /** One pending message. `dueAtMs` is when it becomes visible. */
 export class Pending<L> implements Due {
@@ -37,7 +54,7 @@ export class Pending<L> implements Due {
   /** Loaded for the next handing out. */
   record: RecordView | undefined = undefined;
   /** What it holds back; undefined where order does not matter. */
-  group: MessageGroup | undefined = undefined;
+  group: HeldBack<L> | undefined = undefined;
   hold: Hold<L> | undefined = undefined;
   holdBefore: Pending<L> | undefined = undefined;
   holdAfter: Pending<L> | undefined = undefined;

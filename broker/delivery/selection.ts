@@ -83,13 +83,14 @@ export class Selection {
     const count = Math.min(wanted, turn.scanLeft, queue.endOffset - lane.cursor);
     const entries = queue.entries(lane.cursor, count);
     if (entries === undefined || entries.count === 0) return this.#fill(turn, lane, queue);
+    const { orders } = turn.subscription;
     for (let i = 0; i < entries.count && wantsMore(turn); i++) {
       if (this.#isFull(lane)) return true;
       if (!passesHash(filter, entries.tagHash(i))) {
         this.#skip(turn, lane);
         continue;
       }
-      if (lane.order?.passesOver(entries.messageGroupHash(i), turn.number) === true) {
+      if (orders[lane.queueId]?.passesOver(entries.messageGroupHash(i), turn.number) === true) {
         this.#passOver(turn, lane);
         continue;
       }
@@ -103,6 +104,7 @@ export class Selection {
   /** From what was read ahead. False: the rest has to be read again. */
   #takeCold(turn: Turn, lane: Lane, chunk: AheadChunk): boolean {
     const { filter } = turn.request;
+    const { orders } = turn.subscription;
     lane.ahead.usedAtMs = turn.nowMs;
     while (wantsMore(turn) && lane.cursor < chunk.end) {
       if (this.#isFull(lane)) return true;
@@ -117,7 +119,7 @@ export class Selection {
         // Read for a consumer with another filter.
         this.#parts.cold.clear(lane.ahead);
         return lane.queue === undefined ? false : this.#fill(turn, lane, lane.queue);
-      } else if (lane.order?.passesOver(record.messageGroupHash, turn.number) === true) {
+      } else if (orders[lane.queueId]?.passesOver(record.messageGroupHash, turn.number) === true) {
         this.#passOver(turn, lane);
       } else {
         this.#takeNext(turn, lane, record);

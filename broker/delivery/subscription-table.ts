@@ -9,7 +9,6 @@ import {
   type TopicConfig,
 } from "../metadata/index.ts";
 import { Lane, type PendingMessage } from "./lane.ts";
-import { LaneOrder } from "./lane-order.ts";
 import { Pending } from "./pending.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore } from "./ports.ts";
 import type { ProgressWriter } from "./progress-writer.ts";
@@ -116,9 +115,8 @@ export class SubscriptionTable {
     lane.restoreAt(progress.cursor);
     const nowMs = this.#parts.timeline.nowMs();
     for (const stored of progress.pending) {
-      if (stored.order !== undefined) lane.order ??= new LaneOrder(lane, subscription.groupsDue);
       if ((stored.flags & pendingFlags.anchor) !== 0) {
-        restoreAnchor(lane, stored);
+        restoreAnchor(subscription, lane, stored);
         continue;
       }
       const entry = lane.add(stored.offset);
@@ -132,9 +130,9 @@ export class SubscriptionTable {
       entry.deliveredAtMs = nowMs;
       entry.stored = true;
       if (stored.order === undefined) subscription.due.push(entry);
-      else lane.order?.restore(entry, stored.order);
+      else subscription.orderOf(lane).restore(entry, stored.order);
     }
-    lane.order?.restored();
+    subscription.orders[queueId]?.restored();
   }
 
   /** Forgets a subscription with all it holds; its polls end with `error`. */
@@ -224,12 +222,16 @@ export class SubscriptionTable {
   }
 }
 
-function restoreAnchor(lane: Lane, { offset, deliveryNumber, order }: PendingEntry): void {
+function restoreAnchor(
+  subscription: Subscription,
+  lane: Lane,
+  { offset, deliveryNumber, order }: PendingEntry,
+): void {
   const entry: PendingMessage = new Pending<Lane>(lane, offset);
   entry.state = "anchor";
   entry.stored = true;
   entry.deliveryNumber = deliveryNumber;
-  if (order !== undefined) lane.order?.restore(entry, order);
+  if (order !== undefined) subscription.orderOf(lane).restore(entry, order);
 }
 
 /** RocketMQ's rule when nothing is said: from the oldest message while nothing has expired, else from the end. */

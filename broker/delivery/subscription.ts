@@ -4,6 +4,7 @@ import type { GroupConfig } from "../metadata/index.ts";
 import { DueHeap } from "./due-heap.ts";
 import { Fifo } from "./fifo.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
+import { LaneOrder } from "./lane-order.ts";
 import type { MessageGroup } from "./message-group.ts";
 import { Hold } from "./pending.ts";
 import { PollQueue } from "./polls.ts";
@@ -15,6 +16,8 @@ export class Subscription {
   readonly topic: string;
   /** By queue id; holes are queues nobody asked for yet. */
   readonly lanes: (Lane | undefined)[] = [];
+  /** By queue id: what is held back for the sake of order; undefined while nothing ever was. */
+  readonly orders: (LaneOrder | undefined)[] = [];
   /** Pending messages whose state is "due" and that hold back no others, of all lanes. */
   readonly due: DueHeap<PendingMessage> = new DueHeap();
   /** Message groups that may be looked at at some time, of all lanes. */
@@ -53,6 +56,13 @@ export class Subscription {
   configure(group: GroupConfig): void {
     this.attemptMax = group.retryMaxTimes + 1;
     this.isOrdered = group.consumeMessageOrderly;
+  }
+
+  /** The order of a lane, made when there is none. */
+  orderOf(lane: Lane): LaneOrder {
+    const order = this.orders[lane.queueId] ?? new LaneOrder(lane, this.groupsDue);
+    this.orders[lane.queueId] = order;
+    return order;
   }
 
   /** Puts a lane at the end of the ready list if it has something to look at. */

@@ -83,11 +83,13 @@ export function missingProgress(
   const pending = new Map((known?.pending ?? []).map((entry) => [entry.offset, entry]));
   const upserts: PendingEntry[] = [];
   const removals: number[] = [];
+  const ends = handedOutEnds(known?.pending ?? []);
   const ended: PendingEntry[] = [];
   for (const [offset, entry] of noted.entries) {
     const before = pending.get(offset);
-    if (before === undefined && offset < cursorBefore) {
-      if (entry !== undefined) ended.push(endOf(entry, cursorBefore));
+    const end = ends.get(entry?.order?.messageGroupHash ?? -1) ?? cursorBefore;
+    if (before === undefined && offset < end) {
+      if (entry !== undefined) ended.push(endOf(entry, end));
     } else if (entry === undefined) {
       if (before === undefined) continue;
       removals.push(offset);
@@ -116,6 +118,17 @@ export function joinedProgress(known: QueueProgress, noted: NotedLane | undefine
   for (const offset of change.removals) pending.delete(offset);
   const entries = [...pending.values()].sort((one, other) => one.offset - other.offset);
   return { ...known, cursor: change.cursor, pending: entries };
+}
+
+/** By message group: nothing of it at that queue offset and behind has been handed out, whatever the cursor says. */
+function handedOutEnds(pending: readonly PendingEntry[]): Map<number, number> {
+  const ends = new Map<number, number>();
+  for (const { order } of pending) {
+    if (order === undefined) continue;
+    const { messageGroupHash, from } = order;
+    ends.set(messageGroupHash, Math.max(from, ends.get(messageGroupHash) ?? 0));
+  }
+  return ends;
 }
 
 /** `entry` once it is done, in a log that has handed out all of its message group before `end`. */
