@@ -282,7 +282,12 @@ export class Delivery {
     const lane = subscription.lanes[handles.queueId];
     if (lane === undefined || !handles.matches(lane)) return "invalid";
     const entry = lane.pending.get(handles.offset);
-    if (entry === undefined) return handles.offset < lane.cursor ? "done" : "invalid";
+    if (entry === undefined) {
+      const isOpen = handles.offset >= lane.cursor;
+      // Handed out by an earlier run, which a crash has made forget that.
+      const isForgotten = isOpen || subscription.orders[lane.queueId]?.isPassed(handles.offset);
+      return isForgotten === true ? "invalid" : "done";
+    }
     return entry.deliveryNumber === handles.deliveryNumber ? entry : "invalid";
   }
 

@@ -57,6 +57,22 @@ export class LaneOrder implements GroupKeeper {
     return true;
   }
 
+  /**
+   * Whether the message at `offset`, below the cursor and not pending, was passed over and is not done. Where that cannot
+   * be told without reading a file, it is taken for passed over when anything at or before it was.
+   */
+  isPassed(offset: number): boolean {
+    const entries = this.#lane.queue?.entries(offset, 1);
+    if (entries !== undefined && entries.count > 0 && entries.from === offset) {
+      const group = this.#groups.get(entries.messageGroupHash(0));
+      return group?.hasPassed === true && offset >= group.takenEnd;
+    }
+    for (const { hasPassed, takenEnd } of this.#groups.values()) {
+      if (hasPassed && offset >= takenEnd) return true;
+    }
+    return false;
+  }
+
   /** Makes `entry` hold back what comes behind it of its message group. */
   hold(entry: PendingMessage, hash: number): void {
     const group = this.#groupOf(hash);
