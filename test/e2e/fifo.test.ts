@@ -133,8 +133,7 @@ class Worker {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
+    while (!this.#stopping.signal.aborted) {
       const consumer = new SimpleConsumer({
         endpoints: this.#endpoints,
         consumerGroup,
@@ -142,17 +141,22 @@ class Worker {
         awaitDuration: 5_000,
       });
       await consumer.startup().catch(() => {});
-      while (consumer.isRunning() && !signal.aborted) {
-        const askedMs = performance.now();
-        const batch = await consumer
-          .receive(16, invisibleMs, { signal })
-          .catch((): MessageView[] => []);
-        this.#ledger.took(this.name, askedMs, batch);
-        // Killed with messages in hand.
-        if (batch.length > 0 && ++this.#batchCount % 60 === 0) break;
-        for (const message of batch) if (!(await this.#settle(consumer, message))) break;
-      }
+      await this.#consume(consumer);
       await consumer.shutdown();
+    }
+  }
+
+  /** Until it is stopped, or leaves with messages in hand as one does that is killed. */
+  async #consume(consumer: SimpleConsumer): Promise<void> {
+    const { signal } = this.#stopping;
+    while (consumer.isRunning() && !signal.aborted) {
+      const askedMs = performance.now();
+      const receiving = consumer.receive(16, invisibleMs, { signal });
+      const batch = await receiving.catch((): MessageView[] => []);
+      this.#ledger.took(this.name, askedMs, batch);
+      if (batch.length > 0 && ++this.#batchCount % 60 === 0) return;
+      let isFine = true;
+      for (const message of batch) isFine &&= await this.#settle(consumer, message);
     }
   }
 
