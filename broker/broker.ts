@@ -16,6 +16,7 @@ import { BrokerContext } from "./broker-context.ts";
 import { ClientTable } from "./clients/index.ts";
 import { Cluster } from "./cluster/index.ts";
 import { ElectedRole } from "./elected-role.ts";
+import { FifoBrokers } from "./fifo-brokers.ts";
 import { FixedRole } from "./fixed-role.ts";
 import type { Network } from "./ha/index.ts";
 import { haMetrics } from "./ha-metrics.ts";
@@ -184,6 +185,13 @@ export class Broker {
       isStopping: () => this.#isDraining,
       brokerStatus: () => this.#status(replica, rates),
     });
+    const fifoBrokers = new FifoBrokers({
+      view: cluster.view,
+      clock,
+      logger: logger.child("fifo"),
+      local: () => replica.local,
+    });
+    this.#openings.add("brokers of message groups", () => fifoBrokers.close());
     this.#openings.add("role", () => role.close());
     await this.#serve(context);
     await role.start();
