@@ -185,13 +185,6 @@ export class Broker {
       isStopping: () => this.#isDraining,
       brokerStatus: () => this.#status(replica, rates),
     });
-    const fifoBrokers = new FifoBrokers({
-      view: cluster.view,
-      clock,
-      logger: logger.child("fifo"),
-      local: () => replica.local,
-    });
-    this.#openings.add("brokers of message groups", () => fifoBrokers.close());
     this.#openings.add("role", () => role.close());
     await this.#serve(context);
     await role.start();
@@ -280,16 +273,20 @@ export class Broker {
   }
 
   #openCluster(replica: Replica): Cluster {
-    const { config, clock, registrar } = this.#options;
+    const { config, clock, registrar, logger } = this.#options;
+    const local = (): Replica["local"] => replica.local;
     const cluster = new Cluster({
       registrar,
       config,
       clock,
-      local: () => replica.local,
+      local,
       standing: () => replica.standing,
     });
     this.#cluster = cluster;
     this.#openings.add("cluster", () => cluster.close());
+    const { view } = cluster;
+    const fifoBrokers = new FifoBrokers({ view, clock, logger: logger.child("fifo"), local });
+    this.#openings.add("brokers of message groups", () => fifoBrokers.close());
     return cluster;
   }
 

@@ -44,9 +44,8 @@ export class FifoBrokers {
 
   /** Looks at the topics whose turn it is, and records what is new. */
   async look(): Promise<void> {
-    const { view, local } = this.#options;
-    const parts = local();
-    if (view.isAlone || parts?.canSend !== true || this.#isLooking) return;
+    const parts = this.#options.local();
+    if (this.#options.view.isAlone || parts?.canSend !== true || this.#isLooking) return;
     this.#isLooking = true;
     try {
       const topics = [...parts.metadata.topics()].filter(takesMessageGroups);
