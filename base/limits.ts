@@ -202,6 +202,10 @@ export const limits = {
   coldReceiveWaitMs: 1_000,
   /** Filter expression, characters. Longer: ILLEGAL_FILTER_EXPRESSION. */
   filterExpressionLengthMax: 16_384,
+  /** Parentheses, NOT and signs inside each other in an SQL filter. More: ILLEGAL_FILTER_EXPRESSION. */
+  sqlFilterDepthMax: 64,
+  /** Operators and operands of an SQL filter; the texts of an IN are bounded by its length alone. More: ILLEGAL_FILTER_EXPRESSION. */
+  sqlFilterNodeCountMax: 512,
   /** Auto-renew ends so long after the delivery, milliseconds; then the message is visible again. */
   renewMaxMs: 10_800_000,
   /** What was renewed before a restart stays invisible at least so long after it, milliseconds. */

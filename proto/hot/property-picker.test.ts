@@ -45,7 +45,7 @@ function expectedOf(system: rocketmq.v2.SystemProperties, name: SystemPropertyNa
       return system.deliveryTimestamp ? String(msOfTimestamp(system.deliveryTimestamp)) : undefined;
     case "deadLetterTopic":
       return system.deadLetterQueue?.topic || undefined;
-    case "deadLetterMessageId":
+    default:
       return system.deadLetterQueue?.messageId || undefined;
   }
 }
