@@ -205,7 +205,7 @@ export const limits = {
   /** Parentheses, NOT and signs inside each other in an SQL filter. More: ILLEGAL_FILTER_EXPRESSION. */
   sqlFilterDepthMax: 64,
   /** Operators and operands of an SQL filter; the texts of an IN are bounded by its length alone. More: ILLEGAL_FILTER_EXPRESSION. */
-  sqlFilterNodeCountMax: 512,
+  sqlFilterNodeCountMax: 1_024,
   /** Auto-renew ends so long after the delivery, milliseconds; then the message is visible again. */
   renewMaxMs: 10_800_000,
   /** What was renewed before a restart stays invisible at least so long after it, milliseconds. */
