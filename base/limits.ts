@@ -206,6 +206,8 @@ export const limits = {
   sqlFilterDepthMax: 64,
   /** Operators and operands of an SQL filter; the texts of an IN are bounded by its length alone. More: ILLEGAL_FILTER_EXPRESSION. */
   sqlFilterNodeCountMax: 1_024,
+  /** Text that a CONTAINS looks for, characters; searching for longer ones can take very long. More: ILLEGAL_FILTER_EXPRESSION. */
+  sqlFilterSearchLengthMax: 256,
   /** Auto-renew ends so long after the delivery, milliseconds; then the message is visible again. */
   renewMaxMs: 10_800_000,
   /** What was renewed before a restart stays invisible at least so long after it, milliseconds. */

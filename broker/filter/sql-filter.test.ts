@@ -165,6 +165,7 @@ describe("SQL filters", () => {
     assert.equal(SqlFilter.parse("a > 5 AND TAGS = 'x'").cost, 1);
     const large = Array.from({ length: 100 }, (_, index) => `a = ${index}`).join(" OR ");
     assert.equal(SqlFilter.parse(large).cost, 1 + Math.floor(301 / 16));
+    assert.equal(SqlFilter.parse("a CONTAINS 'x' OR a CONTAINS 'y'").cost, 3);
   });
 });
 

@@ -30,7 +30,7 @@ export class SqlFilter {
   readonly #values: PickedValues;
 
   private constructor(expression: string) {
-    const { condition, names, nodeCount } = parseSql(expression);
+    const { condition, names, nodeCount, searchCount } = parseSql(expression);
     const user: string[] = [];
     const system: string[] = [];
     const systemProperties: SystemPropertyName[] = [];
@@ -48,7 +48,7 @@ export class SqlFilter {
     this.#system = system.length === 0 ? undefined : new SystemPropertyPicker(systemProperties);
     this.#userCount = user.length;
     this.#values = names.map(() => undefined);
-    this.cost = 1 + Math.floor(nodeCount / partsPerLook);
+    this.cost = 1 + searchCount + Math.floor(nodeCount / partsPerLook);
   }
 
   /** Parses and compiles. Throws ILLEGAL_FILTER_EXPRESSION with the position and what was expected. */

@@ -133,6 +133,13 @@ describe("limits of SQL filter expressions", () => {
     parseSql(`a IN (${Array.from({ length: 2_000 }, (_, index) => `'${index}'`).join(",")})`);
   });
 
+  it("allow a CONTAINS of 256 characters and not one more", () => {
+    parseSql(`a CONTAINS '${"x".repeat(limits.sqlFilterSearchLengthMax)}'`);
+    parseSql(`a STARTSWITH '${"x".repeat(limits.sqlFilterSearchLengthMax + 1)}'`);
+    const { message } = refusal(`a CONTAINS '${"x".repeat(limits.sqlFilterSearchLengthMax + 1)}'`);
+    assert.match(message, /at character 12: CONTAINS takes at most 256 characters, not 257/);
+  });
+
   it("allow 1,024 operators and operands and not one more", () => {
     // A flag is one, its list another one.
     const flags = (count: number): string => Array.from({ length: count }, () => "a").join(" OR ");

@@ -19,6 +19,8 @@ export interface ParsedSql {
   readonly names: readonly string[];
   /** Operators and operands in it. */
   readonly nodeCount: number;
+  /** How many of them look through a whole text. */
+  readonly searchCount: number;
 }
 
 const orderOperators: ReadonlySet<string> = new Set(["<", "<=", ">", ">="]);
@@ -36,6 +38,7 @@ class Parser {
   #next: Token;
   #depth = 0;
   #nodeCount = 0;
+  #searchCount = 0;
 
   constructor(expression: string) {
     this.#expression = expression;
@@ -46,7 +49,8 @@ class Parser {
   parse(): ParsedSql {
     const condition = this.#as(asCondition, this.#or());
     if (this.#next.kind !== "end") throw this.#unexpected("AND, OR or the end");
-    return { condition, names: [...this.#names], nodeCount: this.#nodeCount };
+    const [nodeCount, searchCount] = [this.#nodeCount, this.#searchCount];
+    return { condition, names: [...this.#names], nodeCount, searchCount };
   }
 
   #or(): SqlNode {
@@ -128,8 +132,18 @@ class Parser {
     const operator = next.word;
     const value = asText(this.#expression, left, operator);
     this.#advance();
+    const { at } = this.#next;
     const text = this.#textAfter(operator);
+    if (operator === "CONTAINS") this.#search(text, at);
     return this.#node({ kind: "match", operator, isNegated, value, text, at: left.at });
+  }
+
+  #search(text: string, at: number): void {
+    const { sqlFilterSearchLengthMax } = limits;
+    this.#searchCount++;
+    if (text.length <= sqlFilterSearchLengthMax) return;
+    const problem = `CONTAINS takes at most ${sqlFilterSearchLengthMax} characters, not ${text.length}`;
+    throw sqlError(this.#expression, at, problem);
   }
 
   #between(left: SqlNode, isNegated: boolean): SqlNode {
