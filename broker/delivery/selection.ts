@@ -1,10 +1,9 @@
 // One receive's turn: visible messages first, then what lies past the cursors. Synchronous and bounded; what
 // is not in memory is asked for and found by a later turn.
-import { readMessageProperties } from "@cometmq/proto";
 import { background, type Logger, limits } from "../../base/index.ts";
 import type { RecordView } from "../store/index.ts";
 import type { DeliveryCounters } from "./counters.ts";
-import { type Filter, passesHash, passesTag } from "./filter.ts";
+import { matches, passesHash, scanCountMax } from "./filter.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
 import type { DeliveryQueue, DeliveryStore, RecordPlace } from "./ports.ts";
 import type { AheadChunk, ColdReader } from "./read-ahead.ts";
@@ -60,7 +59,7 @@ export class Selection {
       request,
       nowMs: this.#parts.timeline.nowMs(),
       messages: [],
-      scanLeft: limits.receiveScanCountMax,
+      scanLeft: scanCountMax(request.filter),
     };
     this.#takeVisible(turn);
     // Each lane at most once, so that the turn ends.
@@ -121,14 +120,16 @@ export class Selection {
   #redeliver(turn: Turn, found: Found): void {
     const { entry, record } = found;
     const { subscription, request } = turn;
-    if (request.filter.kind === "tags" && !matches(request.filter, record)) {
+    // After its last delivery it goes to the dead letters, whatever the filter of now is.
+    const isDead = entry.attempt >= subscription.attemptMax;
+    if (!isDead && !matches(request.filter, record)) {
       this.#parts.counters.filtered++;
       subscription.settle(entry);
       return;
     }
     subscription.due.remove(entry);
     entry.record = undefined;
-    if (entry.attempt >= subscription.attemptMax) {
+    if (isDead) {
       this.#parts.bury(subscription, entry, record);
       return;
     }
@@ -208,8 +209,7 @@ export class Selection {
   }
 
   #takeNext(turn: Turn, lane: Lane, record: RecordView): void {
-    const { filter } = turn.request;
-    if (filter.kind === "tags" && !matches(filter, record)) {
+    if (!matches(turn.request.filter, record)) {
       this.#skip(turn, lane);
       return;
     }
@@ -346,10 +346,6 @@ export function nextDeliveryNumber(entry: PendingMessage, epoch: number): number
 
 function wantsMore(turn: Turn): boolean {
   return turn.messages.length < turn.request.countMax && turn.scanLeft > 0;
-}
-
-function matches(filter: Filter, record: RecordView): boolean {
-  return passesTag(filter, readMessageProperties(record.systemProperties).tag);
 }
 
 /** Records of pending messages from files, in their order; undefined for what has expired. */
