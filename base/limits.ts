@@ -51,6 +51,8 @@ export const limits = {
   refusedMessageDelayMs: 10_000,
   /** Parsed filter expressions kept for the next receive; when full the cache starts anew. */
   filterCacheCountMax: 1_024,
+  /** Characters of all of them together; likewise. */
+  filterCacheLengthMax: 262_144,
   /** One SendMessage, bytes: a body over maxMessageSize still gets its clear status. More: RESOURCE_EXHAUSTED. */
   sendRequestSizeMax: 75_497_472,
   /** Any other request, bytes. More: RESOURCE_EXHAUSTED. */
