@@ -80,6 +80,8 @@ export interface TestMessage {
   readonly id?: string;
   readonly body?: string;
   readonly flags?: number;
+  /** User properties. */
+  readonly properties?: Readonly<Record<string, string>>;
 }
 
 /** The store of a test. */
@@ -186,7 +188,7 @@ export class FakeStore implements DeliveryStore {
       topic,
       queueId,
       systemProperties: rocketmq.v2.SystemProperties.encode(properties).finish(),
-      userProperties: new Uint8Array(0),
+      userProperties: userPropertiesOf(message),
       body: Buffer.from(message.body ?? "x"),
       tagHash: tagHash(message.tag),
     });
@@ -218,4 +220,9 @@ export class FakeStore implements DeliveryStore {
       follower.confirmed();
     }
   }
+}
+
+function userPropertiesOf({ properties }: TestMessage): Uint8Array {
+  if (properties === undefined) return new Uint8Array(0);
+  return rocketmq.v2.Message.encode({ userProperties: properties }).finish();
 }
