@@ -2,6 +2,8 @@ export {
   type AttributeRule,
   type ConsumeFrom,
   consumeFromKey,
+  fifoBrokersKey,
+  fifoFailoverKey,
   type MessageType,
   messageTypeKey,
 } from "./attributes.ts";
@@ -27,7 +29,13 @@ export {
   deadLetterTopic,
   isDerivedTopic,
 } from "./names.ts";
-export type { PendingEntry, ProgressChange, QueueProgress } from "./progress-change.ts";
+export {
+  type PendingEntry,
+  type PendingOrder,
+  type ProgressChange,
+  pendingFlags,
+  type QueueProgress,
+} from "./progress-change.ts";
 export { decodeProgress, encodeProgress } from "./progress-codec.ts";
 export {
   type LevelSource,
@@ -39,7 +47,9 @@ export type { LoggedQueue, LoggedRecord, StateLog } from "./state-log.ts";
 export { type StateOptions, StateStore } from "./state-store.ts";
 export type { QueueRange } from "./state-values.ts";
 export {
+  brokersOfTopic,
   permission,
   type TopicConfig,
   type TopicDraft,
+  takesMessageGroups,
 } from "./topic-config.ts";

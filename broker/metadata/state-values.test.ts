@@ -37,7 +37,7 @@ const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 describe("the values of the state", () => {
   it("are laid out as their document's examples say", () => {
     const sealed = (key: string, content: Uint8Array): string => hexOf(seal(key, content));
-    assert.equal(sealed("applied", encodeApplied(applied)), "3f72c743018020028004");
+    assert.equal(sealed("applied", encodeApplied(applied)), "b9e6b5ed028020028004");
     assert.equal(
       sealed(cursor, encodeCursor({ cursor: 1_000, pendingEnd: 1_000 })),
       "0d92b1fbe807e807",
@@ -101,7 +101,7 @@ describe("the records of the state", () => {
     const text = (key: string): string => hexOf(Buffer.from(key));
     assert.equal(
       hexOf(body),
-      `01070001802002800402` +
+      `02070001802002800402` +
         `19${text(cursor)}080d92b1fbe807e807` +
         `2a${text(pending)}0d4dea61050180d095ffbc310700`,
     );

@@ -4,10 +4,11 @@ import { crc32 } from "node:zlib";
 import { type Epoch, epoch, MqError, type Position, position } from "../../base/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { PendingEntry } from "./progress-change.ts";
+import { readFlags, writeFlags } from "./progress-codec.ts";
 import type { StateDigest } from "./state-digest.ts";
 
-/** Version of keys and values. The state is thrown away and rebuilt when another one is found. */
-export const stateVersion = 1;
+/** Version of keys and values. Older ones are read; the state is thrown away and rebuilt when a newer one is found. */
+export const stateVersion = 2;
 
 const checksumSize = 4;
 
@@ -76,12 +77,12 @@ export function encodeApplied(applied: Applied): Uint8Array {
   return writer.take();
 }
 
-/** Reads the content of the `applied` key. Throws CORRUPT, also for another version. */
+/** Reads the content of the `applied` key. Throws CORRUPT, also for a newer version. */
 export function decodeApplied(content: Uint8Array): Applied {
   const reader = new ByteReader(content, "applied position of the state");
   const version = reader.byte();
-  if (version !== stateVersion) {
-    throw reader.broken(`is of version ${version}: this broker reads version ${stateVersion}`);
+  if (version < 1 || version > stateVersion) {
+    throw reader.broken(`is of version ${version}: this broker reads up to ${stateVersion}`);
   }
   const applied = {
     position: position(reader.unsigned()),
@@ -153,7 +154,7 @@ export function encodePending(entry: PendingEntry): Uint8Array {
   writer.unsigned(entry.attempt);
   writer.unsigned(entry.visibleAtMs);
   writer.unsigned(entry.deliveryNumber);
-  writer.unsigned(entry.flags);
+  writeFlags(writer, entry);
   return writer.take();
 }
 
@@ -165,7 +166,7 @@ export function decodePending(offset: number, content: Uint8Array): PendingEntry
     attempt: reader.unsigned(),
     visibleAtMs: reader.unsigned(),
     deliveryNumber: reader.unsigned(),
-    flags: reader.unsigned(),
+    ...readFlags(reader),
   };
   reader.end();
   return entry;
