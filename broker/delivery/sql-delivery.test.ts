@@ -81,6 +81,26 @@ describe("delivery: SQL filters", () => {
     assert.deepEqual(names(other), ["0:2"], "another group has its own place");
   });
 
+  it("keeps the order of message groups, also of what waited for its turn when the filter changed", async () => {
+    const scene = await Scene.open({ ...oneQueue, group: { consumeMessageOrderly: true } });
+    for (let i = 0; i < 6; i++) {
+      const messageGroupHash = (i % 2) + 1;
+      scene.store.send("t", 0, { messageGroupHash, properties: { n: String(i) } });
+    }
+    const filter = sql("n >= 2");
+    // Of group 1 messages 2 and 4 match, of group 2 messages 3 and 5.
+    const [two] = await scene.receive({ filter, countMax: 1 });
+    assert.deepEqual(names(two === undefined ? [] : [two]), ["0:2"]);
+    const others = await scene.receive({ filter });
+    assert.deepEqual(names(others), ["0:3", "0:5"], "4 waits for 2");
+    assert.ok(two);
+    scene.ack(two);
+    assert.deepEqual(await scene.receive({ filter: sql("n > 4") }), [], "4 is passed over");
+    for (const message of others) scene.ack(message);
+    assert.deepEqual(await scene.receive({ filter }), []);
+    assert.equal(scene.delivery.progress("g")[0]?.pendingCount, 0);
+  });
+
   it("skipped messages stay skipped over a restart", async () => {
     const scene = await Scene.open(oneQueue);
     for (let i = 0; i < 5; i++) scene.store.send("t", 0, { properties: { n: String(i) } });
