@@ -51,6 +51,8 @@ export const limits = {
   refusedMessageDelayMs: 10_000,
   /** Parsed filter expressions kept for the next receive; when full the cache starts anew. */
   filterCacheCountMax: 1_024,
+  /** Characters of all of them together; likewise. */
+  filterCacheLengthMax: 262_144,
   /** One SendMessage, bytes: a body over maxMessageSize still gets its clear status. More: RESOURCE_EXHAUSTED. */
   sendRequestSizeMax: 75_497_472,
   /** Any other request, bytes. More: RESOURCE_EXHAUSTED. */
@@ -211,6 +213,12 @@ export const limits = {
   coldReceiveWaitMs: 1_000,
   /** Filter expression, characters. Longer: ILLEGAL_FILTER_EXPRESSION. */
   filterExpressionLengthMax: 16_384,
+  /** Parentheses, NOT and signs inside each other in an SQL filter. More: ILLEGAL_FILTER_EXPRESSION. */
+  sqlFilterDepthMax: 64,
+  /** Operators and operands of an SQL filter; the texts of an IN are bounded by its length alone. More: ILLEGAL_FILTER_EXPRESSION. */
+  sqlFilterNodeCountMax: 1_024,
+  /** Text that a CONTAINS looks for, characters; searching for longer ones can take very long. More: ILLEGAL_FILTER_EXPRESSION. */
+  sqlFilterSearchLengthMax: 256,
   /** Auto-renew ends so long after the delivery, milliseconds; then the message is visible again. */
   renewMaxMs: 10_800_000,
   /** What was renewed before a restart stays invisible at least so long after it, milliseconds. */

@@ -21,7 +21,8 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   "broker/index": ["base", "broker/store"],
   "broker/metadata": ["base", "broker/store"],
   "broker/clients": ["base", "broker/metadata"],
-  "broker/delivery": ["base", "broker/metadata", "broker/store"],
+  "broker/filter": ["base"],
+  "broker/delivery": ["base", "broker/filter", "broker/metadata", "broker/store"],
   "broker/cluster": ["base", "broker/ha", "broker/metadata", "registrar", "route", "transport"],
   "broker/ha": ["base", "broker/metadata", "broker/store"],
   "broker/ha/election": ["base"],
@@ -170,7 +171,8 @@ describe("the shape of the tree", () => {
         file.imports.filter((name) => name.startsWith(".")).map((name) => resolved(file, name)),
       ),
     );
-    const entries = /(^|\/)(index|main|[a-z-]*worker[a-z-]*)\.ts$|^demo\/|^mqadmin\/commands\//;
+    const entries =
+      /(^|\/)(index|main|[a-z-]*worker[a-z-]*)\.ts$|^demo\/|^mqadmin\/commands\/|^client-sdk\/examples\//;
     const orphans = production.filter((file) => !used.has(file.path) && !entries.test(file.path));
     assert.deepEqual(
       orphans.map((file) => file.path),

@@ -17,6 +17,7 @@ import {
   type TelemetrySession,
 } from "../clients/index.ts";
 import { ForwardFailure, isPassedOn } from "../cluster/index.ts";
+import { parseFilter } from "../delivery/index.ts";
 import { checkGroupName, checkTopicName, type GroupConfig } from "../metadata/index.ts";
 import { callerOf } from "./caller.ts";
 import type { RemotingContext } from "./context.ts";
@@ -99,7 +100,10 @@ class Conversation {
       role.topics.forEach(checkTopicName);
       settings = producerSettings(sent, server);
     } else {
-      for (const { topic } of role.subscriptions) checkTopicName(topic);
+      for (const { topic, filterType, expression } of role.subscriptions) {
+        checkTopicName(topic);
+        parseFilter(filterType, expression);
+      }
       checkGroupName(role.group);
       const group = await this.#groupOf(role, bytes);
       if (group instanceof Uint8Array) {
