@@ -15,6 +15,9 @@ import { until } from "./waiting.ts";
 
 const quiet: ILogger = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
 
+/** `FilterType.SQL`, which the package does not export. */
+const sqlFilter = 2;
+
 interface Stoppable {
   shutdown(): Promise<void>;
 }
@@ -234,6 +237,26 @@ describe("the official Node.js client", function () {
     const tags = messages.map((message) => message.tag);
     assert.deepEqual(new Set(tags), new Set(["blue", "red"]));
     assert.equal(tags.filter((tag) => tag === "red").length, 20);
+  });
+
+  it("filters by SQL, and is told at its start what is wrong with an expression", async () => {
+    await send("sql", 30, "red");
+    await send("sql", 30, "green");
+    const filter = new FilterExpression("TAGS = 'red' AND index BETWEEN 5 AND 12", sqlFilter);
+    const messages = await drain(await startSimple("sql-group", "sql", filter), 8);
+    const indexes = messages.map((message) => Number(message.properties.get("index")));
+    assert.deepEqual(
+      indexes.sort((one, other) => one - other),
+      [5, 6, 7, 8, 9, 10, 11, 12],
+    );
+    assert.ok(messages.every((message) => message.tag === "red"));
+    const wrong = new SimpleConsumer({
+      ...options(),
+      consumerGroup: "sql-group",
+      subscriptions: new Map([["sql", new FilterExpression("index > '5'", sqlFilter)]]),
+    });
+    await assert.rejects(wrong.startup(), /at character 9: > takes numbers and properties/);
+    await wrong.shutdown();
   });
 
   it("gives every group all messages, and shares them out inside a group", async () => {
