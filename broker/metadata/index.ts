@@ -13,6 +13,15 @@ export {
   makeGroup,
   type RetryPolicy,
 } from "./group-config.ts";
+export type {
+  HeldChange,
+  HeldEntry,
+  HeldEvent,
+  HeldKey,
+  HeldKind,
+  HeldListener,
+} from "./held-entry.ts";
+export type { HeldPage, HeldPlace, HeldState } from "./held-state.ts";
 export { memoryMetadata } from "./memory-metadata.ts";
 export {
   Metadata,

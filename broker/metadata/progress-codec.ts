@@ -1,6 +1,7 @@
 // The body of a progress record: docs/format/progress-record.md. One record holds the changes of many queues.
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { PendingEntry, ProgressChange } from "./progress-change.ts";
+import { readName, writeName } from "./record-names.ts";
 
 const formatVersion = 1;
 
@@ -76,25 +77,4 @@ function readChange(reader: ByteReader, names: string[]): ProgressChange {
     removals.push(offset);
   }
   return { group, topic, queueId, cursor, upserts, removals };
-}
-
-/** A name is written once a record; after that its number, from 1, stands for it. 0 says that a new one follows. */
-function writeName(writer: ByteWriter, names: Map<string, number>, name: string): void {
-  const number = names.get(name);
-  writer.unsigned(number ?? 0);
-  if (number !== undefined) return;
-  names.set(name, names.size + 1);
-  writer.text(name);
-}
-
-function readName(reader: ByteReader, names: string[]): string {
-  const number = reader.unsigned();
-  if (number === 0) {
-    const name = reader.text();
-    names.push(name);
-    return name;
-  }
-  const name = names[number - 1];
-  if (name === undefined) throw reader.broken(`refers to name ${number} of ${names.length}`);
-  return name;
 }

@@ -1,7 +1,7 @@
 // The body of a snapshot record, one part of the whole state: docs/format/state.md.
 import { epoch, position } from "../../base/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
-import { type Applied, stateVersion } from "./state-values.ts";
+import { type Applied, snapshotVersions, stateVersion } from "./state-values.ts";
 
 /** What every part says of its snapshot. */
 export interface SnapshotHead {
@@ -61,8 +61,9 @@ export function* snapshotEntries(body: Uint8Array): Generator<[key: string, valu
 function openBody(body: Uint8Array): ByteReader {
   const reader = new ByteReader(body, "snapshot record");
   const version = reader.byte();
-  if (version !== stateVersion) {
-    throw reader.broken(`is of version ${version}: this broker reads version ${stateVersion}`);
+  if (!snapshotVersions.includes(version)) {
+    const known = snapshotVersions.join(" and ");
+    throw reader.broken(`is of version ${version}: this broker reads the versions ${known}`);
   }
   return reader;
 }
