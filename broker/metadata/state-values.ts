@@ -7,10 +7,8 @@ import type { HeldEntry, HeldKey } from "./held-entry.ts";
 import type { PendingEntry } from "./progress-change.ts";
 import type { StateDigest } from "./state-digest.ts";
 
-/** Version of keys and values. The state is thrown away and rebuilt when another one is found. */
+/** Version of keys and values. Older ones are read; the state is thrown away and rebuilt when a newer one is found. */
 export const stateVersion = 2;
-/** Versions of snapshots that are read: version 1 had no held messages, and is the same otherwise. */
-export const snapshotVersions: readonly number[] = [1, stateVersion];
 
 const checksumSize = 4;
 
@@ -79,12 +77,12 @@ export function encodeApplied(applied: Applied): Uint8Array {
   return writer.take();
 }
 
-/** Reads the content of the `applied` key. Throws CORRUPT, also for another version. */
+/** Reads the content of the `applied` key. Throws CORRUPT, also for a newer version. */
 export function decodeApplied(content: Uint8Array): Applied {
   const reader = new ByteReader(content, "applied position of the state");
   const version = reader.byte();
-  if (version !== stateVersion) {
-    throw reader.broken(`is of version ${version}: this broker reads version ${stateVersion}`);
+  if (version < 1 || version > stateVersion) {
+    throw reader.broken(`is of version ${version}: this broker reads up to ${stateVersion}`);
   }
   const applied = {
     position: position(reader.unsigned()),
