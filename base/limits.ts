@@ -191,6 +191,20 @@ export const limits = {
   haActAfterMs: 1_000,
   /** A hand-over waits so long for the next master to come level, milliseconds; then nothing is handed over. */
   haHandOverMs: 2_000,
+  // Held messages: delayed ones and those of open transactions.
+  /** Held messages of one kind in memory, those that are due first; when few are left the next ones are read. */
+  heldWindowMax: 65_536,
+  /** Held messages that go out or are carried in one atomic group: count, and bytes unless one alone has more. */
+  heldGroupCountMax: 512,
+  heldGroupSizeBytes: 1_048_576,
+  /** What could not be done about a held message is tried again after so long, milliseconds. */
+  heldRetryMs: 1_000,
+  /** A held message that somebody else is changing is looked at again after so long, milliseconds. */
+  heldClaimLookMs: 20,
+  /** A call waits so long for a held message that is being changed, milliseconds; then HA_NOT_AVAILABLE. */
+  heldClaimWaitMs: 5_000,
+  /** What the log did not confirm in time is looked for so often, milliseconds. */
+  heldFateLookMs: 50,
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,

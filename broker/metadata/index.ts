@@ -13,13 +13,14 @@ export {
   makeGroup,
   type RetryPolicy,
 } from "./group-config.ts";
-export type {
-  HeldChange,
-  HeldEntry,
-  HeldEvent,
-  HeldKey,
-  HeldKind,
-  HeldListener,
+export { encodeHeldChanges } from "./held-codec.ts";
+export {
+  type HeldChange,
+  type HeldEntry,
+  type HeldEvent,
+  type HeldKey,
+  type HeldKind,
+  heldKinds,
 } from "./held-entry.ts";
 export type { HeldPage, HeldPlace, HeldState } from "./held-state.ts";
 export { memoryMetadata } from "./memory-metadata.ts";
