@@ -208,6 +208,10 @@ export const limits = {
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,
+  /** Receives of ordered groups whose answers are remembered, to be repeated; the oldest go first. */
+  attemptsRememberedMax: 4_096,
+  /** Messages of one message group that are remembered after being passed over; more are found again in the queue. */
+  passedOffsetsMax: 32,
   /** Consume-queue entries one receive looks at in one go; then other work has its turn. */
   receiveScanCountMax: 4_096,
   /** Polls held at once. More: TOO_MANY_REQUESTS. */

@@ -13,14 +13,15 @@ const clientHeaders = {
 export const sendPath: string = methods.SendMessage.path;
 
 /** A SendMessage request of one message as a framed gRPC message. */
-export function sendBody(topic: string, size: number): Buffer {
+export function sendBody(topic: string, size: number, messageGroup?: string): Buffer {
   const message = {
     topic: { name: topic },
     systemProperties: {
       tag: "bench",
       messageId: "01A2B3C4D5E6F7081900000000000000FF",
       bodyEncoding: 1,
-      messageType: 1,
+      messageType: messageGroup === undefined ? 1 : 2,
+      ...(messageGroup === undefined ? {} : { messageGroup }),
       bornTimestamp: { seconds: 1_700_000_000 },
       bornHost: "bench",
       queueId: -1,
@@ -31,8 +32,9 @@ export function sendBody(topic: string, size: number): Buffer {
 }
 
 /** A SendMessage request ready for a raw connection. */
-export function sendRequest(topic: string, size: number): RawRequest {
-  return { headerBlock: headerBlockFor(sendPath, clientHeaders), body: sendBody(topic, size) };
+export function sendRequest(topic: string, size: number, messageGroup?: string): RawRequest {
+  const headerBlock = headerBlockFor(sendPath, clientHeaders);
+  return { headerBlock, body: sendBody(topic, size, messageGroup) };
 }
 
 /** A ReceiveMessage request of up to 32 messages. */

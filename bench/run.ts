@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { measureCluster } from "./loads/cluster.ts";
 import { measureFailover } from "./loads/failover.ts";
 import { measureGrowth, measureStart } from "./loads/footprint.ts";
+import { measureKinds } from "./loads/kinds.ts";
 import { measureBacklog, measureQueues, measureReceive } from "./loads/receive.ts";
 import { measureReplication } from "./loads/replication.ts";
 import { measureSdk } from "./loads/sdk.ts";
@@ -16,6 +17,7 @@ const loads: Readonly<Record<string, () => Promise<ReportRow[]>>> = {
   send: measureSend,
   receive: measureReceive,
   sdk: measureSdk,
+  kinds: measureKinds,
   queues: measureQueues,
   backlog: () => measureBacklog(2_000_000),
   growth: measureGrowth,

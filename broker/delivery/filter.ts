@@ -1,6 +1,7 @@
 // Which messages a consumer wants: all, or those with one of some tags.
+import { readMessageProperties } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
-import { tagHash } from "../store/index.ts";
+import { type RecordView, tagHash } from "../store/index.ts";
 
 /** A parsed filter expression. */
 export type Filter =
@@ -81,4 +82,11 @@ export function passesHash(filter: Filter, hash: number): boolean {
 /** Whether a message with this tag matches. */
 export function passesTag(filter: Filter, tag: string | undefined): boolean {
   return filter.kind === "all" || (tag !== undefined && filter.tags.has(tag));
+}
+
+/** Whether a message matches whose hash passes. */
+export function matches(filter: Filter, record: RecordView): boolean {
+  return (
+    filter.kind === "all" || passesTag(filter, readMessageProperties(record.systemProperties).tag)
+  );
 }

@@ -37,7 +37,13 @@ export {
   deadLetterTopic,
   isDerivedTopic,
 } from "./names.ts";
-export type { PendingEntry, ProgressChange, QueueProgress } from "./progress-change.ts";
+export {
+  type PendingEntry,
+  type PendingOrder,
+  type ProgressChange,
+  pendingFlags,
+  type QueueProgress,
+} from "./progress-change.ts";
 export { decodeProgress, encodeProgress } from "./progress-codec.ts";
 export {
   type LevelSource,

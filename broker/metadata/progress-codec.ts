@@ -1,9 +1,11 @@
 // The body of a progress record: docs/format/progress-record.md. One record holds the changes of many queues.
+import { assert } from "../../base/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { PendingEntry, ProgressChange } from "./progress-change.ts";
 import { readName, writeName } from "./record-names.ts";
 
-const formatVersion = 1;
+/** Version 1, which is still read, knew no order. */
+const formatVersion = 2;
 
 /** The body of one record with all `changes`, owned by the caller. The caller keeps it under the store's record size. */
 export function encodeProgress(changes: readonly ProgressChange[]): Uint8Array {
@@ -19,8 +21,8 @@ export function encodeProgress(changes: readonly ProgressChange[]): Uint8Array {
 export function decodeProgress(body: Uint8Array): ProgressChange[] {
   const reader = new ByteReader(body, "progress record");
   const version = reader.byte();
-  if (version !== formatVersion) {
-    throw reader.broken(`is of version ${version}: this broker reads version ${formatVersion}`);
+  if (version < 1 || version > formatVersion) {
+    throw reader.broken(`is of version ${version}: this broker reads up to ${formatVersion}`);
   }
   const names: string[] = [];
   const changes: ProgressChange[] = [];
@@ -42,7 +44,7 @@ function writeChange(writer: ByteWriter, names: Map<string, number>, change: Pro
     writer.unsigned(entry.attempt);
     writer.signed(entry.visibleAtMs - visibleAtMs);
     writer.unsigned(entry.deliveryNumber);
-    writer.unsigned(entry.flags);
+    writeFlags(writer, entry);
     ({ offset, visibleAtMs } = entry);
   }
   writer.unsigned(change.removals.length);
@@ -67,7 +69,7 @@ function readChange(reader: ByteReader, names: string[]): ProgressChange {
     visibleAtMs += reader.signed();
     if (offset < 0 || visibleAtMs < 0) throw reader.broken("holds an offset or time below 0");
     const deliveryNumber = reader.unsigned();
-    upserts.push({ offset, attempt, visibleAtMs, deliveryNumber, flags: reader.unsigned() });
+    upserts.push({ offset, attempt, visibleAtMs, deliveryNumber, ...readFlags(reader) });
   }
   const removals: number[] = [];
   offset = cursor;
@@ -77,4 +79,27 @@ function readChange(reader: ByteReader, names: string[]): ProgressChange {
     removals.push(offset);
   }
   return { group, topic, queueId, cursor, upserts, removals };
+}
+
+/** The flag that says that an order follows. Version 1 did not have it. */
+const orderFlag = 4;
+
+/** Flags, and the order if there is one. */
+export function writeFlags(
+  writer: ByteWriter,
+  { flags, order }: Pick<PendingEntry, "flags" | "order">,
+): void {
+  assert((flags & orderFlag) === 0, "the flag of order is not for delivery");
+  writer.unsigned(order === undefined ? flags : flags | orderFlag);
+  if (order === undefined) return;
+  writer.unsigned(order.messageGroupHash);
+  writer.unsigned(order.from);
+}
+
+/** Reads what `writeFlags` has written. */
+export function readFlags(reader: ByteReader): Pick<PendingEntry, "flags" | "order"> {
+  const flags = reader.unsigned();
+  if ((flags & orderFlag) === 0) return { flags };
+  const order = { messageGroupHash: reader.unsigned(), from: reader.unsigned() };
+  return { flags: flags & ~orderFlag, order };
 }

@@ -5,6 +5,7 @@ import { type Epoch, epoch, MqError, type Position, position } from "../../base/
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { HeldEntry, HeldKey } from "./held-entry.ts";
 import type { PendingEntry } from "./progress-change.ts";
+import { readFlags, writeFlags } from "./progress-codec.ts";
 import type { StateDigest } from "./state-digest.ts";
 
 /** Version of keys and values. Older ones are read; the state is thrown away and rebuilt when a newer one is found. */
@@ -154,7 +155,7 @@ export function encodePending(entry: PendingEntry): Uint8Array {
   writer.unsigned(entry.attempt);
   writer.unsigned(entry.visibleAtMs);
   writer.unsigned(entry.deliveryNumber);
-  writer.unsigned(entry.flags);
+  writeFlags(writer, entry);
   return writer.take();
 }
 
@@ -166,7 +167,7 @@ export function decodePending(offset: number, content: Uint8Array): PendingEntry
     attempt: reader.unsigned(),
     visibleAtMs: reader.unsigned(),
     deliveryNumber: reader.unsigned(),
-    flags: reader.unsigned(),
+    ...readFlags(reader),
   };
   reader.end();
   return entry;

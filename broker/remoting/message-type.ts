@@ -30,7 +30,7 @@ export function checkMessageType(message: MessageView, topicType: string): void 
       `the message is of type ${type}, but topic "${message.topic}" accepts ${topicType}`,
     );
   }
-  if (type !== "NORMAL") {
+  if (type !== "NORMAL" && type !== "FIFO") {
     throw new MqError(
       "UNSUPPORTED",
       `messages of type ${type} are not supported by this version of the server`,

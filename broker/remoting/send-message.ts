@@ -11,6 +11,7 @@ import { limits, MqError } from "../../base/index.ts";
 import { type MethodHandler, RpcError, type ServerCall } from "../../transport/index.ts";
 import { requireClientId } from "../clients/index.ts";
 import { isPassedOn } from "../cluster/index.ts";
+import { messageGroupHash, queueOfMessageGroup } from "../delivery/index.ts";
 import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
@@ -193,17 +194,25 @@ function draftOf(
   topic: TopicConfig,
   chosen: Arrival & { readonly queueId: number },
 ): RecordDraft {
-  const { queueId } = message;
+  const { queueId, messageGroup } = message;
+  const hash = messageGroup ? messageGroupHash(messageGroup) : 0;
   return {
     type: RecordType.message,
     flags: hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing,
     topic: topic.name,
-    // 0 is also what clients send that do not choose.
-    queueId: queueId > 0 && queueId < topic.writeQueueNums ? queueId : chosen.queueId,
+    // Clients choose the queue of a message group in as many ways as there are clients: the server does.
+    // Without one, 0 is also what clients send that do not choose.
+    queueId:
+      hash > 0
+        ? queueOfMessageGroup(hash, topic.writeQueueNums)
+        : queueId > 0 && queueId < topic.writeQueueNums
+          ? queueId
+          : chosen.queueId,
     systemProperties: completedProperties(message, chosen),
     userProperties: message.userProperties,
     body: message.body,
     tagHash: message.tag === undefined ? 0 : tagHash(message.tag),
+    messageGroupHash: hash,
   };
 }
 

@@ -120,7 +120,9 @@ class Conversation {
       const known = local?.metadata.group(role.group);
       if (known !== undefined) return known;
       if (local?.canSend === true) {
-        return await groupFor({ config: context.config, metadata: local.metadata }, role.group);
+        const topics = role.subscriptions.map(({ topic }) => topic);
+        const needs = { config: context.config, metadata: local.metadata };
+        return await groupFor(needs, role.group, topics);
       }
       return isPassedOn(this.#stream) ? undefined : await this.#settleElsewhere(role, bytes);
     });

@@ -68,6 +68,7 @@ describe("the official Node.js client", function () {
     topic: string,
     listener: (message: MessageView) => ConsumeResult,
     done: () => boolean,
+    messageGroup?: string,
   ): Promise<void> {
     let isOver = false;
     const consumer = new PushConsumer({
@@ -83,11 +84,15 @@ describe("the official Node.js client", function () {
     await until("the listener", done, 30_000);
     isOver = true;
     const stopped = consumer.shutdown();
-    await send(topic, 1);
+    if (messageGroup === undefined) await send(topic, 1);
+    else {
+      const producer = await startProducer(topic);
+      await producer.send({ topic, messageGroup, body: Buffer.from("the last one") });
+    }
     await stopped;
     // Whatever logger it is given, it opens one of its own, whose timers would keep the process alive.
-    const logger: ILogger = Reflect.get(consumer.getConsumeService(), "logger");
-    logger.close?.();
+    const logger: ILogger | undefined = Reflect.get(consumer.getConsumeService(), "logger");
+    logger?.close?.();
   }
 
   async function send(topic: string, count: number, tag = "a"): Promise<Set<string>> {
@@ -189,6 +194,35 @@ describe("the official Node.js client", function () {
     assert.equal(dead?.messageId, [...sent][0]);
     assert.equal(dead?.body.toString(), "body 0");
     assert.equal(attempts, 2);
+  });
+
+  it("keeps the order of message groups with PushConsumer, also past failures", async () => {
+    const operator = new RawClient(fixture.endpoints);
+    const { UpdateTopic } = brokerAdminService.methods;
+    await operator.call(UpdateTopic, { name: "fifo", messageType: "FIFO" });
+    operator.close();
+    const producer = await startProducer("fifo");
+    for (let index = 0; index < 60; index++) {
+      const messageGroup = `group ${index % 3}`;
+      await producer.send({ topic: "fifo", messageGroup, body: Buffer.from(`${index}`) });
+    }
+    const got: string[] = [];
+    const listener = (message: MessageView): ConsumeResult => {
+      const index = message.body.toString();
+      assert.equal(message.messageGroup, `group ${Number(index) % 3}`);
+      got.push(index);
+      const isFirst = got.indexOf(index) === got.length - 1;
+      return index === "10" && isFirst ? ConsumeResult.FAILURE : ConsumeResult.SUCCESS;
+    };
+    await push("fifo-group", "fifo", listener, () => new Set(got).size >= 60, "group 0");
+    for (const group of [0, 1, 2]) {
+      const own = got.map(Number).filter((index) => index % 3 === group);
+      assert.deepEqual(
+        own,
+        own.toSorted((one, other) => one - other),
+      );
+    }
+    assert.equal(got.filter((index) => index === "10").length, 2, "it failed once");
   });
 
   it("filters by tag", async () => {

@@ -70,6 +70,7 @@ export class FakeQueue implements DeliveryQueue {
       position: (i) => of(i).position,
       size: (i) => of(i).size,
       tagHash: (i) => of(i).tagHash,
+      messageGroupHash: (i) => of(i).record.messageGroupHash,
     };
   }
 }
@@ -80,6 +81,7 @@ export interface TestMessage {
   readonly id?: string;
   readonly body?: string;
   readonly flags?: number;
+  readonly messageGroupHash?: number;
 }
 
 /** The store of a test. */
@@ -189,6 +191,7 @@ export class FakeStore implements DeliveryStore {
       userProperties: new Uint8Array(0),
       body: Buffer.from(message.body ?? "x"),
       tagHash: tagHash(message.tag),
+      messageGroupHash: message.messageGroupHash ?? 0,
     });
   }
 
