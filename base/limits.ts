@@ -39,8 +39,9 @@ export const limits = {
   /** Long polling is held between these, milliseconds. */
   pollingMinMs: 5_000,
   pollingMaxMs: 20_000,
-  /** Delivery timestamp, milliseconds ahead. Beyond: ILLEGAL_DELIVERY_TIME. */
-  deliveryDelayMaxMs: 86_400_000,
+  /** Times that a protobuf Timestamp can say, milliseconds since 1970: the years 1 to 9999. Others: ILLEGAL_DELIVERY_TIME. */
+  timestampMinMs: -62_135_596_800_000,
+  timestampMaxMs: 253_402_300_799_999,
   /** Recovery time of an orphaned transaction, milliseconds. Beyond: BAD_REQUEST. */
   orphanedRecoveryMaxMs: 3_600_000,
   /** A failed ReceiveMessage is answered this late at most, milliseconds, so that clients do not spin. */
@@ -205,6 +206,14 @@ export const limits = {
   heldClaimWaitMs: 5_000,
   /** What the log did not confirm in time is looked for so often, milliseconds. */
   heldFateLookMs: 50,
+  // Delayed messages.
+  /** The clock is looked at so often, milliseconds, also when nothing is due: it may have been set. */
+  timerTickMs: 1_000,
+  /** Between the beginnings of two groups of due messages, milliseconds: what is due meanwhile goes together. */
+  timerGatherMs: 4,
+  /** A larger step forward of the clock than this, milliseconds, is believed when it has lasted for so long. */
+  timerJumpMinMs: 60_000,
+  timerJumpBelievedMs: 60_000,
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,

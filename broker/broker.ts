@@ -37,6 +37,7 @@ import { Replica } from "./replica.ts";
 import { replicationNetwork } from "./replication-network.ts";
 import type { Role } from "./role.ts";
 import type { Disk } from "./store/index.ts";
+import { timerMetrics, timerObserver } from "./timer-metrics.ts";
 import { TrafficRates } from "./traffic-rates.ts";
 
 /** What a broker stands on. */
@@ -199,6 +200,7 @@ export class Broker {
       calls: this.#calls,
     });
     haMetrics(this.metrics, ha);
+    timerMetrics(this.metrics, replica);
     const feed = new LocalFeed({ replica, traffic, registrar, config, grpcPort: this.#grpcPort });
     this.#openings.add("registrar", () => feed.close());
     await this.#refuseDouble(registrar);
@@ -266,6 +268,7 @@ export class Broker {
         isAlive: (clientId, group) => clients.isMember(clientId, group),
         renewMaxMs: () => config.values.renewMaxTimeMillis,
       },
+      timerReleased: timerObserver(this.metrics),
     });
     this.#openings.add("replica", () => replica.close());
     return replica;

@@ -57,6 +57,10 @@ export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   readonly defaultTopicQueueNums: number;
   /** Milliseconds. */
   readonly renewMaxTimeMillis: number;
+  /** Seconds; 0 = no limit. */
+  readonly timerMaxDelaySec: number;
+  /** Messages. */
+  readonly timerPendingMax: number;
 }
 
 const name = {
@@ -251,6 +255,23 @@ const useKeys = {
     max: 86_400_000,
     change: "live",
     meaning: "How long the server renews the invisible time of one delivery.",
+  }),
+  timerMaxDelaySec: key.duration({
+    default: 0,
+    unit: "s",
+    min: 0,
+    max: 3_153_600_000,
+    change: "live",
+    meaning:
+      "How far ahead the delivery timestamp of a message may be; beyond, it is refused with ILLEGAL_DELIVERY_TIME. 0: any time up to the year 9999. RocketMQ's default is 3 days.",
+  }),
+  timerPendingMax: key.int({
+    default: 10_000_000,
+    min: 0,
+    max: 1_000_000_000,
+    change: "live",
+    meaning:
+      "Delayed messages that wait for their time at once; beyond, sends of delayed messages are refused with TOO_MANY_REQUESTS.",
   }),
 };
 

@@ -47,7 +47,7 @@ export const rocketmqKeys: ReadonlySet<string> = new Set(
   slaveReadEnable splitMetadataSize splitRegistrationSize storePathConsumeQueue
   storePathEpochFile storePathIndex storeReplyMessageEnable storeType storeCheckpoint abortFile
   subscriptionExpiredTimeout supportActingMaster syncMasterFlushOffsetWhenStartup
-  tieredMetadataServiceProvider timerMaxDelaySec timerPrecisionMs timerRollWindowSlot timerWheelEnable
+  tieredMetadataServiceProvider timerPrecisionMs timerRollWindowSlot timerWheelEnable
   tlsClientAuthServer tlsTestModeEnable topicQueueLockNum totalReplicas traceOn traceTopicEnable
   transactionCheckInterval transactionCheckMax transactionOpBatchInterval transactionOpMsgMaxSize
   transactionTimeOut transferMsgByHeap transientStorePoolEnable transientStorePoolSize

@@ -1,11 +1,12 @@
 // Retention and held messages: the log loses its head, and no held message with it.
 import assert from "node:assert/strict";
+import { limits } from "../../base/index.ts";
 import type { HeldEntry } from "../metadata/index.ts";
 import { type RecordDraft, RecordType, type StoreOptions } from "../store/index.ts";
 import { draft, scanAll } from "../store/testkit/open-store.ts";
 import { SimulatedDisk } from "../store/testkit/simulated-disk.ts";
 import { carryHeld } from "./carry.ts";
-import { HeldScene } from "./testkit/held-scene.ts";
+import { HeldScene, heldMessage } from "./testkit/held-scene.ts";
 
 const hourMs = 3_600_000;
 const yearMs = 8_760 * hourMs;
@@ -179,6 +180,25 @@ describe("held messages and retention", () => {
     assert.deepEqual(await scene.all(), []);
     await scene.restart(true);
     assert.deepEqual(await scene.all(), []);
+    await scene.stop();
+  });
+
+  it("do not come back when they left before their group came up", async () => {
+    const scene = await HeldScene.open(options);
+    const count = limits.heldGroupCountMax + 5;
+    const dueMs = scene.clock.now() + yearMs;
+    const drafts = Array.from({ length: count }, () => heldMessage("x", { dueMs }));
+    await scene.store.append(drafts);
+    const last = (await scene.all()).slice(-3);
+    const carrying = carryHeld(scene.held, scene.store.end);
+    for (const entry of last) {
+      assert.ok(scene.held.claim(entry));
+      await scene.held.commit([{ ...entry, next: undefined }]).fate;
+    }
+    await carrying;
+    assert.equal((await scene.all()).length, count - 3);
+    await scene.restart(true);
+    assert.equal((await scene.all()).length, count - 3);
     await scene.stop();
   });
 

@@ -191,7 +191,6 @@ describe("calls of later versions", () => {
     const broker = new TestBroker();
     for (const name of [
       "EndTransaction",
-      "RecallMessage",
       "SyncLiteSubscription",
       "UpdateOffset",
       "GetOffset",

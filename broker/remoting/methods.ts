@@ -11,6 +11,7 @@ import { notYet } from "./not-yet.ts";
 import { notifyClientTermination } from "./notify-client-termination.ts";
 import { queryAssignment } from "./query-assignment.ts";
 import { queryRoute } from "./query-route.ts";
+import { recallMessage } from "./recall-message.ts";
 import { receiveMessage } from "./receive-message.ts";
 import { sendMessage } from "./send-message.ts";
 import { telemetry } from "./telemetry.ts";
@@ -26,6 +27,7 @@ export function messagingMethods(context: RemotingContext): Map<string, MethodHa
     [methods.Heartbeat.path, heartbeat(context)],
     [methods.NotifyClientTermination.path, notifyClientTermination(context)],
     [methods.SendMessage.path, sendMessage(context)],
+    [methods.RecallMessage.path, recallMessage(context)],
     [methods.ReceiveMessage.path, receiveMessage(context)],
     [methods.AckMessage.path, ackMessage(context)],
     [methods.ChangeInvisibleDuration.path, changeInvisibleDuration(context)],

@@ -8,7 +8,6 @@ const { methods } = messagingService;
 
 const unaryMethods = [
   methods.EndTransaction,
-  methods.RecallMessage,
   methods.SyncLiteSubscription,
   methods.UpdateOffset,
   methods.GetOffset,

@@ -16,6 +16,7 @@ import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
+import { DelayedSend } from "./delayed-send.ts";
 import { messageFlags } from "./message-flags.ts";
 import { checkMessage } from "./message-rules.ts";
 import { checkMessageType } from "./message-type.ts";
@@ -130,21 +131,32 @@ class Sender {
     const queueId = topic.nextQueueId;
     topic.nextQueueId = (queueId + 1) % topic.config.writeQueueNums;
     const drafts: RecordDraft[] = [];
+    let delayed: DelayedSend | undefined;
     let bytes = 0;
     for (const message of messages) {
       if (message.topic !== topic.config.name)
         throw severalTopics(topic.config.name, message.topic);
-      checkMessage(message, bodySizeMax, now);
-      checkMessageType(message, topic.accepts);
+      checkMessage(message, bodySizeMax);
+      const kind = checkMessageType(message, topic.accepts);
       bytes += message.body.length;
-      drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, call }));
+      const draft = draftOf(message, topic.config, { queueId, nowMs: now, call });
+      if (kind === "DELAY") delayed ??= new DelayedSend(parts, config.values.timerMaxDelaySec);
+      drafts.push(kind === "DELAY" ? (delayed?.draftOf(message, draft) ?? draft) : draft);
     }
+    delayed?.begin();
     return parts.store.send(drafts).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
-        return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
+        const results = entries(messages, okStatus, appended);
+        return writeSendMessageResponse(
+          okStatus,
+          delayed?.stored(results, drafts, appended) ?? results,
+        );
       },
-      (error: unknown) => this.#failed(error, call, messages),
+      (error: unknown) => {
+        delayed?.refused();
+        return this.#failed(error, call, messages);
+      },
     );
   }
 
