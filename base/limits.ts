@@ -214,6 +214,12 @@ export const limits = {
   /** A larger step forward of the clock than this, milliseconds, is believed when it has lasted for so long. */
   timerJumpMinMs: 60_000,
   timerJumpBelievedMs: 60_000,
+  // Transactions.
+  /** Ends of transactions that are remembered, and for how long, milliseconds: said again they are answered alike. */
+  transactionOutcomesMax: 65_536,
+  transactionOutcomesMs: 600_000,
+  /** A due check that nobody could be asked about is looked at again after so long, milliseconds. */
+  transactionAskLookMs: 500,
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,

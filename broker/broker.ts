@@ -32,6 +32,7 @@ import {
   type BrokerStatus,
   brokerAdminMethods,
   messagingMethods,
+  orphanedTransactions,
   Traffic,
 } from "./remoting/index.ts";
 import { Replica } from "./replica.ts";
@@ -40,6 +41,7 @@ import type { Role } from "./role.ts";
 import type { Disk } from "./store/index.ts";
 import { timerMetrics, timerObserver } from "./timer-metrics.ts";
 import { TrafficRates } from "./traffic-rates.ts";
+import { transactionMetrics, transactionObserver } from "./transaction-metrics.ts";
 
 /** What a broker stands on. */
 export interface BrokerOptions {
@@ -202,6 +204,7 @@ export class Broker {
     });
     haMetrics(this.metrics, ha);
     timerMetrics(this.metrics, replica);
+    transactionMetrics(this.metrics, replica);
     const feed = new LocalFeed({ replica, traffic, registrar, config, grpcPort: this.#grpcPort });
     this.#openings.add("registrar", () => feed.close());
     await this.#refuseDouble(registrar);
@@ -270,6 +273,8 @@ export class Broker {
         renewMaxMs: () => config.values.renewMaxTimeMillis,
       },
       timerReleased: timerObserver(this.metrics),
+      producers: orphanedTransactions(clients),
+      transactionFinished: transactionObserver(this.metrics),
     });
     this.#openings.add("replica", () => replica.close());
     return replica;

@@ -18,7 +18,12 @@ import {
   type StateExport,
   type Welcome,
 } from "./ha/index.ts";
-import type { HeldMessages } from "./held/index.ts";
+import {
+  type HeldHooks,
+  type HeldServices,
+  noHeldServices,
+  openHeldServices,
+} from "./held-services.ts";
 import type { KeyIndex } from "./index/index.ts";
 import { decodeProgress, type Metadata, type StateStore } from "./metadata/index.ts";
 import { ReplicaList } from "./replica-list.ts";
@@ -27,16 +32,13 @@ import type { Storage, StorageOptions } from "./storage.ts";
 import { StorageSlot } from "./storage-slot.ts";
 import type { Quorum, Store } from "./store/index.ts";
 import { takeOver } from "./taken-over-progress.ts";
-import { Timers } from "./timers/index.ts";
 
 /** What this broker serves while it is a master or acts as one. */
-export interface LocalParts {
+export interface LocalParts extends HeldServices {
   readonly store: Store;
   readonly state: StateStore;
   readonly metadata: Metadata;
   readonly delivery: Delivery;
-  /** Undefined while it acts: delayed messages are for a master. */
-  readonly timers: Timers | undefined;
   readonly index: KeyIndex | undefined;
   /** False while it acts: messages are for a master. */
   readonly canSend: boolean;
@@ -50,7 +52,7 @@ export interface ReplicaQuorum extends Quorum {
 }
 
 /** What a replica stands on. */
-export interface ReplicaOptions extends StorageOptions {
+export interface ReplicaOptions extends StorageOptions, HeldHooks {
   readonly network: Network;
   /** Where other brokers reach the replication; undefined: nobody copies this broker. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
@@ -58,8 +60,6 @@ export interface ReplicaOptions extends StorageOptions {
   /** The port for clients; 0 before it is known. */
   readonly grpcPort: () => number;
   readonly delivery: Pick<DeliveryOptions, "isAlive" | "renewMaxMs">;
-  /** Hears how late a delayed message was delivered, milliseconds. */
-  readonly timerReleased?: (latenessMs: number) => void;
 }
 
 /** Hears what a role decides by. */
@@ -323,28 +323,19 @@ export class Replica {
       brokerName: config.values.brokerName,
     });
     const { metadata } = state;
-    const timers = isActing ? undefined : this.#openTimers(held, metadata);
-    this.#parts = { store, state, metadata, delivery, timers, index, canSend: !isActing };
+    const services = isActing ? noHeldServices : openHeldServices(this.options, held, metadata);
+    this.#parts = { store, state, metadata, delivery, ...services, index, canSend: !isActing };
     this.#stand(standing);
-  }
-
-  #openTimers(held: HeldMessages, metadata: Metadata): Timers {
-    const { config, clock, logger, timerReleased } = this.options;
-    return Timers.open({
-      held,
-      metadata,
-      clock,
-      logger: logger.child("timers"),
-      brokerName: config.values.brokerName,
-      pendingMax: () => config.values.timerPendingMax,
-      ...(timerReleased === undefined ? {} : { released: timerReleased }),
-    });
   }
 
   async #closeDelivery(): Promise<void> {
     const parts = this.#parts;
     this.#parts = undefined;
-    await Promise.all([parts?.timers?.close(), parts?.delivery.close()]);
+    await Promise.all([
+      parts?.timers?.close(),
+      parts?.transactions?.close(),
+      parts?.delivery.close(),
+    ]);
   }
 
   /** An elected master may have to wait until the members of its in-sync set have come. */

@@ -61,6 +61,13 @@ export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   readonly timerMaxDelaySec: number;
   /** Messages. */
   readonly timerPendingMax: number;
+  /** Milliseconds. */
+  readonly transactionTimeOut: number;
+  /** Milliseconds. */
+  readonly transactionCheckInterval: number;
+  readonly transactionCheckMax: number;
+  /** Messages. */
+  readonly transactionHalfMax: number;
 }
 
 const name = {
@@ -272,6 +279,40 @@ const useKeys = {
     change: "live",
     meaning:
       "Delayed messages that wait for their time at once; beyond, sends of delayed messages are refused with TOO_MANY_REQUESTS.",
+  }),
+  transactionTimeOut: key.duration({
+    default: 6_000,
+    unit: "ms",
+    min: 100,
+    max: 3_600_000,
+    change: "live",
+    meaning:
+      "How long after a transactional message was sent a producer is first asked how its transaction ended, unless the message says otherwise.",
+  }),
+  transactionCheckInterval: key.duration({
+    default: 30_000,
+    unit: "ms",
+    min: 1_000,
+    max: 86_400_000,
+    change: "live",
+    meaning:
+      "How long after it has been asked in vain a producer is asked again about a transaction.",
+  }),
+  transactionCheckMax: key.int({
+    default: 15,
+    min: 1,
+    max: 10_000,
+    change: "live",
+    meaning:
+      "How often producers are asked about one transaction; then its message goes to TRANS_CHECK_MAX_TIME_TOPIC.",
+  }),
+  transactionHalfMax: key.int({
+    default: 100_000,
+    min: 0,
+    max: 1_000_000,
+    change: "live",
+    meaning:
+      "Transactions open at once; beyond, sends of transactional messages are refused with TOO_MANY_REQUESTS.",
   }),
 };
 

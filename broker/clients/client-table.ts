@@ -34,6 +34,7 @@ export class ClientTable {
   /** Clients that said goodbye, as `id connection`, and when: what they still ask for must not get messages. */
   readonly #terminated = new Map<string, number>();
   #stopSweep: CancelTimer | undefined;
+  #turn = 0;
 
   constructor(options: ClientTableOptions) {
     this.#clock = options.clock;
@@ -202,6 +203,22 @@ export class ClientTable {
     return rows;
   }
 
+  /** Whether a producer of `topic` is here that can be told something. */
+  hasProducer(topic: string): boolean {
+    for (const client of this.#clients.values()) if (canBeTold(client, topic)) return true;
+    return false;
+  }
+
+  /** Tells one of the producers of `topic`, each in its turn; false when none of them could be told. */
+  tellProducer(topic: string, command: Uint8Array): boolean {
+    const producers = [...this.#clients.values()].filter((client) => canBeTold(client, topic));
+    const first = this.#turn++ % Math.max(1, producers.length);
+    for (const client of [...producers.slice(first), ...producers.slice(0, first)]) {
+      for (const session of client.sessions) if (session.tell(command)) return true;
+    }
+    return false;
+  }
+
   /** Members by group and producers, for metrics and status. */
   tally(): { readonly producers: number; readonly consumers: ReadonlyMap<string, number> } {
     let producers = 0;
@@ -302,6 +319,10 @@ export class ClientTable {
     });
     for (const group of client.memberships.keys()) this.#onGone(client.identity.id, group);
   }
+}
+
+function canBeTold({ publishes, sessions }: Client, topic: string): boolean {
+  return sessions.size > 0 && publishes.has(topic);
 }
 
 function terminatedKey(clientId: string, connection: ClientConnection): string {

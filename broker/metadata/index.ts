@@ -37,6 +37,7 @@ export {
   checkGroupName,
   checkTopicName,
   deadLetterTopic,
+  givenUpTopic,
   isDerivedTopic,
 } from "./names.ts";
 export {

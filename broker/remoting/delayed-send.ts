@@ -47,8 +47,8 @@ export class DelayedSend {
     this.#timers.settled(this.#heldCount, "stored");
     return results.map((result, index) => {
       const [draft, place] = [drafts[index], appended[index]];
-      if (draft?.dueMs === undefined || place === undefined) return result;
-      const recallHandle = this.#timers.handleOf(draft.topic, draft.dueMs, place.position);
+      if (draft?.type !== RecordType.delayedMessage || place === undefined) return result;
+      const recallHandle = this.#timers.handleOf(draft.topic, draft.dueMs ?? 0, place.position);
       return { ...result, recallHandle };
     });
   }

@@ -37,7 +37,7 @@ export function checkMessageType(message: MessageView, topicType: string): Messa
       `the message is of type ${type}, but topic "${message.topic}" accepts ${topicType}`,
     );
   }
-  if (type !== "NORMAL" && type !== "FIFO" && type !== "DELAY") {
+  if (type === "LITE" || type === "PRIORITY") {
     throw new MqError(
       "UNSUPPORTED",
       `messages of type ${type} are not supported by this version of the server`,

@@ -5,6 +5,7 @@ import type { MethodHandler } from "../../transport/index.ts";
 import { ackMessage } from "./ack-message.ts";
 import { changeInvisibleDuration } from "./change-invisible-duration.ts";
 import type { RemotingContext } from "./context.ts";
+import { endTransaction } from "./end-transaction.ts";
 import { forwardToDeadLetterQueue } from "./forward-to-dead-letter-queue.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { notYet } from "./not-yet.ts";
@@ -28,6 +29,7 @@ export function messagingMethods(context: RemotingContext): Map<string, MethodHa
     [methods.NotifyClientTermination.path, notifyClientTermination(context)],
     [methods.SendMessage.path, sendMessage(context)],
     [methods.RecallMessage.path, recallMessage(context)],
+    [methods.EndTransaction.path, endTransaction(context)],
     [methods.ReceiveMessage.path, receiveMessage(context)],
     [methods.AckMessage.path, ackMessage(context)],
     [methods.ChangeInvisibleDuration.path, changeInvisibleDuration(context)],

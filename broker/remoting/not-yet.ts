@@ -7,7 +7,6 @@ import { statusOf } from "./unary.ts";
 const { methods } = messagingService;
 
 const unaryMethods = [
-  methods.EndTransaction,
   methods.SyncLiteSubscription,
   methods.UpdateOffset,
   methods.GetOffset,

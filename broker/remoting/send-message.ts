@@ -16,7 +16,7 @@ import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
-import { DelayedSend } from "./delayed-send.ts";
+import { HeldSend } from "./held-send.ts";
 import { messageFlags } from "./message-flags.ts";
 import {
   foreignOwner,
@@ -173,7 +173,7 @@ class Sender {
     const queueId = topic.nextQueueId;
     topic.nextQueueId = (queueId + 1) % topic.config.writeQueueNums;
     const drafts: RecordDraft[] = [];
-    let delayed: DelayedSend | undefined;
+    let held: HeldSend | undefined;
     let bytes = 0;
     for (const message of messages) {
       if (message.topic !== topic.config.name)
@@ -182,21 +182,23 @@ class Sender {
       const kind = checkMessageType(message, topic.accepts);
       bytes += message.body.length;
       const draft = draftOf(message, topic.config, { queueId, nowMs: now, call });
-      if (kind === "DELAY") delayed ??= new DelayedSend(parts, config.values.timerMaxDelaySec);
-      drafts.push(kind === "DELAY" ? (delayed?.draftOf(message, draft) ?? draft) : draft);
+      if (kind === "DELAY" || kind === "TRANSACTION") {
+        held ??= new HeldSend(parts, config.values.timerMaxDelaySec);
+        drafts.push(held.draftOf(kind, message, draft));
+      } else drafts.push(draft);
     }
-    delayed?.begin();
+    held?.begin();
     return parts.store.send(drafts).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
         const results = entries(messages, okStatus, appended);
         return writeSendMessageResponse(
           okStatus,
-          delayed?.stored(results, drafts, appended) ?? results,
+          held?.stored(results, drafts, appended) ?? results,
         );
       },
       (error: unknown) => {
-        delayed?.refused();
+        held?.refused();
         return this.#failed(error, call, messages);
       },
     );
