@@ -20,6 +20,9 @@ const autoRenew = { batchSize: 1, autoRenew: false, invisibleDuration: { seconds
 const timer = { kind: "timer" as const, dueMs: 1, id: 2 };
 const recallHandle = new HeldHandles(Buffer.alloc(32), "broker-a").encode("t", timer);
 
+const half = { kind: "half" as const, dueMs: 0, id: 2 };
+const transactionId = new HeldHandles(Buffer.alloc(32), "broker-a").encode("t", half);
+
 type Name = Exclude<keyof typeof methods, "Telemetry">;
 
 /** A correct request of each method that is served. */
@@ -44,6 +47,12 @@ const correct: Partial<Record<Name, Uint8Array>> = {
     receiptHandle: "h",
   }),
   RecallMessage: methods.RecallMessage.request.encode({ topic, recallHandle }),
+  EndTransaction: methods.EndTransaction.request.encode({
+    topic,
+    messageId: "1",
+    transactionId,
+    resolution: 1,
+  }),
 };
 
 /** Requests with a name that is not allowed, and the status it gives. */
@@ -103,6 +112,11 @@ const wrongNames: readonly (readonly [Name, Uint8Array, number])[] = [
     methods.RecallMessage.request.encode({ topic: wrongTopic, recallHandle }),
     Code.ILLEGAL_TOPIC,
   ],
+  [
+    "EndTransaction",
+    methods.EndTransaction.request.encode({ topic: wrongTopic, transactionId }),
+    Code.ILLEGAL_TOPIC,
+  ],
 ];
 
 describe("statuses of all methods", () => {
@@ -110,7 +124,7 @@ describe("statuses of all methods", () => {
 
   beforeEach(() => {
     broker = new TestBroker();
-    broker.handles.add("h").add(recallHandle);
+    broker.handles.add("h").add(recallHandle).add(transactionId);
   });
 
   async function codeOf(name: Name, request: Uint8Array, options?: CallOptions): Promise<number> {
@@ -151,6 +165,8 @@ describe("statuses of all methods", () => {
     broker.parts.store.send = fail;
     assert.ok(broker.parts.timers !== undefined);
     broker.parts.timers.recall = fail;
+    assert.ok(broker.parts.transactions !== undefined);
+    broker.parts.transactions.end = fail;
     for (const name of [
       "SendMessage",
       "ReceiveMessage",
@@ -158,6 +174,7 @@ describe("statuses of all methods", () => {
       "ChangeInvisibleDuration",
       "ForwardMessageToDeadLetterQueue",
       "RecallMessage",
+      "EndTransaction",
     ] as const) {
       const request = correct[name] ?? new Uint8Array();
       assert.equal(await codeOf(name, request), Code.INTERNAL_SERVER_ERROR, name);

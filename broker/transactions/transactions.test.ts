@@ -46,7 +46,7 @@ describe("ends of transactions", () => {
     const records = await scanAll(open.scene.store);
     const [copy, end] = records.slice(-2);
     assert.deepEqual([copy?.type, end?.type], [RecordType.message, RecordType.held]);
-    assert.deepEqual([copy?.following, end?.following], [1, 0]);
+    assert.deepEqual([copy?.groupRest, end?.groupRest], [1, 0]);
     assert.deepEqual([copy?.flags, copy?.tagHash], [1, 7]);
     assert.equal(Buffer.from(copy?.userProperties ?? []).toString(), "user");
   });
@@ -280,11 +280,11 @@ describe("checks of transactions", () => {
     assert.deepEqual(await open.visible(givenUpTopic), ["a"]);
     assert.equal(open.transactions.counters.givenUp, 1);
     const line = open.scene.logger.lines.find(({ message }) => /given up/.test(message));
-    assert.deepEqual([line?.facts?.["topic"], line?.facts?.["checks"]], ["t", 4]);
+    assert.deepEqual([line?.fields["topic"], line?.fields["checks"]], ["t", 4]);
     await assert.rejects(open.end(half, "commit"), { ...unknown, message: /given up/ });
     const records = await scanAll(open.scene.store);
     const copy = records.find(({ topic }) => topic === givenUpTopic);
-    assert.equal(copy?.following, 1, "one group with the end of being held");
+    assert.equal(copy?.groupRest, 1, "one group with the end of being held");
   });
 
   it("of many that are due together all come, and only once", async () => {
