@@ -12,15 +12,24 @@ const clientHeaders = {
 /** The path of SendMessage, for load programs that build their own requests. */
 export const sendPath: string = methods.SendMessage.path;
 
+/** What a message may carry besides its body. */
+export interface SendExtras {
+  readonly messageGroup?: string;
+  readonly userProperties?: Readonly<Record<string, string>>;
+}
+
 /** A SendMessage request of one message as a framed gRPC message. */
-export function sendBody(topic: string, size: number): Buffer {
+export function sendBody(topic: string, size: number, extras: SendExtras = {}): Buffer {
+  const { messageGroup, userProperties = {} } = extras;
   const message = {
     topic: { name: topic },
+    userProperties,
     systemProperties: {
       tag: "bench",
       messageId: "01A2B3C4D5E6F7081900000000000000FF",
       bodyEncoding: 1,
-      messageType: 1,
+      messageType: messageGroup === undefined ? 1 : 2,
+      ...(messageGroup === undefined ? {} : { messageGroup }),
       bornTimestamp: { seconds: 1_700_000_000 },
       bornHost: "bench",
       queueId: -1,
@@ -31,16 +40,17 @@ export function sendBody(topic: string, size: number): Buffer {
 }
 
 /** A SendMessage request ready for a raw connection. */
-export function sendRequest(topic: string, size: number): RawRequest {
-  return { headerBlock: headerBlockFor(sendPath, clientHeaders), body: sendBody(topic, size) };
+export function sendRequest(topic: string, size: number, extras: SendExtras = {}): RawRequest {
+  const headerBlock = headerBlockFor(sendPath, clientHeaders);
+  return { headerBlock, body: sendBody(topic, size, extras) };
 }
 
-/** A ReceiveMessage request of up to 32 messages. */
-export function receiveRequest(topic: string, group: string, timeout = "30S"): RawRequest {
+/** A ReceiveMessage request of up to 32 messages, of all or of those for which `sql` is true. */
+export function receiveRequest(topic: string, group: string, sql?: string): RawRequest {
   const request = {
     group: { name: group },
     messageQueue: { topic: { name: topic }, id: -1, permission: 4 },
-    filterExpression: { type: 1, expression: "*" },
+    filterExpression: { type: sql === undefined ? 1 : 2, expression: sql ?? "*" },
     batchSize: 32,
     invisibleDuration: { seconds: 60 },
     autoRenew: false,
@@ -49,7 +59,7 @@ export function receiveRequest(topic: string, group: string, timeout = "30S"): R
   return {
     headerBlock: headerBlockFor(methods.ReceiveMessage.path, {
       ...clientHeaders,
-      "grpc-timeout": timeout,
+      "grpc-timeout": "30S",
     }),
     body: framed(methods.ReceiveMessage.request.encode(request)),
   };

@@ -16,6 +16,7 @@ import { BrokerContext } from "./broker-context.ts";
 import { ClientTable } from "./clients/index.ts";
 import { Cluster } from "./cluster/index.ts";
 import { ElectedRole } from "./elected-role.ts";
+import { FifoBrokers } from "./fifo-brokers.ts";
 import { FixedRole } from "./fixed-role.ts";
 import type { Network } from "./ha/index.ts";
 import { haMetrics } from "./ha-metrics.ts";
@@ -31,13 +32,16 @@ import {
   type BrokerStatus,
   brokerAdminMethods,
   messagingMethods,
+  orphanedTransactions,
   Traffic,
 } from "./remoting/index.ts";
 import { Replica } from "./replica.ts";
 import { replicationNetwork } from "./replication-network.ts";
 import type { Role } from "./role.ts";
 import type { Disk } from "./store/index.ts";
+import { timerMetrics, timerObserver } from "./timer-metrics.ts";
 import { TrafficRates } from "./traffic-rates.ts";
+import { transactionMetrics, transactionObserver } from "./transaction-metrics.ts";
 
 /** What a broker stands on. */
 export interface BrokerOptions {
@@ -199,6 +203,8 @@ export class Broker {
       calls: this.#calls,
     });
     haMetrics(this.metrics, ha);
+    timerMetrics(this.metrics, replica);
+    transactionMetrics(this.metrics, replica);
     const feed = new LocalFeed({ replica, traffic, registrar, config, grpcPort: this.#grpcPort });
     this.#openings.add("registrar", () => feed.close());
     await this.#refuseDouble(registrar);
@@ -266,22 +272,29 @@ export class Broker {
         isAlive: (clientId, group) => clients.isMember(clientId, group),
         renewMaxMs: () => config.values.renewMaxTimeMillis,
       },
+      timerReleased: timerObserver(this.metrics),
+      producers: orphanedTransactions(clients),
+      transactionFinished: transactionObserver(this.metrics),
     });
     this.#openings.add("replica", () => replica.close());
     return replica;
   }
 
   #openCluster(replica: Replica): Cluster {
-    const { config, clock, registrar } = this.#options;
+    const { config, clock, registrar, logger } = this.#options;
+    const local = (): Replica["local"] => replica.local;
     const cluster = new Cluster({
       registrar,
       config,
       clock,
-      local: () => replica.local,
+      local,
       standing: () => replica.standing,
     });
     this.#cluster = cluster;
     this.#openings.add("cluster", () => cluster.close());
+    const { view } = cluster;
+    const fifoBrokers = new FifoBrokers({ view, clock, logger: logger.child("fifo"), local });
+    this.#openings.add("brokers of message groups", () => fifoBrokers.close());
     return cluster;
   }
 

@@ -10,11 +10,13 @@ export interface ResetPlace {
 }
 
 /**
- * Ends all that is pending at or behind the queue offset `from`, as if it had never been handed out: its receipt handles
- * are invalid from now on. The caller moves the cursor, so that the cursor decides whether it comes again. Gives how many.
+ * Ends all that is pending or was passed over at or behind the queue offset `from`, as if it had never been handed out: its
+ * receipt handles are invalid from now on. The caller moves the cursor, so that the cursor decides whether it comes again.
+ * Gives how many messages were pending.
  */
 export function dropPending({ subscription, lane }: ResetPlace, from: number): number {
   let count = 0;
+  subscription.orders[lane.queueId]?.cut(from);
   for (const entry of lane.pending.values()) {
     if (entry.offset < from) continue;
     lane.noteNumber(entry.deliveryNumber);

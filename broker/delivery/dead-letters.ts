@@ -59,8 +59,7 @@ export class DeadLetters {
     const underWay = this.#underWay.get(entry);
     if (underWay !== undefined) return underWay;
     entry.hold?.remove(entry);
-    subscription.due.remove(entry);
-    entry.state = "dying";
+    subscription.takeOut(entry, "dying");
     const moving = this.#run(subscription, entry, record).finally(() =>
       this.#underWay.delete(entry),
     );
@@ -81,7 +80,7 @@ export class DeadLetters {
     if (entry.state !== "dying") return;
     counters.deadLettered++;
     // Its end stands in the log already, beside the copy.
-    entry.stored = false;
+    entry.lane.buried(entry);
     subscription.settle(entry);
     this.#parts.wake(subscription);
   }

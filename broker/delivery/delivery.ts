@@ -5,12 +5,15 @@ import { readMessageProperties } from "@cometmq/proto";
 import { type Clock, type Logger, limits, MqError } from "../../base/index.ts";
 import type { MetadataEvent } from "../metadata/index.ts";
 import type { RecordView } from "../store/index.ts";
+import { Attempts } from "./attempts.ts";
 import { type DeliveryCounters, newCounters } from "./counters.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { type DeliveryFigures, figuresOf, type LaneProgress, progressOf } from "./figures.ts";
-import type { PendingMessage } from "./lane.ts";
+import { HandOut, nextDeliveryNumber } from "./hand-out.ts";
+import type { Lane, PendingMessage } from "./lane.ts";
 import { Offsets } from "./offsets.ts";
-import { Pending } from "./pending.ts";
+import { OrderedDelivery } from "./ordered-delivery.ts";
+import { isPending } from "./pending.ts";
 import { PollTable } from "./polls.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore, ProgressSource } from "./ports.ts";
 import { ProgressWriter } from "./progress-writer.ts";
@@ -18,8 +21,9 @@ import { Pulls } from "./pulls.ts";
 import { boundsIn } from "./queue-bounds.ts";
 import { ColdReader } from "./read-ahead.ts";
 import { HandleCodec } from "./receipt-handle.ts";
+import { Redelivery, readPending } from "./redelivery.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
-import { nextDeliveryNumber, readPending, Selection } from "./selection.ts";
+import { Selection } from "./selection.ts";
 import type { Subscription } from "./subscription.ts";
 import { SubscriptionTable } from "./subscription-table.ts";
 import { type Alarm, Timeline } from "./timeline.ts";
@@ -63,6 +67,7 @@ export class Delivery {
   readonly #cold: ColdReader;
   readonly #deadLetters: DeadLetters;
   readonly #selection: Selection;
+  readonly #attempts: Attempts;
   readonly #table: SubscriptionTable;
   readonly #polls: PollTable;
   readonly #goOn: Alarm = { dueAtMs: 0, heapIndex: -1, ring: () => this.#serveWoken() };
@@ -87,14 +92,18 @@ export class Delivery {
     this.#writer = new ProgressWriter(parts);
     this.#cold = new ColdReader(parts);
     this.#deadLetters = new DeadLetters({ ...parts, writer: this.#writer });
-    this.#selection = new Selection({
-      ...parts,
-      handles: this.#handles,
-      cold: this.#cold,
+    const handing = { ...parts, handles: this.#handles };
+    this.#attempts = new Attempts(handing);
+    const handOut = new HandOut(handing);
+    const redelivery = new Redelivery({
+      ...handing,
+      handOut,
       isAlive: (clientId, group) => options.isAlive(clientId, group),
       renewMaxMs: () => options.renewMaxMs?.() ?? limits.renewMaxMs,
       bury: (...dead) => this.#deadLetters.bury(...dead),
     });
+    const ordered = new OrderedDelivery({ ...handing, handOut, redelivery });
+    this.#selection = new Selection({ ...handing, cold: this.#cold, handOut, redelivery, ordered });
     this.#table = new SubscriptionTable({
       ...parts,
       writer: this.#writer,
@@ -127,6 +136,15 @@ export class Delivery {
    * TOO_MANY_REQUESTS, SHUTTING_DOWN. The caller writes them, or calls `giveBack`.
    */
   async receive(request: ReceiveRequest): Promise<readonly Delivered[]> {
+    if (request.attemptId === undefined) return await this.#receive(request);
+    const again = await this.#attempts.again(request);
+    if (again.length > 0) return again;
+    const messages = await this.#receive(request);
+    this.#attempts.note(request, messages);
+    return messages;
+  }
+
+  async #receive(request: ReceiveRequest): Promise<readonly Delivered[]> {
     if (this.#isClosed) throw new MqError("SHUTTING_DOWN", "the broker is stopping");
     this.#checkNames(request.group.name, request.topic.name);
     const subscription = this.#table.attach(request.group, request.topic);
@@ -149,7 +167,7 @@ export class Delivery {
   giveBack(messages: readonly Pick<Delivered, "lease" | "deliveryNumber">[]): void {
     const nowMs = this.#timeline.nowMs();
     for (const { lease, deliveryNumber } of messages) {
-      if (!isPending(lease) || lease.state !== "due") continue;
+      if (!isPending<Lane>(lease) || lease.state !== "due") continue;
       if (lease.deliveryNumber !== deliveryNumber) continue;
       const subscription = this.#table.find(lease.lane.group, lease.lane.topic);
       if (subscription === undefined) continue;
@@ -171,7 +189,7 @@ export class Delivery {
     if (entry === "done") return "ok";
     subscription.settle(entry);
     this.counters.acknowledged++;
-    if (subscription.polls.count > 0 && subscription.readyCount > 0) this.#wake(subscription);
+    this.#wakeIfWork(subscription);
     return "ok";
   }
 
@@ -279,8 +297,10 @@ export class Delivery {
     if (lane === undefined || !handles.matches(lane)) return "invalid";
     const entry = lane.pending.get(handles.offset);
     if (entry === undefined) {
-      const isDone = handles.offset < lane.cursor && !lane.isOfThePast(handles.deliveryNumber);
-      return isDone ? "done" : "invalid";
+      const isOpen = handles.offset >= lane.cursor || lane.isOfThePast(handles.deliveryNumber);
+      // Handed out by an earlier run, which a crash has made forget that.
+      const isForgotten = isOpen || subscription.orders[lane.queueId]?.isPassed(handles.offset);
+      return isForgotten === true ? "invalid" : "done";
     }
     return entry.deliveryNumber === handles.deliveryNumber ? entry : "invalid";
   }
@@ -321,6 +341,12 @@ export class Delivery {
     }
   }
 
+  /** After a message is done: others may have waited for it. */
+  #wakeIfWork(subscription: Subscription): void {
+    if (subscription.polls.count === 0) return;
+    if (subscription.hasWork(this.#timeline.nowMs())) this.#wake(subscription);
+  }
+
   #enlist(subscription: Subscription): void {
     if (subscription.isWoken || subscription.dropped) return;
     subscription.isWoken = true;
@@ -358,12 +384,13 @@ export class Delivery {
       poll.end(messages);
     }
     if (subscription.polls.count === 0) return;
-    if (subscription.readyCount > 0) this.#serveLater(subscription);
     // While records of redeliveries are being read, their arrival wakes; what is due stays due till then.
-    const next = subscription.due.peek();
-    const isWaitingForRead = subscription.loading.length > 0;
-    if (next === undefined || (isWaitingForRead && next.dueAtMs <= this.#timeline.nowMs())) return;
-    this.#timeline.set(subscription.alarm, next.dueAtMs);
+    const isDue = subscription.nextDueMs <= this.#timeline.nowMs();
+    const isWaitingForRead = isDue && subscription.loading.length > 0;
+    if (subscription.readyCount > 0 || (isDue && !isWaitingForRead)) this.#serveLater(subscription);
+    if (!isDue && Number.isFinite(subscription.nextDueMs)) {
+      this.#timeline.set(subscription.alarm, subscription.nextDueMs);
+    }
   }
 
   /** A filter that passes over much must not keep others from their turn. */
@@ -393,10 +420,6 @@ export class Delivery {
     this.#table.resize(subscription, readQueueNums, group);
     this.#wake(subscription);
   }
-}
-
-function isPending(lease: object): lease is PendingMessage {
-  return lease instanceof Pending;
 }
 
 function topicGone(topic: string): MqError {

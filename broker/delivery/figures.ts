@@ -1,5 +1,6 @@
 // What operators see of delivery: where groups stand, and what is held and pending now.
 import type { Lane } from "./lane.ts";
+import type { LaneOrder } from "./lane-order.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** One group on one queue. Offsets are queue offsets. */
@@ -14,7 +15,7 @@ export interface LaneProgress {
   readonly cursor: number;
   /** Handed out and not acknowledged. */
   readonly pendingCount: number;
-  /** Oldest pending offset; `cursor` when there is none. All below is done. */
+  /** Oldest offset that is pending or was passed over; `cursor` when there is none. All below is done. */
   readonly doneOffset: number;
   /** When the pending message that waits longest was last handed out, milliseconds since 1970; since the last start at most. */
   readonly oldestDeliveredAtMs: number | undefined;
@@ -40,13 +41,14 @@ export interface DeliveryFigures {
 export function progressOf(subscriptions: Iterable<Subscription>): LaneProgress[] {
   const all: LaneProgress[] = [];
   for (const subscription of subscriptions) {
-    for (const lane of subscription.lanes) if (lane !== undefined) all.push(laneProgress(lane));
+    for (const lane of subscription.lanes)
+      if (lane !== undefined) all.push(laneProgress(lane, subscription.orders[lane.queueId]));
   }
   return all;
 }
 
-function laneProgress(lane: Lane): LaneProgress {
-  let doneOffset = lane.cursor;
+function laneProgress(lane: Lane, order: LaneOrder | undefined): LaneProgress {
+  let doneOffset = order?.passedFrom ?? lane.cursor;
   let oldestMs = Number.POSITIVE_INFINITY;
   for (const entry of lane.pending.values()) {
     doneOffset = Math.min(doneOffset, entry.offset);
@@ -62,7 +64,7 @@ function laneProgress(lane: Lane): LaneProgress {
     pendingCount: lane.pending.size,
     doneOffset,
     oldestDeliveredAtMs: lane.pending.size === 0 ? undefined : oldestMs,
-    lag: Math.max(0, endOffset - lane.cursor),
+    lag: Math.max(0, endOffset - lane.cursor) + (order?.passedCount ?? 0),
   };
 }
 

@@ -1,8 +1,8 @@
 // A lane is one group's way through one queue: its cursor, what is pending, and what of that is not in the
 // log yet. Pure: no time, no I/O.
 import { limits } from "../../base/index.ts";
-import type { PendingEntry, ProgressChange } from "../metadata/index.ts";
-import { Pending, pendingFlags } from "./pending.ts";
+import { type PendingEntry, type ProgressChange, pendingFlags } from "../metadata/index.ts";
+import { Pending } from "./pending.ts";
 import type { DeliveryQueue } from "./ports.ts";
 import type { ReadAhead } from "./read-ahead.ts";
 import type { SipState } from "./sip-hash.ts";
@@ -43,6 +43,8 @@ export class Lane {
   dropped = false;
   /** The receipt-handle MAC after the part that is the same for the whole lane; for the handle codec alone. */
   handlePrefix: SipState | undefined;
+  /** Message groups that are held back. For who keeps them in order alone. */
+  groupCount = 0;
   #cursor = 0;
   #changed: PendingMessage[] = [];
   #changedGone = 0;
@@ -102,7 +104,7 @@ export class Lane {
   }
 
   get isFull(): boolean {
-    return this.pending.size >= limits.pendingPerQueueMax;
+    return Math.max(this.pending.size, this.groupCount) >= limits.pendingPerQueueMax;
   }
 
   /** Makes the message at `offset` pending; the caller sets its fields and calls `touch`. */
@@ -131,16 +133,32 @@ export class Lane {
 
   /** Ends `entry`: nobody gets it again from here. */
   remove(entry: PendingMessage): void {
-    if (entry.state === "gone") return;
-    entry.state = "gone";
+    if (entry.state === "gone" || entry.state === "anchor") return;
     entry.record = undefined;
     entry.hold?.remove(entry);
     this.pending.delete(entry.offset);
+    if (entry.group?.needsAnchor(entry) === true) {
+      entry.state = "anchor";
+      this.touch(entry);
+    } else {
+      this.end(entry);
+    }
+    entry.group?.removed(entry);
+  }
+
+  /** Ends `entry` in the state, too. It is pending no more. */
+  end(entry: PendingMessage): void {
+    entry.state = "gone";
     if (entry.stored) {
       this.#removals.push(entry.offset);
       this.#journal.changed(this);
     }
     if (entry.changed) this.#forgetGone();
+  }
+
+  /** The end of `entry` is stored, as `takeChange` was told to. */
+  buried(entry: PendingMessage): void {
+    entry.stored = entry.group !== undefined;
   }
 
   /** Takes what has to be stored; undefined when there is nothing. `without` are messages whose removal is stored along. */
@@ -158,7 +176,14 @@ export class Lane {
     const upserts = entries.map(asStored);
     for (const entry of entries) entry.stored = true;
     const { group, topic, queueId } = this;
-    for (const entry of without) if (entry.stored) removals.push(entry.offset);
+    for (const entry of without) {
+      // What may be passed over behind it until it is settled must not be forgotten by a crash.
+      if (entry.group !== undefined) {
+        upserts.push(asAnchor(entry));
+        // A reset may end it before that is written.
+        entry.stored = true;
+      } else if (entry.stored) removals.push(entry.offset);
+    }
     return {
       lane: this,
       entries,
@@ -188,11 +213,25 @@ export class Lane {
 }
 
 function asStored(entry: PendingMessage): PendingEntry {
+  if (entry.state === "anchor") return asAnchor(entry);
+  const { group } = entry;
   return {
     offset: entry.offset,
     attempt: entry.attempt,
     visibleAtMs: entry.dueAtMs,
     deliveryNumber: entry.deliveryNumber,
     flags: entry.hold === undefined ? 0 : pendingFlags.renewing,
+    order: group && { messageGroupHash: group.hash, from: group.takenEnd },
+  };
+}
+
+function asAnchor({ offset, deliveryNumber, group }: PendingMessage): PendingEntry {
+  return {
+    offset,
+    attempt: 0,
+    visibleAtMs: 0,
+    deliveryNumber,
+    flags: pendingFlags.anchor,
+    order: group && { messageGroupHash: group.hash, from: group.takenEnd },
   };
 }

@@ -11,11 +11,28 @@ export type PendingState =
   | "loading"
   /** On its way to the dead-letter topic. */
   | "dying"
+  /** Done, but kept in the state: messages of its message group were passed over behind it. */
+  | "anchor"
   /** Acknowledged, expired or dropped: no longer pending. */
   | "gone";
 
-/** Meaning of `flags` in stored progress. */
-export const pendingFlags = { renewing: 1 } as const;
+/** The message group of a pending message, which nobody else gets anything of meanwhile. */
+export interface HeldBack<L> {
+  /** As in the consume queue. */
+  readonly hash: number;
+  /** Everything before this queue offset is held or done. */
+  readonly takenEnd: number;
+  /** Number of the turn in which it was handed out last; 0 once that turn must get no more of it. */
+  turn: number;
+  /** When a message of it was handed out last. */
+  servedAtMs: number;
+  /** A pending message has changed its state or its time. */
+  changed(): void;
+  /** Whether the end of `entry` has to leave a word in the state, since messages were passed over behind it. */
+  needsAnchor(entry: Pending<L>): boolean;
+  /** `entry`, which is out of the lane, is done or stays as an anchor. */
+  removed(entry: Pending<L>): void;
+}
 
 /** One pending message. `dueAtMs` is when it becomes visible. */
 export class Pending<L> implements Due {
@@ -36,6 +53,8 @@ export class Pending<L> implements Due {
   changed = false;
   /** Loaded for the next handing out. */
   record: RecordView | undefined = undefined;
+  /** What it holds back; undefined where order does not matter. */
+  group: HeldBack<L> | undefined = undefined;
   hold: Hold<L> | undefined = undefined;
   holdBefore: Pending<L> | undefined = undefined;
   holdAfter: Pending<L> | undefined = undefined;
@@ -44,6 +63,11 @@ export class Pending<L> implements Due {
     this.lane = lane;
     this.offset = offset;
   }
+}
+
+/** Whether a lease is what this process has handed out. */
+export function isPending<L>(lease: object): lease is Pending<L> {
+  return lease instanceof Pending;
 }
 
 /** What one client holds by auto-renew of one subscription: a list that any message leaves in O(1). */

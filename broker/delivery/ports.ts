@@ -10,6 +10,8 @@ export interface DeliveryEntries {
   position(i: number): number;
   size(i: number): number;
   tagHash(i: number): number;
+  /** 0 without a message group. */
+  messageGroupHash(i: number): number;
 }
 
 /** The consume queue of one queue of a topic. */

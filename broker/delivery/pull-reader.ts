@@ -3,7 +3,7 @@
 import { limits } from "../../base/index.ts";
 import type { RecordView } from "../store/index.ts";
 import { Fifo } from "./fifo.ts";
-import { type Filter, matches, passesHash } from "./filter.ts";
+import { type Filter, matches, passesHash, scanCountMax } from "./filter.ts";
 import type { DeliveryEntries, DeliveryQueue, DeliveryStore, RecordPlace } from "./ports.ts";
 
 /** A message as it is in its queue. */
@@ -59,7 +59,7 @@ export class PullReader {
     const left: Budget = {
       count: countMax,
       sizeBytes: limits.pullSizeBytesMax,
-      entries: limits.receiveScanCountMax,
+      entries: scanCountMax(filter),
     };
     let at = from;
     while (left.entries > 0 && left.count > 0 && left.sizeBytes > 0 && at < queue.endOffset) {

@@ -16,6 +16,8 @@ export interface ReceiveRequest {
   /** The server extends that time while the client is alive. */
   readonly autoRenew: boolean;
   readonly filter: Filter;
+  /** Of an ordered group: the same id gets the same messages again, as long as nobody else has had them. */
+  readonly attemptId?: string | undefined;
   readonly clientId: string;
   /** How long to wait when there is nothing, milliseconds; 0 answers at once. */
   readonly pollingMs: number;

@@ -1,53 +1,30 @@
 // One receive's turn: visible messages first, then what lies past the cursors. Synchronous and bounded; what
 // is not in memory is asked for and found by a later turn.
-import { readMessageProperties } from "@cometmq/proto";
-import { background, type Logger, limits } from "../../base/index.ts";
+import { limits } from "../../base/index.ts";
 import type { RecordView } from "../store/index.ts";
-import type { DeliveryCounters } from "./counters.ts";
-import { type Filter, passesHash, passesTag } from "./filter.ts";
-import type { Lane, PendingMessage } from "./lane.ts";
-import type { DeliveryQueue, DeliveryStore, RecordPlace } from "./ports.ts";
+import { matches, passesHash, scanCountMax } from "./filter.ts";
+import type { HandOut, HandOutParts } from "./hand-out.ts";
+import type { Lane } from "./lane.ts";
+import type { OrderedDelivery } from "./ordered-delivery.ts";
+import type { DeliveryQueue } from "./ports.ts";
 import type { AheadChunk, ColdReader } from "./read-ahead.ts";
-import type { HandleCodec } from "./receipt-handle.ts";
+import type { Redelivery } from "./redelivery.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import type { Subscription } from "./subscription.ts";
-import type { Alarm, Timeline } from "./timeline.ts";
+import { type Turn, wantsMore } from "./turn.ts";
 
 /** What a selection stands on. */
-export interface SelectionParts {
-  readonly store: DeliveryStore;
-  readonly timeline: Timeline;
-  readonly handles: HandleCodec;
+export interface SelectionParts extends HandOutParts {
   readonly cold: ColdReader;
-  readonly counters: DeliveryCounters;
-  readonly logger: Logger;
-  isAlive(clientId: string, group: string): boolean;
-  renewMaxMs(): number;
-  /** Takes over a message that has had its last delivery. */
-  bury(subscription: Subscription, entry: PendingMessage, record: RecordView): void;
-  /** Something may be found now that was not before. */
-  wake(subscription: Subscription): void;
-}
-
-/** One turn. */
-interface Turn {
-  readonly subscription: Subscription;
-  readonly request: ReceiveRequest;
-  readonly nowMs: number;
-  readonly messages: Delivered[];
-  /** Entries it may still look at. */
-  scanLeft: number;
-}
-
-/** Where a message to be handed out is. */
-interface Found {
-  readonly entry: PendingMessage;
-  readonly record: RecordView;
+  readonly handOut: HandOut;
+  readonly redelivery: Redelivery;
+  readonly ordered: OrderedDelivery;
 }
 
 /** Picks messages for receives. */
 export class Selection {
   readonly #parts: SelectionParts;
+  #turnCount = 0;
 
   constructor(parts: SelectionParts) {
     this.#parts = parts;
@@ -56,13 +33,15 @@ export class Selection {
   /** Up to `countMax` messages, marked as handed out to the client. Empty: nothing now. */
   select(subscription: Subscription, request: ReceiveRequest): Delivered[] {
     const turn: Turn = {
+      number: ++this.#turnCount,
       subscription,
       request,
       nowMs: this.#parts.timeline.nowMs(),
       messages: [],
-      scanLeft: limits.receiveScanCountMax,
+      scanLeft: scanCountMax(request.filter),
     };
-    this.#takeVisible(turn);
+    this.#parts.redelivery.takeDue(turn);
+    this.#parts.ordered.takeDue(turn);
     // Each lane at most once, so that the turn ends.
     for (let lanes = subscription.readyCount; lanes > 0 && wantsMore(turn); lanes--) {
       const lane = subscription.nextReady();
@@ -70,69 +49,6 @@ export class Selection {
       if (this.#takeNew(turn, lane)) subscription.makeReady(lane);
     }
     return turn.messages;
-  }
-
-  #takeVisible(turn: Turn): void {
-    const { subscription, nowMs } = turn;
-    const cold: PendingMessage[] = [];
-    while (wantsMore(turn)) {
-      const entry = subscription.due.peek();
-      if (entry === undefined || entry.dueAtMs > nowMs) break;
-      turn.scanLeft--;
-      if (this.#renew(turn, entry)) continue;
-      entry.hold?.remove(entry);
-      const record = entry.record ?? this.#recordOf(turn, entry);
-      if (record === "expired") continue;
-      if (record !== undefined) {
-        this.#redeliver(turn, { entry, record });
-        continue;
-      }
-      if (subscription.loading.length > 0) break;
-      subscription.due.remove(entry);
-      entry.state = "loading";
-      if (cold.push(entry) >= limits.receiveBatchCountMax) break;
-    }
-    if (cold.length > 0) this.#load(subscription, cold);
-  }
-
-  /** Auto-renew is lazy: a message whose client lives is extended when its time has come. */
-  #renew(turn: Turn, entry: PendingMessage): boolean {
-    const { hold } = entry;
-    if (hold === undefined) return false;
-    if (turn.nowMs - entry.deliveredAtMs >= this.#parts.renewMaxMs()) return false;
-    if (!this.#parts.isAlive(hold.clientId, turn.subscription.group)) return false;
-    entry.dueAtMs = turn.nowMs + limits.invisibleRenewedMs;
-    turn.subscription.due.moved(entry);
-    return true;
-  }
-
-  #recordOf(turn: Turn, entry: PendingMessage): RecordView | "expired" | undefined {
-    const { queue } = entry.lane;
-    if (queue === undefined || entry.offset < queue.minOffset) {
-      this.#parts.counters.expired++;
-      turn.subscription.settle(entry);
-      return "expired";
-    }
-    const entries = queue.entries(entry.offset, 1);
-    if (entries === undefined || entries.count === 0) return undefined;
-    return this.#parts.store.read(entries.position(0), entries.size(0));
-  }
-
-  #redeliver(turn: Turn, found: Found): void {
-    const { entry, record } = found;
-    const { subscription, request } = turn;
-    if (request.filter.kind === "tags" && !matches(request.filter, record)) {
-      this.#parts.counters.filtered++;
-      subscription.settle(entry);
-      return;
-    }
-    subscription.due.remove(entry);
-    entry.record = undefined;
-    if (entry.attempt >= subscription.attemptMax) {
-      this.#parts.bury(subscription, entry, record);
-      return;
-    }
-    this.#handOut(turn, found);
   }
 
   /** True: the lane has more to look at. */
@@ -167,10 +83,15 @@ export class Selection {
     const count = Math.min(wanted, turn.scanLeft, queue.endOffset - lane.cursor);
     const entries = queue.entries(lane.cursor, count);
     if (entries === undefined || entries.count === 0) return this.#fill(turn, lane, queue);
+    const { orders } = turn.subscription;
     for (let i = 0; i < entries.count && wantsMore(turn); i++) {
       if (this.#isFull(lane)) return true;
       if (!passesHash(filter, entries.tagHash(i))) {
         this.#skip(turn, lane);
+        continue;
+      }
+      if (orders[lane.queueId]?.passesOver(entries.messageGroupHash(i), turn.number) === true) {
+        this.#passOver(turn, lane);
         continue;
       }
       const record = this.#parts.store.read(entries.position(i), entries.size(i));
@@ -183,6 +104,7 @@ export class Selection {
   /** From what was read ahead. False: the rest has to be read again. */
   #takeCold(turn: Turn, lane: Lane, chunk: AheadChunk): boolean {
     const { filter } = turn.request;
+    const { orders } = turn.subscription;
     lane.ahead.usedAtMs = turn.nowMs;
     while (wantsMore(turn) && lane.cursor < chunk.end) {
       if (this.#isFull(lane)) return true;
@@ -197,6 +119,8 @@ export class Selection {
         // Read for a consumer with another filter.
         this.#parts.cold.clear(lane.ahead);
         return lane.queue === undefined ? false : this.#fill(turn, lane, lane.queue);
+      } else if (orders[lane.queueId]?.passesOver(record.messageGroupHash, turn.number) === true) {
+        this.#passOver(turn, lane);
       } else {
         this.#takeNext(turn, lane, record);
       }
@@ -208,20 +132,23 @@ export class Selection {
   }
 
   #takeNext(turn: Turn, lane: Lane, record: RecordView): void {
-    const { filter } = turn.request;
-    if (filter.kind === "tags" && !matches(filter, record)) {
+    if (!matches(turn.request.filter, record)) {
       this.#skip(turn, lane);
       return;
     }
     turn.scanLeft--;
-    const entry = lane.add(lane.cursor);
-    lane.moveTo(lane.cursor + 1);
-    this.#handOut(turn, { entry, record });
+    const offset = lane.cursor;
+    lane.moveTo(offset + 1);
+    this.#parts.handOut.first(turn, lane, { offset, record });
   }
 
   #skip(turn: Turn, lane: Lane): void {
-    turn.scanLeft--;
     this.#parts.counters.filtered++;
+    this.#passOver(turn, lane);
+  }
+
+  #passOver(turn: Turn, lane: Lane): void {
+    turn.scanLeft--;
     lane.moveTo(lane.cursor + 1);
   }
 
@@ -258,115 +185,4 @@ export class Selection {
       done: () => this.#lookAgain(subscription, lane),
     });
   }
-
-  #handOut(turn: Turn, found: Found): void {
-    const { subscription, request, nowMs, messages } = turn;
-    const { entry, record } = found;
-    const { lane } = entry;
-    entry.state = "due";
-    entry.attempt++;
-    entry.deliveryNumber = nextDeliveryNumber(entry, this.#parts.store.epoch);
-    entry.deliveredAtMs = nowMs;
-    entry.dueAtMs = nowMs + request.invisibleMs;
-    subscription.due.push(entry);
-    if (request.autoRenew) subscription.holdOf(request.clientId).add(entry);
-    lane.touch(entry);
-    this.#parts.counters.delivered++;
-    if (entry.attempt > 1) this.#parts.counters.redelivered++;
-    messages.push({
-      record,
-      queueId: lane.queueId,
-      queueOffset: entry.offset,
-      attempt: entry.attempt,
-      invisibleMs: request.invisibleMs,
-      receiptHandle: this.#parts.handles.encode(lane, entry.offset, entry.deliveryNumber),
-      deliveryNumber: entry.deliveryNumber,
-      lease: entry,
-    });
-  }
-
-  /** Reads the records of redeliveries that have left memory; they are visible again with their records. */
-  #load(subscription: Subscription, entries: readonly PendingMessage[]): void {
-    subscription.loading = entries;
-    background(this.#runLoad(subscription, entries));
-  }
-
-  async #runLoad(subscription: Subscription, entries: readonly PendingMessage[]): Promise<void> {
-    try {
-      const records = await readPending(this.#parts.store, entries);
-      this.#parts.counters.coldReads++;
-      entries.forEach((entry, index) => {
-        if (entry.state !== "loading") return;
-        entry.record = records[index];
-        if (entry.record !== undefined) return subscription.putBack(entry);
-        this.#parts.counters.expired++;
-        subscription.settle(entry);
-      });
-      subscription.loading = [];
-      this.#parts.wake(subscription);
-    } catch (error) {
-      this.#loadFailed(subscription, entries, error);
-    }
-  }
-
-  #loadFailed(
-    subscription: Subscription,
-    entries: readonly PendingMessage[],
-    error: unknown,
-  ): void {
-    this.#parts.counters.coldReadFailures++;
-    this.#parts.logger.error("messages to be redelivered cannot be read; they are tried again", {
-      group: subscription.group,
-      topic: subscription.topic,
-      messages: entries.length,
-      queueId: entries[0]?.lane.queueId,
-      queueOffset: entries[0]?.offset,
-      error: error instanceof Error ? error.message : String(error),
-    });
-    const ring = (): void => {
-      subscription.loading = [];
-      for (const entry of entries) if (entry.state === "loading") subscription.putBack(entry);
-      this.#parts.wake(subscription);
-    };
-    const alarm: Alarm = { dueAtMs: 0, heapIndex: -1, ring };
-    this.#parts.timeline.set(alarm, this.#parts.timeline.nowMs() + limits.readRetryDelayMs);
-  }
-}
-
-/** A run hands out one message fewer times than this. */
-const deliveriesPerEpoch = 4_096;
-
-/**
- * The number of the next handle of `entry`. Each run starts beyond what the runs before it could have
- * given: a crash loses the newest numbers, and a handle from before it must not fit a later delivery.
- */
-export function nextDeliveryNumber(entry: PendingMessage, epoch: number): number {
-  return Math.max(entry.deliveryNumber, epoch * deliveriesPerEpoch) + 1;
-}
-
-function wantsMore(turn: Turn): boolean {
-  return turn.messages.length < turn.request.countMax && turn.scanLeft > 0;
-}
-
-function matches(filter: Filter, record: RecordView): boolean {
-  return passesTag(filter, readMessageProperties(record.systemProperties).tag);
-}
-
-/** Records of pending messages from files, in their order; undefined for what has expired. */
-export async function readPending(
-  store: DeliveryStore,
-  entries: readonly PendingMessage[],
-): Promise<(RecordView | undefined)[]> {
-  const places = await Promise.all(entries.map((entry) => placeOf(entry)));
-  const found = await store.readCold(places.filter((place) => place !== undefined));
-  let next = 0;
-  return places.map((place) => (place === undefined ? undefined : found[next++]));
-}
-
-async function placeOf(entry: PendingMessage): Promise<RecordPlace | undefined> {
-  const { queue } = entry.lane;
-  if (queue === undefined || entry.offset < queue.minOffset) return undefined;
-  const entries = queue.entries(entry.offset, 1) ?? (await queue.load(entry.offset, 1));
-  if (entries.count === 0 || entries.from !== entry.offset) return undefined;
-  return { position: entries.position(0), size: entries.size(0) };
 }

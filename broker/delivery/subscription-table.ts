@@ -1,9 +1,15 @@
 // All (group, topic) states of the broker: found by name, made when first asked for, dropped with their
 // topic or group; and where a group starts on a queue it has no progress on.
 import { background, type Logger, limits, type MqError } from "../../base/index.ts";
-import type { GroupConfig, QueueProgress, TopicConfig } from "../metadata/index.ts";
-import { Lane } from "./lane.ts";
-import { pendingFlags } from "./pending.ts";
+import {
+  type GroupConfig,
+  type PendingEntry,
+  pendingFlags,
+  type QueueProgress,
+  type TopicConfig,
+} from "../metadata/index.ts";
+import { Lane, type PendingMessage } from "./lane.ts";
+import { Pending } from "./pending.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore } from "./ports.ts";
 import type { ProgressWriter } from "./progress-writer.ts";
 import { type ColdReader, ReadAhead } from "./read-ahead.ts";
@@ -123,6 +129,10 @@ export class SubscriptionTable {
     lane.restoreAt(progress.cursor);
     const nowMs = this.#parts.timeline.nowMs();
     for (const stored of progress.pending) {
+      if ((stored.flags & pendingFlags.anchor) !== 0) {
+        restoreAnchor(subscription, lane, stored);
+        continue;
+      }
       const entry = lane.add(stored.offset);
       const isRenewed = (stored.flags & pendingFlags.renewing) !== 0;
       const earliestMs = isRenewed ? nowMs + limits.renewGraceMs : 0;
@@ -133,8 +143,10 @@ export class SubscriptionTable {
       entry.deliveryNumber = stored.deliveryNumber;
       entry.deliveredAtMs = nowMs;
       entry.stored = true;
-      subscription.due.push(entry);
+      if (stored.order === undefined) subscription.due.push(entry);
+      else subscription.orderOf(lane).restore(entry, stored.order);
     }
+    subscription.orders[queueId]?.restored();
   }
 
   /** Forgets a subscription with all it holds; its polls end with `error`. */
@@ -226,6 +238,18 @@ export class SubscriptionTable {
     subscription.makeReady(lane);
     this.#parts.wake(subscription);
   }
+}
+
+function restoreAnchor(
+  subscription: Subscription,
+  lane: Lane,
+  { offset, deliveryNumber, order }: PendingEntry,
+): void {
+  const entry: PendingMessage = new Pending<Lane>(lane, offset);
+  entry.state = "anchor";
+  entry.stored = true;
+  entry.deliveryNumber = deliveryNumber;
+  if (order !== undefined) subscription.orderOf(lane).restore(entry, order);
 }
 
 /** RocketMQ's rule when nothing is said: from the oldest message while nothing has expired, else from the end. */

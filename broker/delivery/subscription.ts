@@ -4,6 +4,8 @@ import type { GroupConfig } from "../metadata/index.ts";
 import { DueHeap } from "./due-heap.ts";
 import { Fifo } from "./fifo.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
+import { LaneOrder } from "./lane-order.ts";
+import type { MessageGroup } from "./message-group.ts";
 import { Hold } from "./pending.ts";
 import { PollQueue } from "./polls.ts";
 import type { Alarm } from "./timeline.ts";
@@ -14,8 +16,12 @@ export class Subscription {
   readonly topic: string;
   /** By queue id; holes are queues nobody asked for yet. */
   readonly lanes: (Lane | undefined)[] = [];
-  /** Pending messages whose state is "due", of all lanes. */
+  /** By queue id: what is held back for the sake of order; undefined while nothing ever was. */
+  readonly orders: (LaneOrder | undefined)[] = [];
+  /** Pending messages whose state is "due" and that hold back no others, of all lanes. */
   readonly due: DueHeap<PendingMessage> = new DueHeap();
+  /** Message groups that may be looked at at some time, of all lanes. */
+  readonly groupsDue: DueHeap<MessageGroup> = new DueHeap();
   readonly polls: PollQueue = new PollQueue();
   readonly alarm: Alarm;
   /** Lanes that may have something past their cursor, served in turn. A lane is in it at most once. */
@@ -25,6 +31,8 @@ export class Subscription {
   readQueueNums = 0;
   /** Deliveries of a message before it is dead. */
   attemptMax = 1;
+  /** Messages of one message group are handed out one after another. */
+  isOrdered = false;
   /** A receive of this run has come: its lanes are complete. */
   attached = false;
   /** Lanes whose start offset is being looked up. */
@@ -47,6 +55,14 @@ export class Subscription {
   /** Takes what the newest configuration says. */
   configure(group: GroupConfig): void {
     this.attemptMax = group.retryMaxTimes + 1;
+    this.isOrdered = group.consumeMessageOrderly;
+  }
+
+  /** The order of a lane, made when there is none. */
+  orderOf(lane: Lane): LaneOrder {
+    const order = this.orders[lane.queueId] ?? new LaneOrder(lane, this.groupsDue);
+    this.orders[lane.queueId] = order;
+    return order;
   }
 
   /** Puts a lane at the end of the ready list if it has something to look at. */
@@ -71,9 +87,14 @@ export class Subscription {
 
   /** Whether a receive now could find something. */
   hasWork(nowMs: number): boolean {
-    if (this.#ready.length > 0) return true;
-    const first = this.due.peek();
-    return first !== undefined && first.dueAtMs <= nowMs;
+    return this.#ready.length > 0 || this.nextDueMs <= nowMs;
+  }
+
+  /** When something pending is due next, milliseconds since 1970; Infinity when nothing is. */
+  get nextDueMs(): number {
+    const message = this.due.peek()?.dueAtMs ?? Number.POSITIVE_INFINITY;
+    const group = this.groupsDue.peek()?.dueAtMs ?? Number.POSITIVE_INFINITY;
+    return Math.min(message, group);
   }
 
   /** Whether something is being looked up that a receive may wait for. */
@@ -118,13 +139,24 @@ export class Subscription {
   showAt(entry: PendingMessage, atMs: number): void {
     entry.dueAtMs = atMs;
     if (entry.heapIndex >= 0) this.due.moved(entry);
+    entry.group?.changed();
     entry.lane.touch(entry);
+  }
+
+  /** Takes a message out of the order of what is due. */
+  takeOut(entry: PendingMessage, state: "loading" | "dying"): void {
+    this.due.remove(entry);
+    entry.state = state;
+    if (entry.group === undefined) return;
+    entry.group.turn = 0;
+    entry.group.changed();
   }
 
   /** Puts a message back into the order of what is due. */
   putBack(entry: PendingMessage): void {
-    if (entry.state === "gone") return;
+    if (entry.state === "gone" || entry.state === "anchor") return;
     entry.state = "due";
-    if (entry.heapIndex < 0) this.due.push(entry);
+    if (entry.group !== undefined) entry.group.changed();
+    else if (entry.heapIndex < 0) this.due.push(entry);
   }
 }

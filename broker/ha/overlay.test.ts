@@ -44,6 +44,35 @@ describe("the overlay of an acting master", () => {
     assert.ok((await OverlayFile.open(disk, "/data", silentLogger)).isEmpty);
   });
 
+  it("keeps what was passed over behind a message that only one side knows to be done", () => {
+    const held = (offset: number, from: number, flags = 0): PendingEntry => ({
+      ...entry(offset),
+      flags,
+      order: { messageGroupHash: 77, from },
+    });
+    const anchor = (offset: number, from: number): PendingEntry => ({
+      ...held(offset, from, 2),
+      attempt: 0,
+      visibleAtMs: 0,
+    });
+    const join = (known: QueueProgress, ...changes: ProgressChange[]) => {
+      const noted = new NotedProgress();
+      for (const one of changes) noted.add(one);
+      const lane = noted.get(place);
+      assert.ok(lane !== undefined);
+      return missingProgress(known, lane);
+    };
+    // The master has passed over others up to 30, the acting one has seen none before 20.
+    const passed: QueueProgress = { ...place, cursor: 30, pending: [held(5, 6)] };
+    assert.deepEqual(join(passed, change(20, [], [5])), change(30, [anchor(5, 20)]));
+    // The master knows that 5 is done; the acting one has passed over others behind it.
+    const done: QueueProgress = { ...place, cursor: 10, pending: [] };
+    assert.deepEqual(join(done, change(20, [held(5, 6)])), change(20, [anchor(5, 10)]));
+    // Something of the message group is pending still: that tells enough.
+    const later = change(20, [held(9, 10)], [5]);
+    assert.deepEqual(join(passed, later), { ...later, cursor: 30 });
+  });
+
   it("lets nothing that is done in either come back", () => {
     const known: QueueProgress = { ...place, cursor: 5, pending: [entry(2), entry(3)] };
     const noted = new NotedProgress();

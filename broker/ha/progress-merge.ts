@@ -1,5 +1,10 @@
 // Joins what an acting master has noted of consumers with what the master's own log says. Pure: docs/replication.md.
-import type { PendingEntry, ProgressChange, QueueProgress } from "../metadata/index.ts";
+import {
+  type PendingEntry,
+  type ProgressChange,
+  pendingFlags,
+  type QueueProgress,
+} from "../metadata/index.ts";
 
 /** What was noted of one group on one queue, the newest word for each message. */
 export interface NotedLane {
@@ -52,7 +57,15 @@ export class NotedProgress {
 
 /** Only the notes of messages before `end`: another log may hold other messages behind it. */
 export function notedUpTo(lane: NotedLane, end: number): NotedLane {
-  const entries = new Map([...lane.entries].filter(([offset]) => offset < end));
+  const entries = new Map<number, PendingEntry | undefined>();
+  for (const [offset, entry] of lane.entries) {
+    if (offset >= end) continue;
+    if (entry?.order === undefined) entries.set(offset, entry);
+    else {
+      const order = { ...entry.order, from: Math.min(entry.order.from, end) };
+      entries.set(offset, { ...entry, order });
+    }
+  }
   return { ...lane, cursor: Math.min(lane.cursor, end), entries };
 }
 
@@ -70,14 +83,27 @@ export function missingProgress(
   const pending = new Map((known?.pending ?? []).map((entry) => [entry.offset, entry]));
   const upserts: PendingEntry[] = [];
   const removals: number[] = [];
+  const ends = handedOutEnds(known?.pending ?? []);
+  const ended: PendingEntry[] = [];
   for (const [offset, entry] of noted.entries) {
-    const isDone = offset < cursorBefore && !pending.has(offset);
-    if (isDone) continue;
-    if (entry === undefined) {
-      if (pending.has(offset)) removals.push(offset);
-    } else if (isNewer(entry, pending.get(offset))) {
+    const before = pending.get(offset);
+    const end = ends.get(entry?.order?.messageGroupHash ?? -1) ?? cursorBefore;
+    if (before === undefined && offset < end) {
+      if (entry !== undefined) ended.push(endOf(entry, end));
+    } else if (entry === undefined) {
+      if (before === undefined) continue;
+      removals.push(offset);
+      pending.delete(offset);
+      ended.push(endOf(before, noted.cursor));
+    } else if (isNewer(entry, before)) {
       upserts.push(entry);
+      pending.set(offset, entry);
     }
+  }
+  for (const anchor of anchorsOf(ended, pending.values())) {
+    upserts.push(anchor);
+    const index = removals.indexOf(anchor.offset);
+    if (index >= 0) removals.splice(index, 1);
   }
   if (cursor === cursorBefore && upserts.length === 0 && removals.length === 0) return undefined;
   return { group, topic, queueId, cursor, upserts, removals };
@@ -92,6 +118,43 @@ export function joinedProgress(known: QueueProgress, noted: NotedLane | undefine
   for (const offset of change.removals) pending.delete(offset);
   const entries = [...pending.values()].sort((one, other) => one.offset - other.offset);
   return { ...known, cursor: change.cursor, pending: entries };
+}
+
+/** By message group: nothing of it at that queue offset and behind has been handed out, whatever the cursor says. */
+function handedOutEnds(pending: readonly PendingEntry[]): Map<number, number> {
+  const ends = new Map<number, number>();
+  for (const { order } of pending) {
+    if (order === undefined) continue;
+    const { messageGroupHash, from } = order;
+    ends.set(messageGroupHash, Math.max(from, ends.get(messageGroupHash) ?? 0));
+  }
+  return ends;
+}
+
+/** `entry` once it is done, in a log that has handed out all of its message group before `end`. */
+function endOf(entry: PendingEntry, end: number): PendingEntry {
+  const order = entry.order && { ...entry.order, from: Math.max(entry.order.from, end) };
+  return { ...entry, attempt: 0, visibleAtMs: 0, flags: pendingFlags.anchor, order };
+}
+
+/**
+ * What has to stay of messages that are done, for message groups of which nothing is `left`: only one of both sides may
+ * know that others were passed over behind them.
+ */
+function anchorsOf(
+  ended: readonly PendingEntry[],
+  left: Iterable<PendingEntry>,
+): Iterable<PendingEntry> {
+  const anchors = new Map<number, PendingEntry>();
+  for (const entry of ended) {
+    if (entry.order === undefined) continue;
+    const { messageGroupHash, from } = entry.order;
+    if ((anchors.get(messageGroupHash)?.order?.from ?? -1) < from) {
+      anchors.set(messageGroupHash, entry);
+    }
+  }
+  for (const { order } of left) if (order !== undefined) anchors.delete(order.messageGroupHash);
+  return anchors.values();
 }
 
 function isNewer(entry: PendingEntry, known: PendingEntry | undefined): boolean {

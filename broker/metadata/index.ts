@@ -2,6 +2,8 @@ export {
   type AttributeRule,
   type ConsumeFrom,
   consumeFromKey,
+  fifoBrokersKey,
+  fifoFailoverKey,
   type MessageType,
   messageTypeKey,
 } from "./attributes.ts";
@@ -13,6 +15,16 @@ export {
   makeGroup,
   type RetryPolicy,
 } from "./group-config.ts";
+export { encodeHeldChanges } from "./held-codec.ts";
+export {
+  type HeldChange,
+  type HeldEntry,
+  type HeldEvent,
+  type HeldKey,
+  type HeldKind,
+  heldKinds,
+} from "./held-entry.ts";
+export type { HeldPage, HeldPlace, HeldState } from "./held-state.ts";
 export { memoryMetadata } from "./memory-metadata.ts";
 export {
   Metadata,
@@ -25,9 +37,16 @@ export {
   checkGroupName,
   checkTopicName,
   deadLetterTopic,
+  givenUpTopic,
   isDerivedTopic,
 } from "./names.ts";
-export type { PendingEntry, ProgressChange, QueueProgress } from "./progress-change.ts";
+export {
+  type PendingEntry,
+  type PendingOrder,
+  type ProgressChange,
+  pendingFlags,
+  type QueueProgress,
+} from "./progress-change.ts";
 export { decodeProgress, encodeProgress } from "./progress-codec.ts";
 export {
   type LevelSource,
@@ -39,7 +58,9 @@ export type { LoggedQueue, LoggedRecord, StateLog } from "./state-log.ts";
 export { type StateOptions, StateStore } from "./state-store.ts";
 export type { QueueRange } from "./state-values.ts";
 export {
+  brokersOfTopic,
   permission,
   type TopicConfig,
   type TopicDraft,
+  takesMessageGroups,
 } from "./topic-config.ts";

@@ -1,8 +1,11 @@
 // The body of a progress record: docs/format/progress-record.md. One record holds the changes of many queues.
+import { assert } from "../../base/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { PendingEntry, ProgressChange } from "./progress-change.ts";
+import { readName, writeName } from "./record-names.ts";
 
-const formatVersion = 1;
+/** Version 1, which is still read, knew no order. */
+const formatVersion = 2;
 
 /** The body of one record with all `changes`, owned by the caller. The caller keeps it under the store's record size. */
 export function encodeProgress(changes: readonly ProgressChange[]): Uint8Array {
@@ -18,8 +21,8 @@ export function encodeProgress(changes: readonly ProgressChange[]): Uint8Array {
 export function decodeProgress(body: Uint8Array): ProgressChange[] {
   const reader = new ByteReader(body, "progress record");
   const version = reader.byte();
-  if (version !== formatVersion) {
-    throw reader.broken(`is of version ${version}: this broker reads version ${formatVersion}`);
+  if (version < 1 || version > formatVersion) {
+    throw reader.broken(`is of version ${version}: this broker reads up to ${formatVersion}`);
   }
   const names: string[] = [];
   const changes: ProgressChange[] = [];
@@ -41,7 +44,7 @@ function writeChange(writer: ByteWriter, names: Map<string, number>, change: Pro
     writer.unsigned(entry.attempt);
     writer.signed(entry.visibleAtMs - visibleAtMs);
     writer.unsigned(entry.deliveryNumber);
-    writer.unsigned(entry.flags);
+    writeFlags(writer, entry);
     ({ offset, visibleAtMs } = entry);
   }
   writer.unsigned(change.removals.length);
@@ -66,7 +69,7 @@ function readChange(reader: ByteReader, names: string[]): ProgressChange {
     visibleAtMs += reader.signed();
     if (offset < 0 || visibleAtMs < 0) throw reader.broken("holds an offset or time below 0");
     const deliveryNumber = reader.unsigned();
-    upserts.push({ offset, attempt, visibleAtMs, deliveryNumber, flags: reader.unsigned() });
+    upserts.push({ offset, attempt, visibleAtMs, deliveryNumber, ...readFlags(reader) });
   }
   const removals: number[] = [];
   offset = cursor;
@@ -78,23 +81,25 @@ function readChange(reader: ByteReader, names: string[]): ProgressChange {
   return { group, topic, queueId, cursor, upserts, removals };
 }
 
-/** A name is written once a record; after that its number, from 1, stands for it. 0 says that a new one follows. */
-function writeName(writer: ByteWriter, names: Map<string, number>, name: string): void {
-  const number = names.get(name);
-  writer.unsigned(number ?? 0);
-  if (number !== undefined) return;
-  names.set(name, names.size + 1);
-  writer.text(name);
+/** The flag that says that an order follows. Version 1 did not have it. */
+const orderFlag = 4;
+
+/** Flags, and the order if there is one. */
+export function writeFlags(
+  writer: ByteWriter,
+  { flags, order }: Pick<PendingEntry, "flags" | "order">,
+): void {
+  assert((flags & orderFlag) === 0, "the flag of order is not for delivery");
+  writer.unsigned(order === undefined ? flags : flags | orderFlag);
+  if (order === undefined) return;
+  writer.unsigned(order.messageGroupHash);
+  writer.unsigned(order.from);
 }
 
-function readName(reader: ByteReader, names: string[]): string {
-  const number = reader.unsigned();
-  if (number === 0) {
-    const name = reader.text();
-    names.push(name);
-    return name;
-  }
-  const name = names[number - 1];
-  if (name === undefined) throw reader.broken(`refers to name ${number} of ${names.length}`);
-  return name;
+/** Reads what `writeFlags` has written. */
+export function readFlags(reader: ByteReader): Pick<PendingEntry, "flags" | "order"> {
+  const flags = reader.unsigned();
+  if ((flags & orderFlag) === 0) return { flags };
+  const order = { messageGroupHash: reader.unsigned(), from: reader.unsigned() };
+  return { flags: flags & ~orderFlag, order };
 }

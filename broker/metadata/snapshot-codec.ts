@@ -61,8 +61,8 @@ export function* snapshotEntries(body: Uint8Array): Generator<[key: string, valu
 function openBody(body: Uint8Array): ByteReader {
   const reader = new ByteReader(body, "snapshot record");
   const version = reader.byte();
-  if (version !== stateVersion) {
-    throw reader.broken(`is of version ${version}: this broker reads version ${stateVersion}`);
+  if (version < 1 || version > stateVersion) {
+    throw reader.broken(`is of version ${version}: this broker reads up to ${stateVersion}`);
   }
   return reader;
 }

@@ -3,11 +3,13 @@
 import { crc32 } from "node:zlib";
 import { type Epoch, epoch, MqError, type Position, position } from "../../base/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
+import type { HeldEntry, HeldKey } from "./held-entry.ts";
 import type { PendingEntry } from "./progress-change.ts";
+import { readFlags, writeFlags } from "./progress-codec.ts";
 import type { StateDigest } from "./state-digest.ts";
 
-/** Version of keys and values. The state is thrown away and rebuilt when another one is found. */
-export const stateVersion = 1;
+/** Version of keys and values. Older ones are read; the state is thrown away and rebuilt when a newer one is found. */
+export const stateVersion = 2;
 
 const checksumSize = 4;
 
@@ -76,12 +78,12 @@ export function encodeApplied(applied: Applied): Uint8Array {
   return writer.take();
 }
 
-/** Reads the content of the `applied` key. Throws CORRUPT, also for another version. */
+/** Reads the content of the `applied` key. Throws CORRUPT, also for a newer version. */
 export function decodeApplied(content: Uint8Array): Applied {
   const reader = new ByteReader(content, "applied position of the state");
   const version = reader.byte();
-  if (version !== stateVersion) {
-    throw reader.broken(`is of version ${version}: this broker reads version ${stateVersion}`);
+  if (version < 1 || version > stateVersion) {
+    throw reader.broken(`is of version ${version}: this broker reads up to ${stateVersion}`);
   }
   const applied = {
     position: position(reader.unsigned()),
@@ -153,7 +155,7 @@ export function encodePending(entry: PendingEntry): Uint8Array {
   writer.unsigned(entry.attempt);
   writer.unsigned(entry.visibleAtMs);
   writer.unsigned(entry.deliveryNumber);
-  writer.unsigned(entry.flags);
+  writeFlags(writer, entry);
   return writer.take();
 }
 
@@ -165,8 +167,43 @@ export function decodePending(offset: number, content: Uint8Array): PendingEntry
     attempt: reader.unsigned(),
     visibleAtMs: reader.unsigned(),
     deliveryNumber: reader.unsigned(),
-    flags: reader.unsigned(),
+    ...readFlags(reader),
   };
   reader.end();
   return entry;
+}
+
+/** Content of a held message; its kind, due time and id are in the key. */
+export function encodeHeld(entry: HeldEntry): Uint8Array {
+  const writer = new ByteWriter();
+  writer.unsigned(entry.position);
+  writer.unsigned(entry.size);
+  writer.unsigned(entry.count);
+  writer.text(entry.topic);
+  return writer.take();
+}
+
+/** Reads the content of a held message. Throws CORRUPT. */
+export function decodeHeld(key: HeldKey, content: Uint8Array): HeldEntry {
+  const reader = new ByteReader(content, "held message in the state");
+  const { kind, dueMs, id } = key;
+  const [position, size, count] = [reader.unsigned(), reader.unsigned(), reader.unsigned()];
+  const entry = { kind, dueMs, id, topic: reader.text(), position, size, count };
+  reader.end();
+  return entry;
+}
+
+/** Content of the key that says where in the log a topic was deleted last. */
+export function encodeEnd(position: number): Uint8Array {
+  const writer = new ByteWriter();
+  writer.unsigned(position);
+  return writer.take();
+}
+
+/** Reads where a topic was deleted last. Throws CORRUPT. */
+export function decodeEnd(content: Uint8Array): number {
+  const reader = new ByteReader(content, "end of a topic");
+  const position = reader.unsigned();
+  reader.end();
+  return position;
 }

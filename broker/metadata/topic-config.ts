@@ -2,13 +2,14 @@
 import { limits, MqError } from "../../base/index.ts";
 import {
   checkAttributes,
+  fifoBrokersKey,
   type MessageType,
   messageTypeKey,
   messageTypes,
   parseMessageType,
   topicAttributes,
 } from "./attributes.ts";
-import { checkTopicName } from "./names.ts";
+import { checkTopicName, givenUpTopic } from "./names.ts";
 
 /** Permission bits of a topic. */
 export const permission = { write: 2, read: 4, readWrite: 6 } as const;
@@ -39,7 +40,7 @@ export const defaultQueueCount = 8;
 
 /** Completes and checks a draft. Throws ILLEGAL_TOPIC or BAD_REQUEST naming the field and what is allowed. */
 export function makeTopic(draft: TopicDraft, nowMs: number): TopicConfig {
-  checkTopicName(draft.name);
+  if (draft.name !== givenUpTopic) checkTopicName(draft.name);
   const readQueueNums = draft.readQueueNums ?? draft.writeQueueNums ?? defaultQueueCount;
   const writeQueueNums = draft.writeQueueNums ?? readQueueNums;
   checkQueueCount("readQueueNums", readQueueNums);
@@ -63,6 +64,16 @@ export function makeTopic(draft: TopicDraft, nowMs: number): TopicConfig {
     order: draft.order ?? false,
     createdAtMs: draft.createdAtMs ?? nowMs,
   };
+}
+
+/** Whether messages with a message group may be sent to the topic. */
+export function takesMessageGroups({ messageType }: Pick<TopicConfig, "messageType">): boolean {
+  return messageType === "FIFO" || messageType === "MIXED";
+}
+
+/** The brokers among which the message groups of a topic are spread, as recorded; empty when that is the only one. */
+export function brokersOfTopic({ attributes }: Pick<TopicConfig, "attributes">): readonly string[] {
+  return attributes[fifoBrokersKey]?.split(";") ?? [];
 }
 
 /** The attribute decides; the field counts when there is no attribute. */

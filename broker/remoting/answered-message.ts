@@ -1,7 +1,7 @@
 // Puts stored messages into the answer of a receive or a pull.
-import { hash } from "node:crypto";
 import type { ReceiveMessageWriter } from "@cometmq/proto";
 import type { RecordView } from "../store/index.ts";
+import { md5Digest } from "./body-digest.ts";
 import { messageFlags } from "./message-flags.ts";
 
 /** A message as its client gets it. */
@@ -22,7 +22,6 @@ export interface AnsweredMessage {
 export const chunkSizeBytes: number = 256 * 1024;
 /** What the broker adds to a stored message, less the log's own header, bytes at most, about. */
 export const addedSizeBytes = 256;
-const digestMd5 = 2;
 
 /** Bytes that the first part of an answer takes, about. */
 export function answerSize(messages: readonly Pick<AnsweredMessage, "record">[]): number {
@@ -57,9 +56,4 @@ export function addMessage(
     bodyDigest: digestMissing ? md5Digest(body) : undefined,
   });
   return body.length;
-}
-
-/** Node.js and C# cannot read a message without a digest; all clients agree on MD5 in upper-case hex. */
-function md5Digest(body: Uint8Array): { type: number; checksum: string } {
-  return { type: digestMd5, checksum: hash("md5", body, "hex").toUpperCase() };
 }

@@ -22,7 +22,7 @@ export function getOffset(context: RemotingContext): MethodHandler {
       here: async ({ metadata, delivery }) => {
         const needs = { config: context.config, metadata };
         const { topic, queueId } = await readableQueue(needs, request.messageQueue);
-        const group = await groupFor(needs, request.group?.name ?? "");
+        const group = await groupFor(needs, request.group?.name ?? "", [topic.name]);
         const place = { group: group.name, topic: topic.name, queueId };
         const offset = delivery.offsets.get(place);
         if (offset !== undefined) return { status: okStatus, offset };

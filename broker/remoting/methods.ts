@@ -5,6 +5,7 @@ import type { MethodHandler } from "../../transport/index.ts";
 import { ackMessage } from "./ack-message.ts";
 import { changeInvisibleDuration } from "./change-invisible-duration.ts";
 import type { RemotingContext } from "./context.ts";
+import { endTransaction } from "./end-transaction.ts";
 import { forwardToDeadLetterQueue } from "./forward-to-dead-letter-queue.ts";
 import { getOffset } from "./get-offset.ts";
 import { heartbeat } from "./heartbeat.ts";
@@ -14,6 +15,7 @@ import { pullMessage } from "./pull-message.ts";
 import { queryAssignment } from "./query-assignment.ts";
 import { queryOffset } from "./query-offset.ts";
 import { queryRoute } from "./query-route.ts";
+import { recallMessage } from "./recall-message.ts";
 import { receiveMessage } from "./receive-message.ts";
 import { sendMessage } from "./send-message.ts";
 import { telemetry } from "./telemetry.ts";
@@ -30,6 +32,8 @@ export function messagingMethods(context: RemotingContext): Map<string, MethodHa
     [methods.Heartbeat.path, heartbeat(context)],
     [methods.NotifyClientTermination.path, notifyClientTermination(context)],
     [methods.SendMessage.path, sendMessage(context)],
+    [methods.RecallMessage.path, recallMessage(context)],
+    [methods.EndTransaction.path, endTransaction(context)],
     [methods.ReceiveMessage.path, receiveMessage(context)],
     [methods.AckMessage.path, ackMessage(context)],
     [methods.ChangeInvisibleDuration.path, changeInvisibleDuration(context)],

@@ -6,11 +6,7 @@ import { statusOf } from "./unary.ts";
 
 const { methods } = messagingService;
 
-const unaryMethods = [
-  methods.EndTransaction,
-  methods.RecallMessage,
-  methods.SyncLiteSubscription,
-] as const;
+const unaryMethods = [methods.SyncLiteSubscription] as const;
 
 /** Handlers of the calls that are not served, by path. */
 export function notYet(): Map<string, MethodHandler> {

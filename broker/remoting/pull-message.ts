@@ -81,7 +81,7 @@ class Puller {
     const filter = this.#filters.get(filterType, expression);
     const needs = { config, metadata };
     const { topic, queueId } = await readableQueue(needs, request.messageQueue);
-    const group = await groupFor(needs, request.group?.name ?? "");
+    const group = await groupFor(needs, request.group?.name ?? "", [topic.name]);
     requireConsuming(group);
     const client = clients.seen(identity, connection);
     const subscription = { topic: topic.name, filterType, expression };

@@ -71,7 +71,8 @@ async function isOrdered(
   const known = local?.metadata.group(name);
   if (known !== undefined) return known.consumeMessageOrderly;
   if (local?.canSend === true) {
-    const group = await groupFor({ config: context.config, metadata: local.metadata }, name);
+    const needs = { config: context.config, metadata: local.metadata };
+    const group = await groupFor(needs, name, [passing.topic ?? ""]);
     return group.consumeMessageOrderly;
   }
   for (const { address, isOwn } of places) {

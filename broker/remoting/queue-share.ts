@@ -81,7 +81,8 @@ async function shareHere(
   if (local?.metadata.group(group) === undefined) {
     checkGroupName(group);
     if (local?.canSend === true) {
-      await groupFor({ config: context.config, metadata: local.metadata }, group);
+      const needs = { config: context.config, metadata: local.metadata };
+      await groupFor(needs, group, [request.topic?.name ?? ""]);
     }
   }
   const { shares } = context.clients;

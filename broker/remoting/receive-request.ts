@@ -46,7 +46,7 @@ export async function readReceive(
   const filterType = request.filterExpression?.type ?? 0;
   const filter = from.filters.get(filterType, expression);
   const topic = await topicFor(context, request.messageQueue?.topic?.name ?? "");
-  const group = await groupFor(context, request.group?.name ?? "");
+  const group = await groupFor(context, request.group?.name ?? "", [topic.name]);
   requireReadable(topic);
   requireConsuming(group);
   const subscription = { topic: topic.name, filterType, expression };

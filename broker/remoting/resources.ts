@@ -48,15 +48,22 @@ export async function topicFor(context: Needs, name: string): Promise<TopicConfi
 }
 
 /**
- * The group `name`, created when there is none and autoCreateSubscriptionGroup is on.
+ * The group `name`, created when there is none and autoCreateSubscriptionGroup is on: it consumes in order when all
+ * topics that it first subscribes to are FIFO.
  * Throws ILLEGAL_CONSUMER_GROUP or CONSUMER_GROUP_NOT_FOUND.
  */
-export async function groupFor(context: Needs, name: string): Promise<GroupConfig> {
+export async function groupFor(
+  context: Needs,
+  name: string,
+  topics: readonly string[],
+): Promise<GroupConfig> {
   const group = context.metadata.group(name);
   if (group !== undefined) return group;
   checkGroupName(name);
   if (!context.config.values.autoCreateSubscriptionGroup) throw groupNotFound(name);
-  return await context.metadata.ensureGroup({ name });
+  const isFifo = (topic: string): boolean => context.metadata.topic(topic)?.messageType === "FIFO";
+  const consumeMessageOrderly = topics.length > 0 && topics.every(isFifo);
+  return await context.metadata.ensureGroup({ name, consumeMessageOrderly });
 }
 
 /** A queue that consumers may read. */

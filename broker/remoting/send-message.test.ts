@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { messagingService, rocketmq } from "@cometmq/proto";
 import { MqError } from "../../base/index.ts";
+import { messageGroupHash } from "../delivery/index.ts";
 import { tagHash } from "../store/index.ts";
 import { messageFlags } from "./message-flags.ts";
 import { type CallOptions, TestBroker } from "./testkit/index.ts";
@@ -255,15 +256,6 @@ describe("SendMessage", () => {
     assert.equal(answer.status?.code, 20_000, answer.status?.message);
   });
 
-  it("refuses a delivery time too far ahead: ILLEGAL_DELIVERY_TIME", async () => {
-    const seconds = broker.clock.now() / 1000 + 86_401;
-    const late = message({ systemProperties: { deliveryTimestamp: { seconds } } });
-    await refused([late], 40_012, /86401 s ahead/);
-    // Python's documentation says milliseconds.
-    const millis = message({ systemProperties: { deliveryTimestamp: { seconds: 1.7e12 } } });
-    await refused([millis], 40_012, /ahead/);
-  });
-
   it("refuses a recovery time over an hour: BAD_REQUEST", async () => {
     const orphanedTransactionRecoveryDuration = { seconds: 3_601 };
     const wrong = message({ systemProperties: { orphanedTransactionRecoveryDuration } });
@@ -285,10 +277,24 @@ describe("SendMessage", () => {
     await refused([message({ topic: { name: "f" } })], 40_014, /accepts FIFO/);
   });
 
+  it("chooses the queue by the message group, whatever the client says", async () => {
+    const attributes = { "message.type": "FIFO" };
+    await broker.metadata.updateTopic({ name: "f", writeQueueNums: 8, attributes });
+    for (const queueId of [0, 3, 5]) {
+      const systemProperties = { messageGroup: "order-1", queueId };
+      await send([message({ topic: { name: "f" }, systemProperties })]);
+    }
+    const drafts = broker.appended.flat();
+    assert.deepEqual(
+      drafts.map((draft) => [draft.queueId, draft.messageGroupHash]),
+      [0, 1, 2].map(() => [3, messageGroupHash("order-1")]),
+    );
+  });
+
   it("says of the kinds it does not handle yet: UNSUPPORTED", async () => {
-    await broker.metadata.updateTopic({ name: "f", attributes: { "message.type": "FIFO" } });
-    const fifo = message({ topic: { name: "f" }, systemProperties: { messageGroup: "g" } });
-    await refused([fifo], 50_500, /FIFO/);
+    await broker.metadata.updateTopic({ name: "x", attributes: { "message.type": "MIXED" } });
+    const first = message({ topic: { name: "x" }, systemProperties: { priority: 1 } });
+    await refused([first], 50_500, /PRIORITY/);
   });
 
   it("takes any kind's check off dead-letter topics", async () => {

@@ -11,11 +11,19 @@ import { limits, MqError } from "../../base/index.ts";
 import { type MethodHandler, RpcError, type ServerCall } from "../../transport/index.ts";
 import { requireClientId } from "../clients/index.ts";
 import { isPassedOn } from "../cluster/index.ts";
+import { messageGroupHash, queueOfMessageGroup } from "../delivery/index.ts";
 import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
+import { HeldSend } from "./held-send.ts";
 import { messageFlags } from "./message-flags.ts";
+import {
+  foreignOwner,
+  groupBrokersOf,
+  isPassedToOwner,
+  sendToOwner,
+} from "./message-group-owner.ts";
 import { checkMessage } from "./message-rules.ts";
 import { checkMessageType } from "./message-type.ts";
 import { notServedHere } from "./owner.ts";
@@ -32,6 +40,8 @@ interface SendTopic {
   /** The type that messages are checked against; derived topics take any. */
   readonly accepts: string;
   readonly traffic: TrafficCount;
+  /** Brokers among which message groups are spread; undefined when all live here. */
+  readonly groupBrokers: readonly string[] | undefined;
   nextQueueId: number;
 }
 
@@ -67,6 +77,8 @@ class Sender {
       const parts = this.#serving();
       const topic = parts === undefined ? undefined : this.#topics.get(name);
       if (parts !== undefined && topic !== undefined) {
+        const owner = this.#foreignOwner(messages, topic, call);
+        if (owner !== undefined) return this.#sendToOwner(owner, topic, { request, call });
         return this.#send(messages, topic, { call, parts });
       }
       return this.#sendElsewhere(name, Uint8Array.from(request), call);
@@ -86,6 +98,34 @@ class Sender {
       if (event.kind === "topic") this.#topics.delete(event.name);
     });
     return parts;
+  }
+
+  /** The other broker that the message groups live on, if they do. */
+  #foreignOwner(
+    messages: readonly MessageView[],
+    { groupBrokers }: SendTopic,
+    call: ServerCall,
+  ): string | undefined {
+    if (groupBrokers === undefined || isPassedToOwner(call)) return undefined;
+    return foreignOwner(messages, groupBrokers, this.#context.config.values.brokerName);
+  }
+
+  async #sendToOwner(
+    owner: string,
+    topic: SendTopic,
+    { request, call }: { readonly request: Uint8Array; readonly call: ServerCall },
+  ): Promise<Uint8Array> {
+    const copy = Uint8Array.from(request);
+    try {
+      const foreign = { topic: topic.config, owner, request: copy, call };
+      const answer = await sendToOwner(this.#context, foreign);
+      if (answer !== undefined) return answer;
+      const parts = this.#serving();
+      if (parts === undefined) throw new MqError("NOT_MASTER", "this broker takes no messages now");
+      return await this.#send(readMessages(copy), topic, { call, parts });
+    } catch (error) {
+      return this.#failed(error, call);
+    }
   }
 
   async #sendElsewhere(topic: string, request: Uint8Array, call: ServerCall): Promise<Uint8Array> {
@@ -112,10 +152,14 @@ class Sender {
       config: found,
       accepts: isDerivedTopic(name) ? "MIXED" : found.messageType,
       traffic: this.#context.traffic.sent(name),
+      groupBrokers: groupBrokersOf(found),
       nextQueueId: 0,
     };
     this.#topics.set(name, topic);
-    return await this.#send(readMessages(request), topic, { call, parts });
+    const messages = readMessages(request);
+    const owner = this.#foreignOwner(messages, topic, call);
+    if (owner !== undefined) return await this.#sendToOwner(owner, topic, { request, call });
+    return await this.#send(messages, topic, { call, parts });
   }
 
   #send(
@@ -129,21 +173,34 @@ class Sender {
     const queueId = topic.nextQueueId;
     topic.nextQueueId = (queueId + 1) % topic.config.writeQueueNums;
     const drafts: RecordDraft[] = [];
+    let held: HeldSend | undefined;
     let bytes = 0;
     for (const message of messages) {
       if (message.topic !== topic.config.name)
         throw severalTopics(topic.config.name, message.topic);
-      checkMessage(message, bodySizeMax, now);
-      checkMessageType(message, topic.accepts);
+      checkMessage(message, bodySizeMax);
+      const kind = checkMessageType(message, topic.accepts);
       bytes += message.body.length;
-      drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, call }));
+      const draft = draftOf(message, topic.config, { queueId, nowMs: now, call });
+      if (kind === "DELAY" || kind === "TRANSACTION") {
+        held ??= new HeldSend(parts, config.values.timerMaxDelaySec);
+        drafts.push(held.draftOf(kind, message, draft));
+      } else drafts.push(draft);
     }
+    held?.begin();
     return parts.store.send(drafts).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
-        return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
+        const results = entries(messages, okStatus, appended);
+        return writeSendMessageResponse(
+          okStatus,
+          held?.stored(results, drafts, appended) ?? results,
+        );
       },
-      (error: unknown) => this.#failed(error, call, messages),
+      (error: unknown) => {
+        held?.refused();
+        return this.#failed(error, call, messages);
+      },
     );
   }
 
@@ -193,17 +250,25 @@ function draftOf(
   topic: TopicConfig,
   chosen: Arrival & { readonly queueId: number },
 ): RecordDraft {
-  const { queueId } = message;
+  const { queueId, messageGroup } = message;
+  const hash = messageGroup ? messageGroupHash(messageGroup) : 0;
   return {
     type: RecordType.message,
     flags: hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing,
     topic: topic.name,
-    // 0 is also what clients send that do not choose.
-    queueId: queueId > 0 && queueId < topic.writeQueueNums ? queueId : chosen.queueId,
+    // Clients choose the queue of a message group in as many ways as there are clients: the server does.
+    // Without one, 0 is also what clients send that do not choose.
+    queueId:
+      hash > 0
+        ? queueOfMessageGroup(hash, topic.writeQueueNums)
+        : queueId > 0 && queueId < topic.writeQueueNums
+          ? queueId
+          : chosen.queueId,
     systemProperties: completedProperties(message, chosen),
     userProperties: message.userProperties,
     body: message.body,
     tagHash: message.tag === undefined ? 0 : tagHash(message.tag),
+    messageGroupHash: hash,
   };
 }
 

@@ -2,6 +2,7 @@
 // is wrong. What belongs to one request is tested beside its handler.
 import assert from "node:assert/strict";
 import { messagingService, rocketmq } from "@cometmq/proto";
+import { HeldHandles } from "../held/index.ts";
 import { type CallOptions, TestBroker, TestStream } from "./testkit/index.ts";
 
 const { methods } = messagingService;
@@ -16,6 +17,12 @@ const entries = [{ messageId: "1", receiptHandle: "h" }];
 const message = { topic, systemProperties: { messageId: "1" }, body: Buffer.from("x") };
 const messageQueue = { topic };
 const autoRenew = { batchSize: 1, autoRenew: false, invisibleDuration: { seconds: 30 } };
+
+const timer = { kind: "timer" as const, dueMs: 1, id: 2 };
+const recallHandle = new HeldHandles(Buffer.alloc(32), "broker-a").encode("t", timer);
+
+const half = { kind: "half" as const, dueMs: 0, id: 2 };
+const transactionId = new HeldHandles(Buffer.alloc(32), "broker-a").encode("t", half);
 
 type Name = Exclude<keyof typeof methods, "Telemetry">;
 
@@ -44,6 +51,13 @@ const correct: Partial<Record<Name, Uint8Array>> = {
   GetOffset: methods.GetOffset.request.encode({ group, messageQueue }),
   UpdateOffset: methods.UpdateOffset.request.encode({ group, messageQueue, offset: 3 }),
   QueryOffset: methods.QueryOffset.request.encode({ messageQueue }),
+  RecallMessage: methods.RecallMessage.request.encode({ topic, recallHandle }),
+  EndTransaction: methods.EndTransaction.request.encode({
+    topic,
+    messageId: "1",
+    transactionId,
+    resolution: 1,
+  }),
 };
 
 /** What a correct request gives, where that is not OK. */
@@ -125,6 +139,16 @@ const wrongNames: readonly (readonly [Name, Uint8Array, number])[] = [
     methods.ForwardMessageToDeadLetterQueue.request.encode({ topic, group: wrongGroup }),
     Code.ILLEGAL_CONSUMER_GROUP,
   ],
+  [
+    "RecallMessage",
+    methods.RecallMessage.request.encode({ topic: wrongTopic, recallHandle }),
+    Code.ILLEGAL_TOPIC,
+  ],
+  [
+    "EndTransaction",
+    methods.EndTransaction.request.encode({ topic: wrongTopic, transactionId }),
+    Code.ILLEGAL_TOPIC,
+  ],
 ];
 
 describe("statuses of all methods", () => {
@@ -132,7 +156,7 @@ describe("statuses of all methods", () => {
 
   beforeEach(() => {
     broker = new TestBroker();
-    broker.handles.add("h");
+    broker.handles.add("h").add(recallHandle).add(transactionId);
   });
 
   async function codeOf(name: Name, request: Uint8Array, options?: CallOptions): Promise<number> {
@@ -174,6 +198,10 @@ describe("statuses of all methods", () => {
     broker.parts.delivery.offsets.commit = fail;
     broker.parts.delivery.offsets.bounds = fail;
     broker.parts.store.send = fail;
+    assert.ok(broker.parts.timers !== undefined);
+    broker.parts.timers.recall = fail;
+    assert.ok(broker.parts.transactions !== undefined);
+    broker.parts.transactions.end = fail;
     for (const name of [
       "SendMessage",
       "ReceiveMessage",
@@ -184,6 +212,8 @@ describe("statuses of all methods", () => {
       "GetOffset",
       "UpdateOffset",
       "QueryOffset",
+      "RecallMessage",
+      "EndTransaction",
     ] as const) {
       const request = correct[name] ?? new Uint8Array();
       assert.equal(await codeOf(name, request), Code.INTERNAL_SERVER_ERROR, name);

@@ -22,7 +22,7 @@ export function updateOffset(context: RemotingContext): MethodHandler {
       here: async ({ metadata, delivery, canSend }) => {
         const needs = { config: context.config, metadata };
         const { topic, queueId } = await readableQueue(needs, request.messageQueue);
-        const group = await groupFor(needs, request.group?.name ?? "");
+        const group = await groupFor(needs, request.group?.name ?? "", [topic.name]);
         const place = { group: group.name, topic: topic.name, queueId };
         if (!canSend) requireForward(delivery.offsets.get(place) ?? 0, request.offset);
         await delivery.offsets.commit(place, request.offset);

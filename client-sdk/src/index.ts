@@ -14,7 +14,7 @@ export { FilterExpression, FilterType } from "./filter-expression.ts";
 export { type MessageOptions, MessageType } from "./message.ts";
 export { MessageView } from "./message-view.ts";
 export type { Abortable, ClientLogger, ClientOptions, ConsumerOptions } from "./options.ts";
-export { Producer, type ProducerOptions } from "./producer.ts";
+export { Producer, type ProducerOptions, type SendOptions } from "./producer.ts";
 export {
   type AssignmentListener,
   PullConsumer,
@@ -30,3 +30,4 @@ export {
   type SimpleConsumerOptions,
 } from "./simple-consumer.ts";
 export type { QueuePosition, SeekTarget, TopicQueue } from "./topic-queue.ts";
+export { Transaction, type TransactionChecker, TransactionResolution } from "./transaction.ts";

@@ -70,6 +70,7 @@ export class FakeQueue implements DeliveryQueue {
       position: (i) => of(i).position,
       size: (i) => of(i).size,
       tagHash: (i) => of(i).tagHash,
+      messageGroupHash: (i) => of(i).record.messageGroupHash,
     };
   }
 }
@@ -80,6 +81,9 @@ export interface TestMessage {
   readonly id?: string;
   readonly body?: string;
   readonly flags?: number;
+  readonly messageGroupHash?: number;
+  /** User properties. */
+  readonly properties?: Readonly<Record<string, string>>;
 }
 
 /** The store of a test. */
@@ -186,9 +190,10 @@ export class FakeStore implements DeliveryStore {
       topic,
       queueId,
       systemProperties: rocketmq.v2.SystemProperties.encode(properties).finish(),
-      userProperties: new Uint8Array(0),
+      userProperties: userPropertiesOf(message),
       body: Buffer.from(message.body ?? "x"),
       tagHash: tagHash(message.tag),
+      messageGroupHash: message.messageGroupHash ?? 0,
     });
   }
 
@@ -218,4 +223,9 @@ export class FakeStore implements DeliveryStore {
       follower.confirmed();
     }
   }
+}
+
+function userPropertiesOf({ properties }: TestMessage): Uint8Array {
+  if (properties === undefined) return new Uint8Array(0);
+  return rocketmq.v2.Message.encode({ userProperties: properties }).finish();
 }

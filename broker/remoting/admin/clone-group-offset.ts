@@ -19,7 +19,7 @@ export function cloneGroupOffset(context: AdminContext): MethodHandler {
     if (source === request.targetGroup) {
       throw new MqError("BAD_REQUEST", `the group ${source} cannot be cloned to itself`);
     }
-    const target = (await groupFor(needs, request.targetGroup)).name;
+    const target = (await groupFor(needs, request.targetGroup, [topic])).name;
     const lanes = context.delivery.progress(source).filter((lane) => lane.topic === topic);
     if (lanes.length === 0) {
       throw new MqError("OFFSET_NOT_FOUND", `the group ${source} has no offset on topic ${topic}`);
