@@ -196,6 +196,11 @@ export const limits = {
   pendingPerQueueMax: 20_000,
   /** Receives of ordered groups whose answers are remembered, to be repeated; the oldest go first. */
   attemptsRememberedMax: 4_096,
+  /** How often brokers look for new brokers of topics of message groups, milliseconds, and at how many topics at a time. */
+  fifoBrokersPeriodMs: 1_000,
+  fifoBrokersTopicsMax: 20,
+  /** Names of the brokers of one topic, characters in all. */
+  fifoBrokersSizeMax: 16_384,
   /** Messages of one message group that are remembered after being passed over; more are found again in the queue. */
   passedOffsetsMax: 32,
   /** Consume-queue entries one receive looks at in one go; then other work has its turn. */

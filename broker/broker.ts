@@ -16,6 +16,7 @@ import { BrokerContext } from "./broker-context.ts";
 import { ClientTable } from "./clients/index.ts";
 import { Cluster } from "./cluster/index.ts";
 import { ElectedRole } from "./elected-role.ts";
+import { FifoBrokers } from "./fifo-brokers.ts";
 import { FixedRole } from "./fixed-role.ts";
 import type { Network } from "./ha/index.ts";
 import { haMetrics } from "./ha-metrics.ts";
@@ -272,16 +273,20 @@ export class Broker {
   }
 
   #openCluster(replica: Replica): Cluster {
-    const { config, clock, registrar } = this.#options;
+    const { config, clock, registrar, logger } = this.#options;
+    const local = (): Replica["local"] => replica.local;
     const cluster = new Cluster({
       registrar,
       config,
       clock,
-      local: () => replica.local,
+      local,
       standing: () => replica.standing,
     });
     this.#cluster = cluster;
     this.#openings.add("cluster", () => cluster.close());
+    const { view } = cluster;
+    const fifoBrokers = new FifoBrokers({ view, clock, logger: logger.child("fifo"), local });
+    this.#openings.add("brokers of message groups", () => fifoBrokers.close());
     return cluster;
   }
 

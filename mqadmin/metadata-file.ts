@@ -68,7 +68,8 @@ export function isSystemName(name: string): boolean {
 
 /** Takes a topic off the wire. */
 export function topicEntry(topic: cometmq.v1.ITopicConfig): TopicEntry {
-  const { "message.type": _, ...attributes } = topic.attributes ?? {};
+  // The brokers of a topic are those of the cluster it is in.
+  const { "message.type": _, "fifo.brokers": __, ...attributes } = topic.attributes ?? {};
   return {
     name: topic.name ?? "",
     readQueues: topic.readQueues ?? 0,

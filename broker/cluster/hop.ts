@@ -5,6 +5,8 @@ import type { Connection, ServerCall } from "../../transport/index.ts";
 export const hopHeaders = {
   /** The name of the broker that passes the call on. */
   from: "x-cometmq-hop",
+  /** The message group lives at the broker that is called: it does not pass the call on. */
+  toOwner: "x-cometmq-to-owner",
   /** `host:port` of the client. */
   clientAddress: "x-cometmq-client-address",
   /** From the client's settings, which the owner has not seen: milliseconds. */

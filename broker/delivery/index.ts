@@ -2,6 +2,7 @@ export type { DeliveryCounters } from "./counters.ts";
 export { type DeadLetterRequest, Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { DeliveryFigures, LaneProgress } from "./figures.ts";
 export { type Filter, parseFilter } from "./filter.ts";
+export { brokerOfMessageGroup } from "./message-group-broker.ts";
 export { messageGroupHash, queueOfMessageGroup } from "./message-group-hash.ts";
 export type {
   DeliveryEntries,

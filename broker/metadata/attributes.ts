@@ -1,6 +1,6 @@
 // The attributes that topics and consumer groups may carry, and the values each may have.
 // How `+key=value` and `-key` change them is the business of those who take the request.
-import { MqError } from "../../base/index.ts";
+import { limits, MqError } from "../../base/index.ts";
 
 /** What one attribute may be. */
 export interface AttributeRule {
@@ -18,6 +18,10 @@ export type MessageType = (typeof messageTypes)[number];
 
 /** The attribute of a topic that names its message type. */
 export const messageTypeKey = "message.type";
+/** The attribute of a topic that names the brokers among which its message groups are spread; kept by the brokers. */
+export const fifoBrokersKey = "fifo.brokers";
+/** The attribute of a topic that lets message groups go on elsewhere while their broker is down, out of order. */
+export const fifoFailoverKey = "fifo.failover";
 /** The attribute of a group that says where it starts on a queue it has not read. */
 export const consumeFromKey = "consume.from";
 
@@ -26,6 +30,16 @@ export const topicAttributes: readonly AttributeRule[] = [
   oneOf(messageTypeKey, "the kind of messages the topic takes", messageTypes),
   oneOf("cleanup.policy", "how old messages go", ["DELETE"]),
   oneOf("queue.type", "how queues are kept", ["SimpleCQ"]),
+  oneOf(fifoFailoverKey, "whether message groups go on elsewhere while their broker is down", [
+    "true",
+    "false",
+  ]),
+  {
+    key: fifoBrokersKey,
+    meaning: "the brokers among which message groups are spread",
+    allowed: "broker names with ; between them",
+    allows: (value) => value.length <= limits.fifoBrokersSizeMax && !/(^|;)(;|$)/.test(value),
+  },
 ];
 
 /** Every attribute a consumer group may carry. */

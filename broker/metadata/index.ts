@@ -2,6 +2,8 @@ export {
   type AttributeRule,
   type ConsumeFrom,
   consumeFromKey,
+  fifoBrokersKey,
+  fifoFailoverKey,
   type MessageType,
   messageTypeKey,
 } from "./attributes.ts";
@@ -45,7 +47,9 @@ export type { LoggedQueue, LoggedRecord, StateLog } from "./state-log.ts";
 export { type StateOptions, StateStore } from "./state-store.ts";
 export type { QueueRange } from "./state-values.ts";
 export {
+  brokersOfTopic,
   permission,
   type TopicConfig,
   type TopicDraft,
+  takesMessageGroups,
 } from "./topic-config.ts";

@@ -2,6 +2,7 @@
 import { limits, MqError } from "../../base/index.ts";
 import {
   checkAttributes,
+  fifoBrokersKey,
   type MessageType,
   messageTypeKey,
   messageTypes,
@@ -63,6 +64,16 @@ export function makeTopic(draft: TopicDraft, nowMs: number): TopicConfig {
     order: draft.order ?? false,
     createdAtMs: draft.createdAtMs ?? nowMs,
   };
+}
+
+/** Whether messages with a message group may be sent to the topic. */
+export function takesMessageGroups({ messageType }: Pick<TopicConfig, "messageType">): boolean {
+  return messageType === "FIFO" || messageType === "MIXED";
+}
+
+/** The brokers among which the message groups of a topic are spread, as recorded; empty when that is the only one. */
+export function brokersOfTopic({ attributes }: Pick<TopicConfig, "attributes">): readonly string[] {
+  return attributes[fifoBrokersKey]?.split(";") ?? [];
 }
 
 /** The attribute decides; the field counts when there is no attribute. */

@@ -17,6 +17,12 @@ import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/i
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
 import { messageFlags } from "./message-flags.ts";
+import {
+  foreignOwner,
+  groupBrokersOf,
+  isPassedToOwner,
+  sendToOwner,
+} from "./message-group-owner.ts";
 import { checkMessage } from "./message-rules.ts";
 import { checkMessageType } from "./message-type.ts";
 import { notServedHere } from "./owner.ts";
@@ -33,6 +39,8 @@ interface SendTopic {
   /** The type that messages are checked against; derived topics take any. */
   readonly accepts: string;
   readonly traffic: TrafficCount;
+  /** Brokers among which message groups are spread; undefined when all live here. */
+  readonly groupBrokers: readonly string[] | undefined;
   nextQueueId: number;
 }
 
@@ -68,6 +76,8 @@ class Sender {
       const parts = this.#serving();
       const topic = parts === undefined ? undefined : this.#topics.get(name);
       if (parts !== undefined && topic !== undefined) {
+        const owner = this.#foreignOwner(messages, topic, call);
+        if (owner !== undefined) return this.#sendToOwner(owner, topic, { request, call });
         return this.#send(messages, topic, { call, parts });
       }
       return this.#sendElsewhere(name, Uint8Array.from(request), call);
@@ -87,6 +97,34 @@ class Sender {
       if (event.kind === "topic") this.#topics.delete(event.name);
     });
     return parts;
+  }
+
+  /** The other broker that the message groups live on, if they do. */
+  #foreignOwner(
+    messages: readonly MessageView[],
+    { groupBrokers }: SendTopic,
+    call: ServerCall,
+  ): string | undefined {
+    if (groupBrokers === undefined || isPassedToOwner(call)) return undefined;
+    return foreignOwner(messages, groupBrokers, this.#context.config.values.brokerName);
+  }
+
+  async #sendToOwner(
+    owner: string,
+    topic: SendTopic,
+    { request, call }: { readonly request: Uint8Array; readonly call: ServerCall },
+  ): Promise<Uint8Array> {
+    const copy = Uint8Array.from(request);
+    try {
+      const foreign = { topic: topic.config, owner, request: copy, call };
+      const answer = await sendToOwner(this.#context, foreign);
+      if (answer !== undefined) return answer;
+      const parts = this.#serving();
+      if (parts === undefined) throw new MqError("NOT_MASTER", "this broker takes no messages now");
+      return await this.#send(readMessages(copy), topic, { call, parts });
+    } catch (error) {
+      return this.#failed(error, call);
+    }
   }
 
   async #sendElsewhere(topic: string, request: Uint8Array, call: ServerCall): Promise<Uint8Array> {
@@ -113,10 +151,14 @@ class Sender {
       config: found,
       accepts: isDerivedTopic(name) ? "MIXED" : found.messageType,
       traffic: this.#context.traffic.sent(name),
+      groupBrokers: groupBrokersOf(found),
       nextQueueId: 0,
     };
     this.#topics.set(name, topic);
-    return await this.#send(readMessages(request), topic, { call, parts });
+    const messages = readMessages(request);
+    const owner = this.#foreignOwner(messages, topic, call);
+    if (owner !== undefined) return await this.#sendToOwner(owner, topic, { request, call });
+    return await this.#send(messages, topic, { call, parts });
   }
 
   #send(

@@ -123,7 +123,9 @@ interface WithAttributes {
 }
 
 function removed(old: WithAttributes | undefined, wanted: WithAttributes): string[] {
-  return Object.keys(old?.attributes ?? {}).filter((key) => !(key in wanted.attributes));
+  // Which brokers a topic is on is not in the file: that is the cluster's own business.
+  const isKept = (key: string): boolean => key in wanted.attributes || key === "fifo.brokers";
+  return Object.keys(old?.attributes ?? {}).filter((key) => !isKept(key));
 }
 
 function changedFields<T extends object>(old: T, wanted: T): string[] {

@@ -36,6 +36,8 @@ interface Place {
 
 const nothing = new Uint8Array(0);
 const queueCount = 2;
+/** Message groups of ordered traffic; each has its queue. */
+const messageGroupCount = 7;
 
 /** Clients, and what they know. */
 export class Traffic {
@@ -95,13 +97,14 @@ export class Traffic {
         readQueueNums: queueCount,
         writeQueueNums: queueCount,
       });
-      await local.metadata.ensureGroup({ name: "g" });
+      await local.metadata.ensureGroup({ name: "g", consumeMessageOrderly: mode.isOrdered });
       return;
     }
     this.#sent += 1;
     const body = `message ${this.#sent}`;
     const { epoch } = local.store;
-    const queueId = this.#sent % queueCount;
+    const messageGroupHash = mode.isOrdered ? 1 + (this.#sent % messageGroupCount) : 0;
+    const queueId = (mode.isOrdered ? messageGroupHash : this.#sent) % queueCount;
     const [appended] = await local.store.send([
       {
         type: RecordType.message,
@@ -110,6 +113,7 @@ export class Traffic {
         systemProperties: nothing,
         userProperties: nothing,
         body: Buffer.from(body.padEnd(mode.isRetaining ? 700 : 120)),
+        messageGroupHash,
       },
     ]);
     const known = this.#rulers.get(epoch) ?? machine.id;

@@ -14,6 +14,7 @@ export function verdict(world: World, watch: Watch, traffic: Traffic): readonly 
     ...lost(world, watch, traffic),
     ...traffic.given.flatMap((given) => wrongGiven(world, watch, given)),
     ...(world.mode.isRetaining ? [] : skipped(watch, traffic)),
+    ...(world.mode.isOrdered && !world.mode.isRetaining ? disorder(watch, traffic) : []),
   ];
 }
 
@@ -82,6 +83,30 @@ function skipped({ log }: Watch, { given }: Traffic): string[] {
   for (const [body, { queueId, offset }] of log.messages) {
     if (bodies.has(body) || !log.doneAt.has(`${queueId}/${offset}`)) continue;
     problems.push(`${body} at ${queueId}/${offset} is done with, and was given to nobody`);
+  }
+  return problems;
+}
+
+/** A message was given for the first time before an earlier one of its message group. */
+function disorder({ log }: Watch, { given }: Traffic): string[] {
+  const problems: string[] = [];
+  const sequences = new Map<number, string[]>();
+  const byOffset = [...log.messages].toSorted(([, one], [, other]) => one.offset - other.offset);
+  for (const [body, { messageGroupHash }] of byOffset) {
+    const sequence = sequences.get(messageGroupHash) ?? [];
+    sequences.set(messageGroupHash, sequence);
+    sequence.push(body);
+  }
+  const seen = new Set<string>();
+  for (const { body, name, atMs } of given) {
+    const place = log.messages.get(body);
+    if (place === undefined || seen.has(body)) continue;
+    const sequence = sequences.get(place.messageGroupHash) ?? [];
+    const before = sequence[sequence.indexOf(body) - 1];
+    if (before !== undefined && !seen.has(before)) {
+      problems.push(`${body} came from ${name} at ${atMs} before ${before} of its message group`);
+    }
+    seen.add(body);
   }
   return problems;
 }

@@ -15,6 +15,8 @@ export interface Mode {
   readonly brokers: number;
   /** Disks are so small that the log loses its head, and slaves that were away need a snapshot. */
   readonly isRetaining: boolean;
+  /** Consumers get the messages of a message group in their order. */
+  readonly isOrdered: boolean;
   /** Between two sends, on an average, milliseconds. */
   readonly sendEveryMs: number;
 }
@@ -57,6 +59,8 @@ export class World implements Surroundings {
       flush: random.next() < 0.6 ? "SYNC_FLUSH" : "ASYNC_FLUSH",
       brokers: random.next() < 0.3 ? 2 : 3,
       isRetaining,
+      // By the seed alone: no number is drawn for it, so that all other seeds stay what they are.
+      isOrdered: seed % 5 === 4,
       sendEveryMs: isRetaining ? 6 : random.pick([7, 15, 40]),
     };
     // What a power cut took with ASYNC_FLUSH is only with the others: they must not be kept from etcd.
@@ -87,8 +91,9 @@ export class World implements Surroundings {
 
   /** How the group runs, in few words. */
   get title(): string {
-    const { isElected, role, flush, brokers, isRetaining } = this.mode;
-    return `${isElected ? "elected" : "fixed"} ${role} ${flush} x${brokers}${isRetaining ? " small disks" : ""}`;
+    const { isElected, role, flush, brokers, isRetaining, isOrdered } = this.mode;
+    const rest = `${isRetaining ? " small disks" : ""}${isOrdered ? " ordered" : ""}`;
+    return `${isElected ? "elected" : "fixed"} ${role} ${flush} x${brokers}${rest}`;
   }
 
   /** Configuration of a machine beside what all have. */
