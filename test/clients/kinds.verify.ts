@@ -77,12 +77,12 @@ async function makeTopicsAndGroups(
   for (const feature of features) {
     const name = `${prefix}-${feature}`;
     const topic = { name, messageType: types[feature] ?? "NORMAL" };
-    const made = [await operator.call(UpdateTopic, topic)];
+    const { status } = await operator.call(UpdateTopic, topic);
+    assert.equal(status?.code, 20_000, status?.message);
     const attributes = groups[feature];
-    if (attributes !== undefined) {
-      made.push(await operator.call(UpdateGroup, { name, ...attributes }));
-    }
-    for (const { status } of made) assert.equal(status?.code, 20_000, status?.message);
+    if (attributes === undefined) continue;
+    const answer = await operator.call(UpdateGroup, { name, ...attributes });
+    assert.equal(answer.status?.code, 20_000, answer.status?.message);
   }
   operator.close();
 }

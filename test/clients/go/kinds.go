@@ -129,7 +129,7 @@ func (run *trial) ordered(topic string, failing int) error {
 	defer mutex.Unlock()
 	for group := range got {
 		if !slices.Equal(got[group], expected[group]) {
-			return fmt.Errorf("out of order: %v (%v)", got[group], err)
+			return fmt.Errorf("out of order: %v", got[group])
 		}
 	}
 	return err
@@ -215,7 +215,7 @@ func (run *trial) delay(topic string) error {
 		return err
 	}
 	defer stop(consumer)
-	due := time.Now().Add(2 * time.Second)
+	due := time.Now().Add(2 * time.Second).Truncate(time.Millisecond)
 	message := newMessage(topic, "later")
 	message.SetDelayTimestamp(due)
 	if err := run.send(message); err != nil {
