@@ -8,7 +8,7 @@ import { lastLine, run } from "./places.ts";
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** A client's program, which is built when it is first used. */
+/** A client's program. */
 export interface Program {
   readonly name: string;
   /** Runs it to its end; gives its last line of output, which is JSON. */
@@ -35,23 +35,24 @@ const builds: Readonly<Record<string, (folder: string) => Promise<readonly strin
   },
 };
 
-/** The folder of all programs; empty before the first is built. */
-let folder: Promise<string> | undefined;
-after(async () => {
-  if (folder !== undefined) await rm(await folder, { recursive: true, force: true });
-});
+let folder = "";
+let built: Promise<readonly Program[]> | undefined;
+after(() => rm(folder, { recursive: true, force: true }));
 
-/** The programs of all languages that are among the verifications. */
-export const programs: readonly Program[] = Object.entries(builds).map(([name, build]) => {
-  let command: Promise<readonly string[]> | undefined;
-  return {
-    name,
-    async run(args) {
-      folder ??= mkdtemp(join(tmpdir(), "cometmq-clients-"));
-      const into = await folder;
-      command ??= build(into);
-      const [program = "", ...own] = await command;
-      return lastLine(program, [...own, ...args], into);
-    },
-  };
-});
+/** The programs of all languages that are among the verifications: built by the first caller, before anything is timed. */
+export function programs(): Promise<readonly Program[]> {
+  built ??= buildAll();
+  return built;
+}
+
+async function buildAll(): Promise<readonly Program[]> {
+  folder = await mkdtemp(join(tmpdir(), "cometmq-clients-"));
+  const building = Object.entries(builds).map(async ([name, build]) => {
+    const [program = "", ...own] = await build(folder);
+    return {
+      name,
+      run: (args: readonly string[]) => lastLine(program, [...own, ...args], folder),
+    };
+  });
+  return Promise.all(building);
+}

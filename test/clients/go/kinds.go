@@ -113,10 +113,12 @@ func (run *trial) ordered(topic string, failing int) error {
 	var got [3][]int
 	left := 30
 	err := run.push(topic, func(view *rmq.MessageView) (rmq.ConsumerResult, bool) {
-		mutex.Lock()
-		defer mutex.Unlock()
 		group, _ := strconv.Atoi(*view.GetMessageGroup())
 		sequence, _ := strconv.Atoi(string(view.GetBody()))
+		// Whatever runs beside an earlier one overtakes it.
+		time.Sleep(time.Duration(9-sequence) * 10 * time.Millisecond)
+		mutex.Lock()
+		defer mutex.Unlock()
 		isFirst := !slices.Contains(got[group], sequence)
 		got[group] = append(got[group], sequence)
 		if group == 1 && sequence == failing && isFirst {

@@ -115,6 +115,7 @@ final class Kinds {
         push(topic, left, view -> {
             String group = view.getMessageGroup().orElse("");
             int sequence = Integer.parseInt(body(view));
+            pause((9 - sequence) * 10); // whatever runs beside an earlier one overtakes it
             synchronized (got) {
                 boolean isFirst = !got.get(group).contains(sequence);
                 got.get(group).add(sequence);
@@ -161,9 +162,8 @@ final class Kinds {
         List<String> expected = new ArrayList<>();
         for (String color : List.of("blue", "green", "red")) {
             for (int number = 0; number < 3; number++) {
-                String number0 = Integer.toString(number);
-                producer.send(message(topic, color + " " + number).setTag(color)
-                        .addProperty("color", color).addProperty("number", number0).build());
+                producer.send(message(topic, color + " " + number).setTag(color).addProperty("color", color)
+                        .addProperty("number", Integer.toString(number)).build());
                 if (!color.equals("green") && number >= lowest) {
                     expected.add(color + " " + number);
                 }
@@ -288,6 +288,14 @@ final class Kinds {
     /** Which delivery of the message this is, from 1. */
     private static int attempt(MessageView view) {
         return view.getDeliveryAttempt();
+    }
+
+    private static void pause(long milliseconds) {
+        try {
+            Thread.sleep(milliseconds);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private static void expect(boolean isSo, String otherwise) {
