@@ -12,10 +12,18 @@ const clientHeaders = {
 /** The path of SendMessage, for load programs that build their own requests. */
 export const sendPath: string = methods.SendMessage.path;
 
+/** What a message may carry besides its body. */
+export interface SendExtras {
+  readonly messageGroup?: string;
+  readonly userProperties?: Readonly<Record<string, string>>;
+}
+
 /** A SendMessage request of one message as a framed gRPC message. */
-export function sendBody(topic: string, size: number, messageGroup?: string): Buffer {
+export function sendBody(topic: string, size: number, extras: SendExtras = {}): Buffer {
+  const { messageGroup, userProperties = {} } = extras;
   const message = {
     topic: { name: topic },
+    userProperties,
     systemProperties: {
       tag: "bench",
       messageId: "01A2B3C4D5E6F7081900000000000000FF",
@@ -32,17 +40,17 @@ export function sendBody(topic: string, size: number, messageGroup?: string): Bu
 }
 
 /** A SendMessage request ready for a raw connection. */
-export function sendRequest(topic: string, size: number, messageGroup?: string): RawRequest {
+export function sendRequest(topic: string, size: number, extras: SendExtras = {}): RawRequest {
   const headerBlock = headerBlockFor(sendPath, clientHeaders);
-  return { headerBlock, body: sendBody(topic, size, messageGroup) };
+  return { headerBlock, body: sendBody(topic, size, extras) };
 }
 
-/** A ReceiveMessage request of up to 32 messages. */
-export function receiveRequest(topic: string, group: string, timeout = "30S"): RawRequest {
+/** A ReceiveMessage request of up to 32 messages, of all or of those for which `sql` is true. */
+export function receiveRequest(topic: string, group: string, sql?: string): RawRequest {
   const request = {
     group: { name: group },
     messageQueue: { topic: { name: topic }, id: -1, permission: 4 },
-    filterExpression: { type: 1, expression: "*" },
+    filterExpression: { type: sql === undefined ? 1 : 2, expression: sql ?? "*" },
     batchSize: 32,
     invisibleDuration: { seconds: 60 },
     autoRenew: false,
@@ -51,7 +59,7 @@ export function receiveRequest(topic: string, group: string, timeout = "30S"): R
   return {
     headerBlock: headerBlockFor(methods.ReceiveMessage.path, {
       ...clientHeaders,
-      "grpc-timeout": timeout,
+      "grpc-timeout": "30S",
     }),
     body: framed(methods.ReceiveMessage.request.encode(request)),
   };
