@@ -14,6 +14,10 @@ const expected: Readonly<Record<string, Readonly<Record<string, string | RegExp>
   retry: {},
   nack: {},
   tags: {},
+  sql: {},
+  delay: {},
+  recall: {},
+  transaction: {},
   dlq: {},
 };
 
