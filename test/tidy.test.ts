@@ -180,7 +180,7 @@ describe("the shape of the tree", () => {
       ),
     );
     const entries =
-      /(^|\/)(index|main|[a-z-]*worker[a-z-]*)\.ts$|^demo\/|^client-sdk\/examples\/|^mqadmin\/commands\//;
+      /(^|\/)(index|main|[a-z-]*worker[a-z-]*)\.ts$|^demo\/|^mqadmin\/commands\/|^client-sdk\/examples\//;
     const orphans = production.filter((file) => !used.has(file.path) && !entries.test(file.path));
     assert.deepEqual(
       orphans.map((file) => file.path),
