@@ -1,6 +1,21 @@
 // What the confirmed log of a simulated group says of delayed messages: taken, and delivered.
 import { RecordType, type RecordView } from "../../broker/store/record.ts";
-import type { DelayedTraffic } from "./delayed-traffic.ts";
+
+/** A delayed message that was answered OK. */
+export interface AckedDelayed {
+  readonly brokerId: number;
+  readonly epoch: number;
+  readonly handle: string;
+}
+
+/** What clients were told of delayed messages, by their texts. */
+export interface DelayedPromises {
+  readonly acked: ReadonlyMap<string, AckedDelayed>;
+  /** Recalls that were answered OK. */
+  readonly recalled: ReadonlySet<string>;
+  /** Recalls that may have been done: the answer was a failure that does not say. */
+  readonly doubtful: ReadonlySet<string>;
+}
 
 /** Where they are sent to. */
 export const delayedTopic = "late";
@@ -29,9 +44,9 @@ export class DelayedLog {
   }
 
   /** What is wrong when everything that was taken is due. `isKept`: what was answered OK is promised to be there. */
-  verdict(traffic: DelayedTraffic, isKept: boolean): string[] {
+  verdict(promises: DelayedPromises, isKept: boolean): string[] {
     const problems: string[] = [];
-    const { acked, recalled, doubtful } = traffic;
+    const { acked, recalled, doubtful } = promises;
     for (const text of isKept ? recalled : []) {
       if (this.delivered.has(text)) problems.push(`${text} was recalled, and is delivered`);
     }

@@ -2,16 +2,9 @@
 import { MqError } from "../../base/index.ts";
 import type { LocalParts } from "../../broker/replica.ts";
 import { RecordType } from "../../broker/store/index.ts";
-import { delayedTopic } from "./delayed-log.ts";
+import { type AckedDelayed, type DelayedPromises, delayedTopic } from "./delayed-log.ts";
 import type { Machine } from "./machine.ts";
 import type { World } from "./world.ts";
-
-/** A delayed message that was answered OK. */
-export interface AckedDelayed {
-  readonly brokerId: number;
-  readonly epoch: number;
-  readonly handle: string;
-}
 
 const nothing = new Uint8Array(0);
 const sendEveryMs = 60;
@@ -20,11 +13,9 @@ const delayMaxMs = 3_000;
 const recalledOfMany = 4;
 
 /** Sends and recalls, at whoever serves. */
-export class DelayedTraffic {
+export class DelayedTraffic implements DelayedPromises {
   readonly acked: Map<string, AckedDelayed> = new Map();
-  /** Recalls that were answered OK. */
   readonly recalled: Set<string> = new Set();
-  /** Recalls that may have been done: the answer was a failure that does not say. */
   readonly doubtful: Set<string> = new Set();
   readonly #world: World;
   readonly #problems: string[];
