@@ -23,6 +23,9 @@ export const RecordType = {
   snapshot: 8,
 } as const;
 
+/** Flag of a record that a client has sent, as it came; the broker's own copies of it are without. */
+export const sentFlag = 2;
+
 /** Whether a record of this type has a queue offset and an entry in a consume queue. */
 export function isQueued(type: number): boolean {
   return type === RecordType.message || type === RecordType.deliveredTimer;
