@@ -20,7 +20,9 @@ import {
 } from "./ha/index.ts";
 import type { KeyIndex } from "./index/index.ts";
 import { decodeProgress, type Metadata, type StateStore } from "./metadata/index.ts";
+import { ReignSends } from "./reign-sends.ts";
 import { ReplicaList } from "./replica-list.ts";
+import type { SendWindow } from "./sends/index.ts";
 import { SlaveLog } from "./slave-log.ts";
 import type { StorageOptions } from "./storage.ts";
 import { StorageSlot } from "./storage-slot.ts";
@@ -34,6 +36,8 @@ export interface LocalParts {
   readonly metadata: Metadata;
   readonly delivery: Delivery;
   readonly index: KeyIndex | undefined;
+  /** Recognizes repeated sends; undefined when that is switched off, and while it acts. */
+  readonly sends: SendWindow | undefined;
   /** False while it acts: messages are for a master. */
   readonly canSend: boolean;
 }
@@ -87,6 +91,8 @@ export class Replica {
   #ruling: AbortController | undefined;
   #quorum: ReplicaQuorum | undefined;
   #parts: LocalParts | undefined;
+  /** Of the reign that lasts. */
+  #sends: ReignSends | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   /** An overlay was handed over: nobody acts before the master has had its time. */
   #mayActFromMs = 0;
@@ -221,6 +227,7 @@ export class Replica {
       await this.#beginConfirmed(store, epoch);
       await state.begin();
       await reign.progress?.((noted) => takeOver(store, state, noted));
+      this.#sends = await ReignSends.open(this.options, store, state.metadata);
       await this.#serve({ store, state, index: storage.index }, { kind: "master", epoch });
     });
   }
@@ -232,6 +239,8 @@ export class Replica {
     return this.#inTurn(async () => {
       this.#reign = 0;
       this.#quorum = undefined;
+      this.#sends?.close();
+      this.#sends = undefined;
       this.server.endLinks(reason);
       // The store refuses what delivery would still write: what was confirmed is with the next master.
       const reopening = this.slot.reopen();
@@ -315,7 +324,8 @@ export class Replica {
       brokerName: config.values.brokerName,
     });
     const { metadata } = state;
-    this.#parts = { store, state, metadata, delivery, index, canSend: !isActing };
+    const sends = isActing ? undefined : this.#sends?.window;
+    this.#parts = { store, state, metadata, delivery, index, sends, canSend: !isActing };
     this.#stand(standing);
   }
 

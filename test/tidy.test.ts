@@ -25,6 +25,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   "broker/cluster": ["base", "broker/ha", "broker/metadata", "registrar", "route", "transport"],
   "broker/ha": ["base", "broker/metadata", "broker/store"],
   "broker/ha/election": ["base"],
+  "broker/sends": ["base", "broker/metadata", "broker/store"],
   "broker/remoting": [
     "base",
     "broker/clients",
@@ -33,6 +34,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
     "broker/ha",
     "broker/index",
     "broker/metadata",
+    "broker/sends",
     "broker/store",
     "registrar",
     "route",
@@ -48,6 +50,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
     "broker/index",
     "broker/metadata",
     "broker/remoting",
+    "broker/sends",
     "broker/store",
     "ops",
     "registrar",

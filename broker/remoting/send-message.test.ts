@@ -68,7 +68,7 @@ describe("SendMessage", () => {
     assert.equal(draft?.topic, "t");
     assert.equal(Buffer.from(draft?.body ?? []).toString(), "hello");
     assert.equal(draft?.tagHash, tagHash("a"));
-    assert.equal(draft?.flags, 0);
+    assert.equal(draft?.flags, messageFlags.sent);
     const stored = rocketmq.v2.SystemProperties.decode(draft?.systemProperties ?? new Uint8Array());
     assert.equal(stored.bornHost, "sender");
   });
@@ -126,7 +126,7 @@ describe("SendMessage", () => {
     const bare = { topic: { name: "t" }, body: Buffer.from("x") };
     await send([{ ...bare, systemProperties: { messageId: "1" } }]);
     const [draft] = broker.appended[0] ?? [];
-    assert.equal(draft?.flags, messageFlags.bodyDigestMissing);
+    assert.equal(draft?.flags, messageFlags.sent | messageFlags.bodyDigestMissing);
     const stored = rocketmq.v2.SystemProperties.decode(draft?.systemProperties ?? new Uint8Array());
     assert.equal(stored.messageId, "1");
     assert.equal(stored.bornHost, "10.1.1.1");

@@ -13,6 +13,7 @@ import { requireClientId } from "../clients/index.ts";
 import { isPassedOn } from "../cluster/index.ts";
 import { messageGroupHash, queueOfMessageGroup } from "../delivery/index.ts";
 import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
+import { sendOnce } from "../sends/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
@@ -42,6 +43,13 @@ interface SendTopic {
   /** Brokers among which message groups are spread; undefined when all live here. */
   readonly groupBrokers: readonly string[] | undefined;
   nextQueueId: number;
+}
+
+/** A send of which something may be stored already. */
+interface RepeatedSend {
+  readonly messages: readonly MessageView[];
+  readonly drafts: readonly RecordDraft[];
+  readonly topic: SendTopic;
 }
 
 /** The handler of SendMessage. */
@@ -181,13 +189,35 @@ class Sender {
       bytes += message.body.length;
       drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, call }));
     }
-    return parts.store.send(drafts).then(
+    const { store, sends } = parts;
+    if (sends?.mayRepeat(messages, now) === true) {
+      return this.#sendOnce({ messages, drafts, topic }, { window: sends, store }, call);
+    }
+    return store.send(drafts, sends).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
         return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
       },
       (error: unknown) => this.#failed(error, call, messages),
     );
+  }
+
+  /** Stores what the log does not have yet; all are answered, what was there before with its first offset. */
+  async #sendOnce(
+    { messages, drafts, topic }: RepeatedSend,
+    parts: Parameters<typeof sendOnce>[0],
+    call: ServerCall,
+  ): Promise<Uint8Array> {
+    try {
+      const { appended, isRepeat } = await sendOnce(parts, messages, drafts);
+      const fresh = drafts.filter((_, index) => isRepeat[index] === false);
+      const bytes = fresh.reduce((sum, { body }) => sum + body.length, 0);
+      this.#count(topic.traffic, fresh.length, bytes);
+      this.#context.traffic.repeats += drafts.length - fresh.length;
+      return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
+    } catch (error) {
+      return this.#failed(error, call, messages);
+    }
   }
 
   #count(traffic: TrafficCount, messages: number, bytes: number): void {
@@ -240,7 +270,7 @@ function draftOf(
   const hash = messageGroup ? messageGroupHash(messageGroup) : 0;
   return {
     type: RecordType.message,
-    flags: hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing,
+    flags: messageFlags.sent | (hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing),
     topic: topic.name,
     // Clients choose the queue of a message group in as many ways as there are clients: the server does.
     // Without one, 0 is also what clients send that do not choose.
