@@ -18,7 +18,7 @@ export function sendBody(topic: string, size: number, messageGroup?: string): Bu
     topic: { name: topic },
     systemProperties: {
       tag: "bench",
-      messageId: "01A2B3C4D5E6F7081900000000000000FF",
+      messageId: "00A2B3C4D5E6F7081900000000000000FF",
       bodyEncoding: 1,
       messageType: messageGroup === undefined ? 1 : 2,
       ...(messageGroup === undefined ? {} : { messageGroup }),
