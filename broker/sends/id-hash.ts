@@ -1,7 +1,7 @@
 // The hash under which the send window keeps a message: 64 bits of topic and message id, in two halves.
 
 /** Writes the halves of a hash of `topic` and `id` to `target[at]` and `target[at + 1]`. */
-export type IdHash = (topic: string, id: string, target: Uint32Array, at: number) => void;
+export type IdHash = (topic: string, id: string, target: Int32Array, at: number) => void;
 
 /** A hash that nobody can foresee who does not know `seeds`, two whole numbers. Spreads well; proves nothing. */
 export function seededHash(seeds: readonly [number, number]): IdHash {

@@ -16,13 +16,15 @@ const firstSize = 1_024;
 /** The newest messages, at most as many as it is made for. */
 export class IdTable {
   readonly #countMax: number;
-  #lows = new Uint32Array(0);
-  #highs = new Uint32Array(0);
+  // Signed: such numbers are passed without being boxed.
+  #lows = new Int32Array(0);
+  #highs = new Int32Array(0);
   #positions = new Float64Array(0);
   #sizes = new Uint32Array(0);
   #times = new Float64Array(0);
-  /** Index in the ring + 1; 0 is free. At most half are taken. */
+  /** Two numbers a slot, so that looking at one touches one line of memory: index in the ring + 1, 0 being free, and low. At most half are taken. */
   #slots = new Int32Array(0);
+  #mask = 0;
   /** Index of the oldest. */
   #head = 0;
   #count = 0;
@@ -63,17 +65,18 @@ export class IdTable {
   /** The slot of a message with this hash, the next one after `after` (-1: the first); -1 when there is none. */
   find(low: number, high: number, after = -1): number {
     if (this.#count === 0) return -1;
-    const mask = this.#slots.length - 1;
+    const slots = this.#slots;
+    const mask = this.#mask;
     for (let slot = (after < 0 ? low : after + 1) & mask; ; slot = (slot + 1) & mask) {
-      const index = (this.#slots[slot] ?? 0) - 1;
+      const index = (slots[slot * 2] ?? 0) - 1;
       if (index < 0) return -1;
-      if (this.#lows[index] === low && this.#highs[index] === high) return slot;
+      if (slots[slot * 2 + 1] === low && this.#highs[index] === high) return slot;
     }
   }
 
   /** What is in a slot that `find` has given. */
   placeAt(slot: number): SentPlace {
-    const index = (this.#slots[slot] ?? 0) - 1;
+    const index = (this.#slots[slot * 2] ?? 0) - 1;
     return {
       position: this.#positions[index] ?? 0,
       size: this.#sizes[index] ?? 0,
@@ -108,44 +111,50 @@ export class IdTable {
   }
 
   #enter(index: number): void {
-    const mask = this.#slots.length - 1;
-    let slot = (this.#lows[index] ?? 0) & mask;
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
-    this.#slots[slot] = index + 1;
+    const slots = this.#slots;
+    const mask = this.#mask;
+    const low = this.#lows[index] ?? 0;
+    let slot = low & mask;
+    while (slots[slot * 2] !== 0) slot = (slot + 1) & mask;
+    slots[slot * 2] = index + 1;
+    slots[slot * 2 + 1] = low;
   }
 
   /** Frees the slot, and moves those behind it that would not be found over a gap. */
   #leave(index: number): void {
     const slots = this.#slots;
-    const mask = slots.length - 1;
+    const mask = this.#mask;
     let gap = (this.#lows[index] ?? 0) & mask;
-    while (slots[gap] !== index + 1) gap = (gap + 1) & mask;
-    for (let slot = (gap + 1) & mask; slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const taken = slots[slot] ?? 0;
-      const home = (this.#lows[taken - 1] ?? 0) & mask;
+    while (slots[gap * 2] !== index + 1) gap = (gap + 1) & mask;
+    for (let slot = (gap + 1) & mask; slots[slot * 2] !== 0; slot = (slot + 1) & mask) {
+      const low = slots[slot * 2 + 1] ?? 0;
+      const home = low & mask;
       // It may stand in the gap when the gap is on its way from home to where it is.
       if (((slot - home) & mask) < ((slot - gap) & mask)) continue;
-      slots[gap] = taken;
+      slots[gap * 2] = slots[slot * 2] ?? 0;
+      slots[gap * 2 + 1] = low;
       gap = slot;
     }
-    slots[gap] = 0;
+    slots[gap * 2] = 0;
   }
 
   #grow(): void {
     const size = Math.min(this.#countMax, Math.max(firstSize, this.#count * 2));
-    const move = <T extends Uint32Array | Float64Array>(from: T, to: T): T => {
+    const move = <T extends Int32Array | Uint32Array | Float64Array>(from: T, to: T): T => {
       for (let offset = 0; offset < this.#count; offset += 1)
         to[offset] = from[this.#at(offset)] ?? 0;
       return to;
     };
-    const lows = move(this.#lows, new Uint32Array(size));
-    this.#highs = move(this.#highs, new Uint32Array(size));
+    const lows = move(this.#lows, new Int32Array(size));
+    this.#highs = move(this.#highs, new Int32Array(size));
     this.#positions = move(this.#positions, new Float64Array(size));
     this.#sizes = move(this.#sizes, new Uint32Array(size));
     this.#times = move(this.#times, new Float64Array(size));
     this.#lows = lows;
     this.#head = 0;
-    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(size * 2)));
+    const slotCount = 2 ** Math.ceil(Math.log2(size * 2));
+    this.#slots = new Int32Array(slotCount * 2);
+    this.#mask = slotCount - 1;
     for (let index = 0; index < this.#count; index += 1) this.#enter(index);
   }
 }

@@ -33,7 +33,7 @@ export class SendWindow implements SendPlaces {
   /** Behind what a deleted topic had. */
   readonly #deletedAt = new Map<string, number>();
   /** Hashes of the send that is under way: two numbers a message. */
-  #hashes = new Uint32Array(64);
+  #hashes = new Int32Array(64);
   /** Which messages of that send count, by index. */
   #counts = new Uint8Array(32);
 
@@ -73,7 +73,7 @@ export class SendWindow implements SendPlaces {
   prepare(messages: readonly Sent[]): void {
     if (messages.length > this.#counts.length) {
       this.#counts = new Uint8Array(messages.length);
-      this.#hashes = new Uint32Array(messages.length * 2);
+      this.#hashes = new Int32Array(messages.length * 2);
     }
     for (let index = 0; index < messages.length; index += 1) {
       const message = messages[index];
@@ -95,7 +95,7 @@ export class SendWindow implements SendPlaces {
   places(message: Sent): readonly RecordPlace[] {
     const found: RecordPlace[] = [];
     if (!this.#isCounted(message.messageId)) return found;
-    const hash = new Uint32Array(2);
+    const hash = new Int32Array(2);
     this.#options.hash(message.topic, message.messageId, hash, 0);
     const [low = 0, high = 0] = hash;
     const deletedAt = this.#deletedAt.get(message.topic) ?? 0;
