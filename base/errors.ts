@@ -112,7 +112,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   INVALID_TRANSACTION_ID: {
     ...bad,
     status: 40008,
-    meaning: "The transaction id is blank or unknown.",
+    meaning: "The transaction id is blank or unknown, or the transaction has ended and how is forgotten.",
     action: "Use the id of the send receipt.",
   },
   ILLEGAL_MESSAGE_ID: {

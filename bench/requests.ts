@@ -18,15 +18,19 @@ export const sendPath: string = methods.SendMessage.path;
  */
 const repeatedId = "00A2B3C4D5E6F7081900000000000000FF";
 
+/** What a message may carry besides its body. */
+export interface SendExtras {
+  readonly messageGroup?: string;
+  readonly messageId?: string;
+  readonly userProperties?: Readonly<Record<string, string>>;
+}
+
 /** A SendMessage request of one message as a framed gRPC message. */
-export function sendBody(
-  topic: string,
-  size: number,
-  messageGroup?: string,
-  messageId: string = repeatedId,
-): Buffer {
+export function sendBody(topic: string, size: number, extras: SendExtras = {}): Buffer {
+  const { messageGroup, messageId = repeatedId, userProperties = {} } = extras;
   const message = {
     topic: { name: topic },
+    userProperties,
     systemProperties: {
       tag: "bench",
       messageId,
@@ -43,9 +47,9 @@ export function sendBody(
 }
 
 /** A SendMessage request ready for a raw connection. */
-export function sendRequest(topic: string, size: number, messageGroup?: string): RawRequest {
+export function sendRequest(topic: string, size: number, extras: SendExtras = {}): RawRequest {
   const headerBlock = headerBlockFor(sendPath, clientHeaders);
-  return { headerBlock, body: sendBody(topic, size, messageGroup) };
+  return { headerBlock, body: sendBody(topic, size, extras) };
 }
 
 /** Sends whose message ids are of the clients' format and all different. */
@@ -62,7 +66,7 @@ export function identifiedSends(topic: string, size: number, count: number): Ide
   const roundAt = start.length;
   const requests = Array.from({ length: count }, (_, index) => {
     const id = `${start}0000${hex(index, 12)}`;
-    return { headerBlock, body: sendBody(topic, size, undefined, id) };
+    return { headerBlock, body: sendBody(topic, size, { messageId: id }) };
   });
   return {
     requests,
@@ -76,12 +80,12 @@ function hex(value: number, digits: number): string {
   return value.toString(16).toUpperCase().padStart(digits, "0");
 }
 
-/** A ReceiveMessage request of up to 32 messages. */
-export function receiveRequest(topic: string, group: string, timeout = "30S"): RawRequest {
+/** A ReceiveMessage request of up to 32 messages, of all or of those for which `sql` is true. */
+export function receiveRequest(topic: string, group: string, sql?: string): RawRequest {
   const request = {
     group: { name: group },
     messageQueue: { topic: { name: topic }, id: -1, permission: 4 },
-    filterExpression: { type: 1, expression: "*" },
+    filterExpression: { type: sql === undefined ? 1 : 2, expression: sql ?? "*" },
     batchSize: 32,
     invisibleDuration: { seconds: 60 },
     autoRenew: false,
@@ -90,7 +94,7 @@ export function receiveRequest(topic: string, group: string, timeout = "30S"): R
   return {
     headerBlock: headerBlockFor(methods.ReceiveMessage.path, {
       ...clientHeaders,
-      "grpc-timeout": timeout,
+      "grpc-timeout": "30S",
     }),
     body: framed(methods.ReceiveMessage.request.encode(request)),
   };

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { measureCluster } from "./loads/cluster.ts";
 import { measureFailover } from "./loads/failover.ts";
+import { measureFilter } from "./loads/filter.ts";
 import { measureGrowth, measureStart } from "./loads/footprint.ts";
 import { measureKinds } from "./loads/kinds.ts";
 import { measureBacklog, measureQueues, measureReceive } from "./loads/receive.ts";
@@ -20,6 +21,7 @@ const loads: Readonly<Record<string, () => Promise<ReportRow[]>>> = {
   sdk: measureSdk,
   kinds: measureKinds,
   retries: measureRetries,
+  filter: measureFilter,
   queues: measureQueues,
   backlog: () => measureBacklog(2_000_000),
   growth: measureGrowth,

@@ -12,7 +12,10 @@ interface WireClient {
   readonly subscriptions?:
     | readonly {
         readonly topic?: { readonly name?: string | null } | null;
-        readonly expression?: { readonly expression?: string | null } | null;
+        readonly expression?: {
+          readonly type?: number | null;
+          readonly expression?: string | null;
+        } | null;
       }[]
     | null;
   readonly topics?: readonly string[] | null;
@@ -35,9 +38,10 @@ export interface ShownClient {
 
 /** Takes a client off the wire. */
 export function shownClient(broker: string, client: WireClient): ShownClient {
-  const subscriptions = (client.subscriptions ?? []).map(
-    (entry) => `${entry.topic?.name ?? ""}(${entry.expression?.expression ?? "*"})`,
-  );
+  const subscriptions = (client.subscriptions ?? []).map(({ topic, expression }) => {
+    const isSql = expression?.type === rocketmq.v2.FilterType.SQL;
+    return `${topic?.name ?? ""}(${isSql ? "SQL: " : ""}${expression?.expression || "*"})`;
+  });
   return {
     broker,
     clientId: client.clientId ?? "",

@@ -20,8 +20,12 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   "broker/store": ["base"],
   "broker/index": ["base", "broker/store"],
   "broker/metadata": ["base", "broker/store"],
+  "broker/held": ["base", "broker/metadata", "broker/store"],
+  "broker/timers": ["base", "broker/held", "broker/metadata", "broker/store"],
+  "broker/transactions": ["base", "broker/held", "broker/metadata", "broker/store"],
   "broker/clients": ["base", "broker/metadata"],
-  "broker/delivery": ["base", "broker/metadata", "broker/store"],
+  "broker/filter": ["base"],
+  "broker/delivery": ["base", "broker/filter", "broker/metadata", "broker/store"],
   "broker/cluster": ["base", "broker/ha", "broker/metadata", "registrar", "route", "transport"],
   "broker/ha": ["base", "broker/metadata", "broker/store"],
   "broker/ha/election": ["base"],
@@ -32,10 +36,13 @@ const floors: Readonly<Record<string, readonly string[]>> = {
     "broker/cluster",
     "broker/delivery",
     "broker/ha",
+    "broker/held",
     "broker/index",
     "broker/metadata",
     "broker/sends",
     "broker/store",
+    "broker/timers",
+    "broker/transactions",
     "registrar",
     "route",
     "transport",
@@ -47,11 +54,14 @@ const floors: Readonly<Record<string, readonly string[]>> = {
     "broker/delivery",
     "broker/ha",
     "broker/ha/election",
+    "broker/held",
     "broker/index",
     "broker/metadata",
     "broker/remoting",
     "broker/sends",
     "broker/store",
+    "broker/timers",
+    "broker/transactions",
     "ops",
     "registrar",
     "route",
@@ -173,7 +183,8 @@ describe("the shape of the tree", () => {
         file.imports.filter((name) => name.startsWith(".")).map((name) => resolved(file, name)),
       ),
     );
-    const entries = /(^|\/)(index|main|[a-z-]*worker[a-z-]*)\.ts$|^demo\/|^mqadmin\/commands\//;
+    const entries =
+      /(^|\/)(index|main|[a-z-]*worker[a-z-]*)\.ts$|^demo\/|^mqadmin\/commands\/|^client-sdk\/examples\//;
     const orphans = production.filter((file) => !used.has(file.path) && !entries.test(file.path));
     assert.deepEqual(
       orphans.map((file) => file.path),

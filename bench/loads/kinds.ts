@@ -21,7 +21,7 @@ export async function measureKinds(): Promise<ReportRow[]> {
   await adminCall(server, UpdateTopic, { name: "fifo", messageType: "FIFO" });
   const normal = await endToEnd(server, "normal", [sendRequest("normal", 1024)]);
   const groups = Array.from({ length: messageGroupCount }, (_, index) => `group ${index}`);
-  const sends = groups.map((messageGroup) => sendRequest("fifo", 1024, messageGroup));
+  const sends = groups.map((messageGroup) => sendRequest("fifo", 1024, { messageGroup }));
   const fifo = await endToEnd(server, "fifo", sends);
   return [
     {

@@ -10,6 +10,7 @@ import {
 } from "./client.ts";
 import type { ClientIdentity } from "./identity.ts";
 import { type ClientRole, clientTypes, type Subscription } from "./settings.ts";
+import { isSameWish, SubscriptionDifferences } from "./subscription-differences.ts";
 import type { TelemetrySession } from "./telemetry-session.ts";
 
 const sweepPeriodMs = 1_000;
@@ -33,12 +34,15 @@ export class ClientTable {
   readonly #byConnection = new WeakMap<ClientConnection, Set<Client>>();
   /** Clients that said goodbye, as `id connection`, and when: what they still ask for must not get messages. */
   readonly #terminated = new Map<string, number>();
+  readonly #differences: SubscriptionDifferences;
   #stopSweep: CancelTimer | undefined;
+  #turn = 0;
 
   constructor(options: ClientTableOptions) {
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#onGone = options.onGone;
+    this.#differences = new SubscriptionDifferences(options.logger);
   }
 
   /** Starts looking for silent clients. */
@@ -53,6 +57,7 @@ export class ClientTable {
       for (const session of client.sessions) session.end();
     }
     this.#clients.clear();
+    this.#differences.clear();
   }
 
   /** The ids of all clients. */
@@ -111,12 +116,10 @@ export class ClientTable {
     }
     client.pollingMs = role.pollingMs;
     client.requestTimeoutMs = role.requestTimeoutMs;
-    const { subscriptions } = this.#join(client, role.group);
+    const membership = this.#join(client, role.group);
     // A simple consumer of Rust sends none here: what its receives told stays then.
-    if (role.subscriptions.length > 0) subscriptions.clear();
-    for (const subscription of role.subscriptions) {
-      subscriptions.set(subscription.topic, subscription);
-    }
+    if (role.subscriptions.length > 0) this.#unsubscribe(membership);
+    for (const subscription of role.subscriptions) this.#subscribe(membership, subscription);
   }
 
   /** A heartbeat, with or without settings before. Throws UNRECOGNIZED_CLIENT_TYPE for a type not served here. */
@@ -143,17 +146,20 @@ export class ClientTable {
   /** A receive: its client may never have sent settings (Rust, or any client after our restart). */
   consuming(client: Client, group: string, subscription: Subscription): void {
     if (client.type === 0) client.type = clientTypes.simpleConsumer;
-    const { subscriptions } = this.#join(client, group);
+    const membership = this.#join(client, group);
+    const { subscriptions } = membership;
     const known = subscriptions.get(subscription.topic);
     if (known !== undefined) {
-      if (known.expression === subscription.expression) return;
+      if (isSameWish(known, subscription)) return;
     } else if (subscriptions.size >= limits.clientTopicCountMax) {
       throw new MqError(
         "BAD_REQUEST",
         `the client has ${subscriptions.size} subscriptions, at most ${limits.clientTopicCountMax} are allowed`,
       );
     }
-    subscriptions.set(subscription.topic, subscription);
+    // Forgotten while its receive was on the way: nobody would take that back.
+    if (this.#clients.get(client.identity.id) !== client) return;
+    this.#subscribe(membership, subscription);
   }
 
   /**
@@ -200,6 +206,22 @@ export class ClientTable {
       if (topic === undefined || client.publishes.has(topic)) rows.push(clientRow(client));
     }
     return rows;
+  }
+
+  /** Whether a producer of `topic` is here that can be told something. */
+  hasProducer(topic: string): boolean {
+    for (const client of this.#clients.values()) if (canBeTold(client, topic)) return true;
+    return false;
+  }
+
+  /** Tells one of the producers of `topic`, each in its turn; false when none of them could be told. */
+  tellProducer(topic: string, command: Uint8Array): boolean {
+    const producers = [...this.#clients.values()].filter((client) => canBeTold(client, topic));
+    const first = this.#turn++ % Math.max(1, producers.length);
+    for (const client of [...producers.slice(first), ...producers.slice(0, first)]) {
+      for (const session of client.sessions) if (session.tell(command)) return true;
+    }
+    return false;
   }
 
   /** Members by group and producers, for metrics and status. */
@@ -274,6 +296,20 @@ export class ClientTable {
     return membership;
   }
 
+  #subscribe({ group, subscriptions }: Membership, subscription: Subscription): void {
+    const before = subscriptions.get(subscription.topic);
+    if (before !== undefined) this.#differences.removed(group, before);
+    subscriptions.set(subscription.topic, subscription);
+    this.#differences.added(group, subscription);
+  }
+
+  #unsubscribe({ group, subscriptions }: Membership): void {
+    for (const subscription of subscriptions.values()) {
+      this.#differences.removed(group, subscription);
+    }
+    subscriptions.clear();
+  }
+
   #sweep(): void {
     const now = this.#clock.now();
     for (const client of this.#clients.values()) {
@@ -300,8 +336,15 @@ export class ClientTable {
       clientId: client.identity.id,
       address: client.address,
     });
-    for (const group of client.memberships.keys()) this.#onGone(client.identity.id, group);
+    for (const membership of client.memberships.values()) {
+      this.#unsubscribe(membership);
+      this.#onGone(client.identity.id, membership.group);
+    }
   }
+}
+
+function canBeTold({ publishes, sessions }: Client, topic: string): boolean {
+  return sessions.size > 0 && publishes.has(topic);
 }
 
 function terminatedKey(clientId: string, connection: ClientConnection): string {

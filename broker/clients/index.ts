@@ -17,4 +17,5 @@ export {
   type ServerSettings,
   type Subscription,
 } from "./settings.ts";
+export { wishText } from "./subscription-differences.ts";
 export type { TelemetrySession } from "./telemetry-session.ts";

@@ -40,8 +40,8 @@ export interface ServerSettings {
 
 /**
  * The role in `settings`. Throws BAD_REQUEST when they are of neither kind, UNRECOGNIZED_CLIENT_TYPE when the type is
- * unknown or of the other kind, ILLEGAL_CONSUMER_GROUP without a group, ILLEGAL_FILTER_EXPRESSION,
- * INVALID_CLIENT_PROPERTIES.
+ * unknown or of the other kind, ILLEGAL_CONSUMER_GROUP without a group, INVALID_CLIENT_PROPERTIES. Names and filters
+ * are taken as they came.
  */
 export function readSettings(settings: SettingsFields): ClientRole {
   const type = settings.clientType ?? 0;
@@ -114,14 +114,11 @@ function optionalMs(duration: google.protobuf.IDuration | null | undefined): num
 }
 
 function readSubscription(entry: rocketmq.v2.ISubscriptionEntry): Subscription {
-  const expression = entry.expression?.expression ?? "";
-  if (expression.length > limits.filterExpressionLengthMax) {
-    throw new MqError(
-      "ILLEGAL_FILTER_EXPRESSION",
-      `a filter expression has ${expression.length} characters, at most ${limits.filterExpressionLengthMax} are allowed`,
-    );
-  }
-  return { topic: entry.topic?.name ?? "", filterType: entry.expression?.type ?? 0, expression };
+  return {
+    topic: entry.topic?.name ?? "",
+    filterType: entry.expression?.type ?? 0,
+    expression: entry.expression?.expression ?? "",
+  };
 }
 
 function unrecognized(type: number, kind: string): MqError {

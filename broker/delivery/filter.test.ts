@@ -6,7 +6,7 @@ import { names, Scene } from "./testkit/scene.ts";
 
 const tags = (expression: string): string[] => {
   const filter = parseFilter(filterType.tag, expression);
-  return filter.kind === "all" ? ["*"] : [...filter.tags];
+  return filter.kind === "tags" ? [...filter.tags] : ["*"];
 };
 
 const refuses = (type: number, expression: string, code: string, text: RegExp): void =>
@@ -38,7 +38,11 @@ describe("tag filter expressions", () => {
     const blank = " ".repeat(limits.filterExpressionLengthMax + 1);
     refuses(filterType.tag, blank, "ILLEGAL_FILTER_EXPRESSION", /at most/);
     refuses(7, "a", "ILLEGAL_FILTER_EXPRESSION", /filter type 7/);
-    refuses(filterType.sql, "a > 1", "UNSUPPORTED", /tag filter/);
+    refuses(filterType.sql, "a > '1'", "ILLEGAL_FILTER_EXPRESSION", /at character 5: > takes/);
+    refuses(filterType.sql, "*", "ILLEGAL_FILTER_EXPRESSION", /for all messages use a tag filter/);
+    const blanks = " ".repeat(limits.filterExpressionLengthMax);
+    refuses(filterType.sql, `a ${blanks}`, "ILLEGAL_FILTER_EXPRESSION", /at most/);
+    assert.equal(parseFilter(filterType.sql, `a${blanks.slice(1)}`).kind, "sql");
   });
 });
 

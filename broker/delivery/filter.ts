@@ -1,6 +1,7 @@
-// Which messages a consumer wants: all, or those with one of some tags.
+// Which messages a consumer wants: all, those with one of some tags, or those for which an SQL condition is true.
 import { readMessageProperties } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
+import { SqlFilter } from "../filter/index.ts";
 import { type RecordView, tagHash } from "../store/index.ts";
 
 /** A parsed filter expression. */
@@ -11,7 +12,8 @@ export type Filter =
       readonly tags: ReadonlySet<string>;
       /** Hashes of the tags, as consume queues keep them. A hash may be shared: the tag itself decides. */
       readonly hashes: ReadonlySet<number>;
-    };
+    }
+  | { readonly kind: "sql"; readonly condition: SqlFilter };
 
 /** `apache.rocketmq.v2.FilterType`. */
 export const filterType = { unspecified: 0, tag: 1, sql: 2 } as const;
@@ -21,18 +23,14 @@ export const matchAll: Filter = { kind: "all" };
 
 /**
  * Parses the filter of a subscription. `type` is a number of `filterType`; without one it is a tag expression.
- * Tags are separated by `||`, blanks around them do not count; empty or `*` means all.
- * Throws ILLEGAL_FILTER_EXPRESSION naming the problem, UNSUPPORTED for SQL.
+ * Tags are separated by `||`, blanks around them do not count; empty or `*` means all. SQL: docs/filters.md.
+ * Throws ILLEGAL_FILTER_EXPRESSION naming the problem and, in SQL, the position.
  */
 export function parseFilter(type: number, expression: string): Filter {
-  if (type === filterType.sql) {
-    throw new MqError(
-      "UNSUPPORTED",
-      "SQL filters are not supported by this broker: use a tag filter such as 'a || b'",
-    );
-  }
-  if (type !== filterType.tag && type !== filterType.unspecified) {
-    throw new MqError("ILLEGAL_FILTER_EXPRESSION", `filter type ${type} is unknown: use TAG (1)`);
+  const known: readonly number[] = Object.values(filterType);
+  if (!known.includes(type)) {
+    const allowed = `use TAG (${filterType.tag}) or SQL (${filterType.sql})`;
+    throw new MqError("ILLEGAL_FILTER_EXPRESSION", `filter type ${type} is unknown: ${allowed}`);
   }
   if (expression.length > limits.filterExpressionLengthMax) {
     throw illegal(
@@ -40,6 +38,11 @@ export function parseFilter(type: number, expression: string): Filter {
       expression.slice(0, 64),
     );
   }
+  if (type === filterType.sql) return { kind: "sql", condition: SqlFilter.parse(expression) };
+  return parseTags(expression);
+}
+
+function parseTags(expression: string): Filter {
   const text = expression.trim();
   if (text === "" || text === "*") return matchAll;
   const tags = new Set<string>();
@@ -76,17 +79,19 @@ function illegal(problem: string, expression: string): MqError {
 
 /** Whether a message whose tag has this hash may match. */
 export function passesHash(filter: Filter, hash: number): boolean {
-  return filter.kind === "all" || filter.hashes.has(hash);
-}
-
-/** Whether a message with this tag matches. */
-export function passesTag(filter: Filter, tag: string | undefined): boolean {
-  return filter.kind === "all" || (tag !== undefined && filter.tags.has(tag));
+  return filter.kind !== "tags" || filter.hashes.has(hash);
 }
 
 /** Whether a message matches whose hash passes. */
 export function matches(filter: Filter, record: RecordView): boolean {
-  return (
-    filter.kind === "all" || passesTag(filter, readMessageProperties(record.systemProperties).tag)
-  );
+  if (filter.kind === "all") return true;
+  if (filter.kind === "sql") return filter.condition.matches(record);
+  const { tag } = readMessageProperties(record.systemProperties);
+  return tag !== undefined && filter.tags.has(tag);
+}
+
+/** Entries that one receive with this filter looks at in one go: fewer when each look costs more. */
+export function scanCountMax(filter: Filter): number {
+  if (filter.kind !== "sql") return limits.receiveScanCountMax;
+  return Math.max(1, Math.floor(limits.receiveScanCountMax / filter.condition.cost));
 }

@@ -147,7 +147,7 @@ export class ColdReader {
 
   async #read(request: FillRequest): Promise<AheadChunk | undefined> {
     const { queue, filter } = request;
-    const countMax = filter.kind === "all" ? limits.readAheadCountMax : limits.receiveScanCountMax;
+    const countMax = filter.kind === "tags" ? limits.receiveScanCountMax : limits.readAheadCountMax;
     const entries =
       queue.entries(request.from, countMax) ?? (await queue.load(request.from, countMax));
     const count = Math.min(entries.count, queue.endOffset - entries.from);

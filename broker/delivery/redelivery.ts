@@ -77,14 +77,16 @@ export class Redelivery {
       return "passed";
     }
     if (record === undefined) return "unread";
-    if (!matches(request.filter, record)) {
+    // After its last delivery it goes to the dead letters, whatever the filter of now is.
+    const isDead = entry.attempt >= subscription.attemptMax;
+    if (!isDead && !matches(request.filter, record)) {
       this.#parts.counters.filtered++;
       subscription.settle(entry);
       return "passed";
     }
     subscription.due.remove(entry);
     entry.record = undefined;
-    if (entry.attempt >= subscription.attemptMax) {
+    if (isDead) {
       this.#parts.bury(subscription, entry, record);
       return "dying";
     }

@@ -2,7 +2,7 @@
 // is not in memory is asked for and found by a later turn.
 import { limits } from "../../base/index.ts";
 import type { RecordView } from "../store/index.ts";
-import { matches, passesHash } from "./filter.ts";
+import { matches, passesHash, scanCountMax } from "./filter.ts";
 import type { HandOut, HandOutParts } from "./hand-out.ts";
 import type { Lane } from "./lane.ts";
 import type { OrderedDelivery } from "./ordered-delivery.ts";
@@ -38,7 +38,7 @@ export class Selection {
       request,
       nowMs: this.#parts.timeline.nowMs(),
       messages: [],
-      scanLeft: limits.receiveScanCountMax,
+      scanLeft: scanCountMax(request.filter),
     };
     this.#parts.redelivery.takeDue(turn);
     this.#parts.ordered.takeDue(turn);

@@ -206,6 +206,21 @@ describe("ReceiveMessage", () => {
     assert.equal(broker.received[1]?.countMax, 1);
   });
 
+  it("asks by an SQL filter, and notes it as one", async () => {
+    const filterExpression = { type: 2, expression: "a > 1" };
+    await receive({ filterExpression });
+    await receive({ filterExpression });
+    const [first, second] = broker.received.map(({ filter }) => filter);
+    assert.equal(first?.kind, "sql");
+    assert.equal(second, first, "compiled once");
+    const [row] = broker.clients.consumers("g");
+    assert.deepEqual(row?.subscriptions, [{ topic: "t", filterType: 2, expression: "a > 1" }]);
+    // The same text, another meaning.
+    await receive({ filterExpression: { type: 1, expression: "a > 1" } });
+    assert.equal(broker.received[2]?.filter.kind, "tags");
+    assert.equal(broker.clients.consumers("g")[0]?.subscriptions[0]?.filterType, 1);
+  });
+
   it("chooses the invisible time itself when it renews", async () => {
     await receive({ autoRenew: true, invisibleDuration: { seconds: 1 } });
     assert.equal(broker.received[0]?.invisibleMs, 60_000);
@@ -235,7 +250,9 @@ describe("ReceiveMessage", () => {
 
   it("refuses a filter that cannot be read: ILLEGAL_FILTER_EXPRESSION", async () => {
     await refused({ filterExpression: { type: 1, expression: "a|b" } }, 40_010, /a\|b/);
-    await refused({ filterExpression: { type: 2, expression: "a > 1" } }, 50_500, /SQL/);
+    const sql = { type: 2, expression: "a >> 1" };
+    await refused({ filterExpression: sql }, 40_010, /at character 4: expected .*, found >/);
+    await refused({ filterExpression: { type: 3, expression: "a" } }, 40_010, /filter type 3/);
   });
 
   it("refuses names that are not allowed: ILLEGAL_TOPIC, ILLEGAL_CONSUMER_GROUP", async () => {

@@ -17,6 +17,7 @@ import { sendOnce } from "../sends/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
+import { HeldSend } from "./held-send.ts";
 import { messageFlags } from "./message-flags.ts";
 import {
   foreignOwner,
@@ -50,6 +51,7 @@ interface RepeatedSend {
   readonly messages: readonly MessageView[];
   readonly drafts: readonly RecordDraft[];
   readonly topic: SendTopic;
+  readonly held: HeldSend | undefined;
 }
 
 /** The handler of SendMessage. */
@@ -180,42 +182,57 @@ class Sender {
     const queueId = topic.nextQueueId;
     topic.nextQueueId = (queueId + 1) % topic.config.writeQueueNums;
     const drafts: RecordDraft[] = [];
+    let held: HeldSend | undefined;
     let bytes = 0;
     for (const message of messages) {
       if (message.topic !== topic.config.name)
         throw severalTopics(topic.config.name, message.topic);
-      checkMessage(message, bodySizeMax, now);
-      checkMessageType(message, topic.accepts);
+      checkMessage(message, bodySizeMax);
+      const kind = checkMessageType(message, topic.accepts);
       bytes += message.body.length;
-      drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, call }));
+      const draft = draftOf(message, topic.config, { queueId, nowMs: now, call });
+      if (kind === "DELAY" || kind === "TRANSACTION") {
+        held ??= new HeldSend(parts, config.values.timerMaxDelaySec);
+        drafts.push(held.draftOf(kind, message, draft));
+      } else drafts.push(draft);
     }
     const { store, sends } = parts;
-    if (sends?.mayRepeat(messages, now) === true) {
-      return this.#sendOnce({ messages, drafts, topic }, { window: sends, store }, call);
-    }
+    const mayRepeat = sends?.mayRepeat(messages, now) === true;
+    held?.begin();
+    if (mayRepeat)
+      return this.#sendOnce({ messages, drafts, topic, held }, { window: sends, store }, call);
     return store.send(drafts, sends).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
-        return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
+        const results = entries(messages, okStatus, appended);
+        return writeSendMessageResponse(
+          okStatus,
+          held?.stored(results, drafts, appended) ?? results,
+        );
       },
-      (error: unknown) => this.#failed(error, call, messages),
+      (error: unknown) => {
+        held?.refused();
+        return this.#failed(error, call, messages);
+      },
     );
   }
 
   /** Stores what the log does not have yet; all are answered, what was there before with its first offset. */
   async #sendOnce(
-    { messages, drafts, topic }: RepeatedSend,
+    { messages, drafts, topic, held }: RepeatedSend,
     parts: Parameters<typeof sendOnce>[0],
     call: ServerCall,
   ): Promise<Uint8Array> {
     try {
-      const { appended, isRepeat } = await sendOnce(parts, messages, drafts);
+      const { appended, isRepeat, stored } = await sendOnce(parts, messages, drafts);
       const fresh = drafts.filter((_, index) => isRepeat[index] === false);
       const bytes = fresh.reduce((sum, { body }) => sum + body.length, 0);
       this.#count(topic.traffic, fresh.length, bytes);
       this.#context.traffic.repeats += drafts.length - fresh.length;
-      return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
+      const results = entries(messages, okStatus, appended);
+      return writeSendMessageResponse(okStatus, held?.stored(results, stored, appended) ?? results);
     } catch (error) {
+      held?.refused();
       return this.#failed(error, call, messages);
     }
   }

@@ -182,6 +182,23 @@ describe("Telemetry", () => {
     await refused({ clientType: 1, publishing: {}, clientProperties }, 40_021, /reserved/);
   });
 
+  it("refuses a filter that no receive could use, as receives do: ILLEGAL_FILTER_EXPRESSION", async () => {
+    const refusedFilter = (type: number, expression: string, words: RegExp): Promise<void> => {
+      const entry = { topic: { name: "t" }, expression: { type, expression } };
+      const good = { topic: { name: "u" }, expression: { type: 2, expression: "a > 1" } };
+      const subscription = { group: { name: "g" }, subscriptions: [good, entry] };
+      return refused({ clientType: 2, subscription }, 40_010, words);
+    };
+    await refusedFilter(2, "a > 'x'", /at character 5: > takes numbers and properties/);
+    await refusedFilter(2, "a = 1 AND", /at character 10: expected a property or a value/);
+    await refusedFilter(2, "", /at character 1: expected a property or a value, found the end/);
+    await refusedFilter(1, "a|b", /a\|b/);
+    await refusedFilter(1, "x".repeat(16_385), /at most 16384/);
+    await refusedFilter(3, "a", /filter type 3 is unknown/);
+    assert.deepEqual(broker.clients.consumers("g"), []);
+    assert.equal(broker.metadata.group("g"), undefined);
+  });
+
   it("says that a group does not exist when it may not create it", async () => {
     broker = new TestBroker({ flags: { autoCreateSubscriptionGroup: "false" } });
     await refused(consumer, 40_403, /group g does not exist/);

@@ -1,6 +1,6 @@
 // Telemetry: the stream on which a client says what it is and gets its settings.
 import { messagingService, type rocketmq } from "@cometmq/proto";
-import type { CancelTimer, MqError } from "../../base/index.ts";
+import { background, type CancelTimer, type MqError } from "../../base/index.ts";
 import {
   type BidiStream,
   GrpcStatus,
@@ -17,6 +17,7 @@ import {
   type TelemetrySession,
 } from "../clients/index.ts";
 import { ForwardFailure, isPassedOn } from "../cluster/index.ts";
+import { parseFilter } from "../delivery/index.ts";
 import { checkGroupName, checkTopicName, type GroupConfig } from "../metadata/index.ts";
 import { callerOf } from "./caller.ts";
 import type { RemotingContext } from "./context.ts";
@@ -47,6 +48,8 @@ class Conversation {
   readonly #stream: BidiStream;
   readonly #repeats: CancelTimer[] = [];
   #settled = false;
+  /** More is on its way to the client than it has taken. */
+  #isFull = false;
 
   constructor(context: RemotingContext, stream: BidiStream) {
     this.#context = context;
@@ -58,7 +61,11 @@ class Conversation {
     const stream = this.#stream;
     const identity = callerOf(stream);
     const ending = new AbortController();
-    const session: TelemetrySession = { identity, end: () => ending.abort() };
+    const session: TelemetrySession = {
+      identity,
+      end: () => ending.abort(),
+      tell: (command) => this.#tell(command),
+    };
     const messages = stream.messages[Symbol.asyncIterator]();
     clients.openSession(session, stream.connection);
     try {
@@ -99,7 +106,10 @@ class Conversation {
       role.topics.forEach(checkTopicName);
       settings = producerSettings(sent, server);
     } else {
-      for (const { topic } of role.subscriptions) checkTopicName(topic);
+      for (const { topic, filterType, expression } of role.subscriptions) {
+        checkTopicName(topic);
+        parseFilter(filterType, expression);
+      }
       checkGroupName(role.group);
       const group = await this.#groupOf(role, bytes);
       if (group instanceof Uint8Array) {
@@ -147,6 +157,19 @@ class Conversation {
       }
     }
     return undefined;
+  }
+
+  /** Not more than the client takes: what is written after that would wait in memory. */
+  #tell(command: Uint8Array): boolean {
+    if (this.#isFull || this.#stream.signal.aborted) return false;
+    if (this.#stream.write(command)) return true;
+    this.#isFull = true;
+    background(
+      this.#stream.drained().then(() => {
+        this.#isFull = false;
+      }),
+    );
+    return true;
   }
 
   #reply(command: Uint8Array, identity: ClientIdentity): void {

@@ -5,7 +5,11 @@ import { RecordType, type RecordView, type Store, sentFlag } from "../store/inde
 import type { SendWindow } from "./send-window.ts";
 
 /** Types of what clients send; the broker's own copies, which may carry the same flags, are of others. */
-const sentTypes: ReadonlySet<number> = new Set([RecordType.message, RecordType.halfMessage]);
+const sentTypes: ReadonlySet<number> = new Set([
+  RecordType.message,
+  RecordType.delayedMessage,
+  RecordType.halfMessage,
+]);
 
 /**
  * Reads the last `sizeBytes` of the log, confirmed up to its end, for messages stored at `sinceMs` or later. Throws

@@ -1,8 +1,9 @@
 // A send of which some messages may be in the log already: those are not stored again, and all are answered when what
 // stands in the log is as durable as was promised. Rare: it may read the files.
-import { assert } from "../../base/index.ts";
+import { assert, queueOffset } from "../../base/index.ts";
 import {
   type Appended,
+  isHeld,
   type RecordDraft,
   type RecordPlace,
   type RecordView,
@@ -22,6 +23,8 @@ export type RepeatStore = Pick<Store, "read" | "readCold" | "send" | "sendAgain"
 /** Where the messages are now, in the order of the request. */
 export interface SentAgain {
   readonly appended: readonly Appended[];
+  /** The drafts, those of messages that were there before being what was stored then. */
+  readonly stored: readonly RecordDraft[];
   /** Which of them were there before, by index. */
   readonly isRepeat: readonly boolean[];
 }
@@ -63,14 +66,15 @@ async function settle(
     readonly found: readonly (RecordView | undefined)[];
   },
 ): Promise<SentAgain> {
-  const { messages, drafts, found } = send;
+  const { messages, found } = send;
   let end = 0;
-  for (const [index, draft] of drafts.entries()) {
+  const drafts = send.drafts.map((draft, index) => {
     const record = found[index];
-    if (record === undefined) continue;
+    if (record === undefined) return draft;
     checkSame(record, draft);
     end = Math.max(end, record.position + record.size);
-  }
+    return isHeld(record.type) ? { ...draft, type: record.type, dueMs: record.dueMs } : draft;
+  });
   const isFresh = (_: unknown, index: number): boolean => found[index] === undefined;
   const fresh = drafts.filter(isFresh);
   window.prepare(messages.filter(isFresh));
@@ -78,10 +82,24 @@ async function settle(
   const repeating = end > 0 ? store.sendAgain(end) : undefined;
   const [stored] = await Promise.all([storing, repeating]);
   const rest = stored.values();
-  const appended = found.map((record) => (record === undefined ? rest.next().value : record));
+  const appended = found.map((record) =>
+    record === undefined ? rest.next().value : placeOf(record),
+  );
   return {
     appended: appended.filter((one) => one !== undefined),
+    stored: drafts,
     isRepeat: found.map((record) => record !== undefined),
+  };
+}
+
+/** As the store has said when it was appended: what is held has no queue offset. */
+function placeOf(record: RecordView): Appended {
+  const { position, size, storeTimeMs, type } = record;
+  return {
+    position,
+    size,
+    storeTimeMs,
+    queueOffset: isHeld(type) ? queueOffset(0) : record.queueOffset,
   };
 }
 

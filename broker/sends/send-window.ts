@@ -2,7 +2,14 @@
 // where each went; the record there says whether it is the same. docs/decisions/0008-idempotent-sends.md.
 import { readMessageProperties } from "@cometmq/proto";
 import { MqError } from "../../base/index.ts";
-import type { Appended, RecordDraft, RecordPlace, RecordView, SendPlaces } from "../store/index.ts";
+import {
+  type Appended,
+  type RecordDraft,
+  type RecordPlace,
+  RecordType,
+  type RecordView,
+  type SendPlaces,
+} from "../store/index.ts";
 import type { IdHash } from "./id-hash.ts";
 import { IdTable } from "./id-table.ts";
 
@@ -148,7 +155,10 @@ export function isRecordOf(record: RecordView, { topic, messageId }: Sent): bool
 export function checkSame(record: RecordView, draft: RecordDraft): void {
   const first = readMessageProperties(record.systemProperties);
   const again = readMessageProperties(draft.systemProperties);
-  const isSameType = first.messageType === again.messageType && record.type === draft.type;
+  // A delayed message whose time has come meanwhile would be stored as one that is not delayed.
+  const isHalf = record.type === RecordType.halfMessage;
+  const isSameType =
+    first.messageType === again.messageType && isHalf === (draft.type === RecordType.halfMessage);
   const different = !isSameType
     ? "type"
     : (first.messageGroup ?? "") !== (again.messageGroup ?? "")

@@ -17,9 +17,17 @@ export { scanLog } from "./log-scanner.ts";
 export type { StoreObserver } from "./log-writer.ts";
 export { nodeDisk } from "./node-disk.ts";
 export type { Quorum } from "./quorum.ts";
-export { type RecordDraft, RecordType, type RecordView, sentFlag } from "./record.ts";
+export {
+  isHeld,
+  type RecordDraft,
+  RecordType,
+  type RecordView,
+  recordSize,
+  sentFlag,
+} from "./record.ts";
 export type { RetentionOptions } from "./retention.ts";
 export { Segments } from "./segments.ts";
+export { SteadyTime } from "./steady-time.ts";
 export { Store } from "./store.ts";
 export type { StoreOptions } from "./store-options.ts";
 export type { StoreStats } from "./store-stats.ts";

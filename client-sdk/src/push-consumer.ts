@@ -123,7 +123,7 @@ export class PushConsumer {
     }
   }
 
-  /** Adds a topic or changes its filter. Rejects when the topic has no route. */
+  /** Adds a topic or changes its filter: held polls with the old one are ended. Rejects when the topic has no route. */
   async subscribe(topic: string, filter: FilterExpression | string): Promise<void> {
     this.#core.assertRunning();
     await this.#core.route(topic);
@@ -132,7 +132,15 @@ export class PushConsumer {
       typeof filter === "string" ? new FilterExpression(filter) : filter,
     );
     this.#core.links.sendSettings();
+    await this.#endPolls(topic);
     this.#scan();
+  }
+
+  /** What comes while a poll is held is passed over for good when the filter of that poll does not match. */
+  async #endPolls(topic: string): Promise<void> {
+    const pollers = [...this.#pollers].filter(([key]) => key.startsWith(`${topic} `));
+    for (const [, { stop }] of pollers) stop.abort();
+    await Promise.all(pollers.map(([, { done }]) => done));
   }
 
   /** Receives no more from a topic; messages already here are still consumed. */

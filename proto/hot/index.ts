@@ -12,6 +12,12 @@ export {
   type MessageView,
   readMessageProperties,
 } from "./message-view.ts";
+export {
+  type PickedValues,
+  type SystemPropertyName,
+  SystemPropertyPicker,
+  UserPropertyPicker,
+} from "./property-picker.ts";
 export { type DeliveredMessageView, ReceiveMessageWriter } from "./receive-message.ts";
 export {
   readSendMessageRequest,

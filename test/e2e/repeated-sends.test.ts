@@ -57,6 +57,12 @@ describe("repeated sends", () => {
     }
   }
 
+  async function makeTopic(messageType: string): Promise<void> {
+    const client = new RawClient(fixture.endpoints);
+    await client.call(brokerAdminService.methods.UpdateTopic, { name: topic, messageType });
+    client.close();
+  }
+
   it("gives the first one's offset, also after a restart, and counts them", async () => {
     await send(message(1, "paid", 3));
     const first = await send(message(2, "paid", 3));
@@ -77,6 +83,41 @@ describe("repeated sends", () => {
     assert.equal(await storedOf(fixture), 3);
     assert.equal(await metric(fixture, "cometmq_sends_repeated_total"), 1);
     assert.equal(await metric(fixture, "cometmq_send_window_messages"), 3);
+  });
+
+  it("holds a repeated delayed message once, with the same recall handle, also when its time has come", async () => {
+    await makeTopic("DELAY");
+    const dueMs = Date.now() + 2_000;
+    const seconds = Math.floor(dueMs / 1000);
+    const { systemProperties, ...rest } = message(7);
+    const delayed = {
+      ...rest,
+      systemProperties: {
+        ...systemProperties,
+        messageType: 3,
+        deliveryTimestamp: { seconds, nanos: (dueMs % 1000) * 1_000_000 },
+      },
+    };
+    const first = await send(delayed);
+    assert.equal(first.status?.code, 20_000, first.status?.message);
+    assert.match(first.entries[0]?.recallHandle ?? "", /./);
+    assert.deepEqual(await send(delayed), first);
+    await until("it is delivered", async () => (await storedOf(fixture)) === 1);
+    const late = await send(delayed);
+    assert.equal(late.status?.code, 20_000, late.status?.message);
+    assert.equal(await storedOf(fixture), 1);
+  });
+
+  it("keeps a repeated half message once, with the same transaction id, over a restart", async () => {
+    await makeTopic("TRANSACTION");
+    const { systemProperties, ...rest } = message(8);
+    const half = { ...rest, systemProperties: { ...systemProperties, messageType: 4 } };
+    const first = await send(half);
+    assert.equal(first.status?.code, 20_000, first.status?.message);
+    assert.deepEqual(await send(half), first);
+    fixture = await fixture.restart();
+    assert.deepEqual(await send(half), first);
+    assert.equal(await metric(fixture, "cometmq_sends_repeated_total"), 1);
   });
 
   it("stores once what the SDK sends again after it has lost the answer", async () => {

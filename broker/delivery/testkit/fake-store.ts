@@ -82,6 +82,8 @@ export interface TestMessage {
   readonly body?: string;
   readonly flags?: number;
   readonly messageGroupHash?: number;
+  /** User properties. */
+  readonly properties?: Readonly<Record<string, string>>;
 }
 
 /** The store of a test. */
@@ -188,7 +190,7 @@ export class FakeStore implements DeliveryStore {
       topic,
       queueId,
       systemProperties: rocketmq.v2.SystemProperties.encode(properties).finish(),
-      userProperties: new Uint8Array(0),
+      userProperties: userPropertiesOf(message),
       body: Buffer.from(message.body ?? "x"),
       tagHash: tagHash(message.tag),
       messageGroupHash: message.messageGroupHash ?? 0,
@@ -221,4 +223,9 @@ export class FakeStore implements DeliveryStore {
       follower.confirmed();
     }
   }
+}
+
+function userPropertiesOf({ properties }: TestMessage): Uint8Array {
+  if (properties === undefined) return new Uint8Array(0);
+  return rocketmq.v2.Message.encode({ userProperties: properties }).finish();
 }

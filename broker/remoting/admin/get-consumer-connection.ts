@@ -1,7 +1,7 @@
 // GetConsumerConnection: who consumes as a group, and what each of them wants.
 import { brokerAdminService } from "@cometmq/proto";
 import type { MethodHandler } from "../../../transport/index.ts";
-import type { ClientRow } from "../../clients/index.ts";
+import { type ClientRow, wishText } from "../../clients/index.ts";
 import { existingGroup } from "../resources.ts";
 import { okStatus, unary } from "../unary.ts";
 import type { AdminContext } from "./admin-context.ts";
@@ -13,7 +13,9 @@ export function getConsumerConnection(context: AdminContext): MethodHandler {
   return unary(method, context.logger, (request) => {
     const group = existingGroup(context, request.group);
     const members = context.clients.consumers(group.name);
-    const wishes = new Set(members.map(wishOf));
+    // Of a member that has only sent heartbeats nothing is known yet.
+    const known = members.filter(({ subscriptions }) => subscriptions.length > 0);
+    const wishes = new Set(known.map(wishOf));
     return {
       status: okStatus,
       clients: members.map(clientFields),
@@ -24,6 +26,6 @@ export function getConsumerConnection(context: AdminContext): MethodHandler {
 
 /** All that a member wants, as one text to compare. */
 function wishOf(member: ClientRow): string {
-  const wishes = member.subscriptions.map(({ topic, expression }) => `${topic} ${expression}`);
+  const wishes = member.subscriptions.map((one) => `${one.topic} ${wishText(one)}`);
   return wishes.sort().join("\n");
 }

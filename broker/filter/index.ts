@@ -1,0 +1,1 @@
+export { SqlFilter } from "./sql-filter.ts";
