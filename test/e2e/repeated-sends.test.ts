@@ -27,7 +27,7 @@ async function storedOf({ endpoints }: BrokerFixture): Promise<number> {
   const client = new RawClient(endpoints);
   const { queues } = await client.call(brokerAdminService.methods.GetTopicStatus, { name: topic });
   client.close();
-  return queues.reduce((sum, { maxOffset }) => sum + Number(maxOffset), 0);
+  return queues.reduce((sum, { maxOffset }) => sum + maxOffset, 0);
 }
 
 async function metric({ broker }: BrokerFixture, name: string): Promise<number> {
