@@ -119,7 +119,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   ILLEGAL_MESSAGE_ID: {
     ...bad,
     status: 40009,
-    meaning: "The message id is blank.",
+    meaning: "The message id is blank, or another message was sent with it.",
     action: "Set a unique message id.",
   },
   ILLEGAL_FILTER_EXPRESSION: {

@@ -121,6 +121,8 @@ export const limits = {
   recordSizeMax: 67_108_864,
   /** Bytes appended but not yet confirmed. More: TOO_MANY_REQUESTS until the disk has caught up. */
   appendBacklogSizeMax: 134_217_728,
+  /** Repeated sends that wait until the first ones are durable. More: TOO_MANY_REQUESTS. */
+  repeatedSendsWaitingMax: 10_000,
   /** Open segment files of the commit log; the least recently used is closed. */
   segmentFilesOpenMax: 64,
   /** Open consume-queue files; the least recently used is closed. */
