@@ -39,8 +39,9 @@ export const limits = {
   /** Long polling is held between these, milliseconds. */
   pollingMinMs: 5_000,
   pollingMaxMs: 20_000,
-  /** Delivery timestamp, milliseconds ahead. Beyond: ILLEGAL_DELIVERY_TIME. */
-  deliveryDelayMaxMs: 86_400_000,
+  /** Times that a protobuf Timestamp can say, milliseconds since 1970: the years 1 to 9999. Others: ILLEGAL_DELIVERY_TIME. */
+  timestampMinMs: -62_135_596_800_000,
+  timestampMaxMs: 253_402_300_799_999,
   /** Recovery time of an orphaned transaction, milliseconds. Beyond: BAD_REQUEST. */
   orphanedRecoveryMaxMs: 3_600_000,
   /** A failed ReceiveMessage is answered this late at most, milliseconds, so that clients do not spin. */
@@ -193,6 +194,36 @@ export const limits = {
   haActAfterMs: 1_000,
   /** A hand-over waits so long for the next master to come level, milliseconds; then nothing is handed over. */
   haHandOverMs: 2_000,
+  // Held messages: delayed ones and those of open transactions.
+  /** Held messages of one kind in memory, those that are due first; when few are left the next ones are read. */
+  heldWindowMax: 32_768,
+  /** Held messages that are read in one step. */
+  heldPageCount: 8_192,
+  /** Held messages that go out or are carried in one atomic group: count, and bytes unless one alone has more. */
+  heldGroupCountMax: 512,
+  heldGroupSizeBytes: 1_048_576,
+  /** What could not be done about a held message is tried again after so long, milliseconds. */
+  heldRetryMs: 1_000,
+  /** A held message that somebody else is changing is looked at again after so long, milliseconds. */
+  heldClaimLookMs: 20,
+  /** A call waits so long for a held message that is being changed, milliseconds; then HA_NOT_AVAILABLE. */
+  heldClaimWaitMs: 5_000,
+  /** What the log did not confirm in time is looked for so often, milliseconds. */
+  heldFateLookMs: 50,
+  // Delayed messages.
+  /** The clock is looked at so often, milliseconds, also when nothing is due: it may have been set. */
+  timerTickMs: 1_000,
+  /** Between the beginnings of two groups of due messages, milliseconds: what is due meanwhile goes together. */
+  timerGatherMs: 4,
+  /** A larger step forward of the clock than this, milliseconds, is believed when it has lasted for so long. */
+  timerJumpMinMs: 60_000,
+  timerJumpBelievedMs: 60_000,
+  // Transactions.
+  /** Ends of transactions that are remembered, and for how long, milliseconds: said again they are answered alike. */
+  transactionOutcomesMax: 65_536,
+  transactionOutcomesMs: 600_000,
+  /** A due check that nobody could be asked about is looked at again after so long, milliseconds. */
+  transactionAskLookMs: 500,
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,

@@ -32,13 +32,16 @@ import {
   type BrokerStatus,
   brokerAdminMethods,
   messagingMethods,
+  orphanedTransactions,
   Traffic,
 } from "./remoting/index.ts";
 import { Replica } from "./replica.ts";
 import { replicationNetwork } from "./replication-network.ts";
 import type { Role } from "./role.ts";
 import type { Disk } from "./store/index.ts";
+import { timerMetrics, timerObserver } from "./timer-metrics.ts";
 import { TrafficRates } from "./traffic-rates.ts";
+import { transactionMetrics, transactionObserver } from "./transaction-metrics.ts";
 
 /** What a broker stands on. */
 export interface BrokerOptions {
@@ -200,6 +203,8 @@ export class Broker {
       calls: this.#calls,
     });
     haMetrics(this.metrics, ha);
+    timerMetrics(this.metrics, replica);
+    transactionMetrics(this.metrics, replica);
     const feed = new LocalFeed({ replica, traffic, registrar, config, grpcPort: this.#grpcPort });
     this.#openings.add("registrar", () => feed.close());
     await this.#refuseDouble(registrar);
@@ -267,6 +272,9 @@ export class Broker {
         isAlive: (clientId, group) => clients.isMember(clientId, group),
         renewMaxMs: () => config.values.renewMaxTimeMillis,
       },
+      timerReleased: timerObserver(this.metrics),
+      producers: orphanedTransactions(clients),
+      transactionFinished: transactionObserver(this.metrics),
     });
     this.#openings.add("replica", () => replica.close());
     return replica;
@@ -368,6 +376,7 @@ export class Broker {
         ]),
       ),
       diskUsageRatio: (replica.slot.current?.store.stats.diskUsedPercent ?? 0) / 100,
+      delayedMessages: replica.slot.current?.state?.held.count("timer") ?? 0,
     };
   }
 }

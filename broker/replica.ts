@@ -18,17 +18,23 @@ import {
   type StateExport,
   type Welcome,
 } from "./ha/index.ts";
+import {
+  type HeldHooks,
+  type HeldServices,
+  noHeldServices,
+  openHeldServices,
+} from "./held-services.ts";
 import type { KeyIndex } from "./index/index.ts";
 import { decodeProgress, type Metadata, type StateStore } from "./metadata/index.ts";
 import { ReplicaList } from "./replica-list.ts";
 import { SlaveLog } from "./slave-log.ts";
-import type { StorageOptions } from "./storage.ts";
+import type { Storage, StorageOptions } from "./storage.ts";
 import { StorageSlot } from "./storage-slot.ts";
 import type { Quorum, Store } from "./store/index.ts";
 import { takeOver } from "./taken-over-progress.ts";
 
 /** What this broker serves while it is a master or acts as one. */
-export interface LocalParts {
+export interface LocalParts extends HeldServices {
   readonly store: Store;
   readonly state: StateStore;
   readonly metadata: Metadata;
@@ -46,7 +52,7 @@ export interface ReplicaQuorum extends Quorum {
 }
 
 /** What a replica stands on. */
-export interface ReplicaOptions extends StorageOptions {
+export interface ReplicaOptions extends StorageOptions, HeldHooks {
   readonly network: Network;
   /** Where other brokers reach the replication; undefined: nobody copies this broker. */
   readonly listen: { readonly host: string; readonly port: number } | undefined;
@@ -221,7 +227,7 @@ export class Replica {
       await this.#beginConfirmed(store, epoch);
       await state.begin();
       await reign.progress?.((noted) => takeOver(store, state, noted));
-      await this.#serve({ store, state, index: storage.index }, { kind: "master", epoch });
+      await this.#serve(storage, { kind: "master", epoch });
     });
   }
 
@@ -248,9 +254,9 @@ export class Replica {
   /** Serves again after `pauseServing`, when nobody has taken over. */
   resumeServing(): Promise<void> {
     return this.#inTurn(async () => {
-      const { store, state, index } = this.slot.required();
-      if (this.#parts !== undefined || state === undefined || this.#reign === 0) return;
-      await this.#serve({ store, state, index }, { kind: "master", epoch: this.#reign });
+      const storage = this.slot.required();
+      if (this.#parts !== undefined || storage.state === undefined || this.#reign === 0) return;
+      await this.#serve(storage, { kind: "master", epoch: this.#reign });
     });
   }
 
@@ -264,13 +270,14 @@ export class Replica {
   act(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#parts !== undefined || !(await this.slaveLog.openWithoutMaster())) return;
-      const { store, state, index } = this.slot.required();
+      const storage = this.slot.required();
+      const { store, state } = storage;
       if (state === undefined || !state.metadata.hasMacKey) return;
       // What the disk has not taken yet tells what consumers have done, too.
       await store.flushTo(store.end);
       if (this.slaveLog.word !== undefined) return;
       this.slaveLog.confirmAll();
-      await this.#serve({ store, state, index }, { kind: "acting", epoch: store.epoch });
+      await this.#serve(storage, { kind: "acting", epoch: store.epoch });
       if (this.slot.current?.store !== store) await this.#letGo();
     });
   }
@@ -299,10 +306,11 @@ export class Replica {
   }
 
   async #serve(
-    from: Pick<LocalParts, "store" | "state" | "index">,
+    storage: Storage,
     standing: Extract<Standing, { kind: "master" | "acting" }>,
   ): Promise<void> {
-    const { store, state, index } = from;
+    const { store, state, index, held } = storage;
+    assert(state !== undefined && held !== undefined, "who serves has a state");
     const { config, clock, logger, delivery: hooks } = this.options;
     const isActing = standing.kind === "acting";
     const delivery = await Delivery.open({
@@ -315,14 +323,19 @@ export class Replica {
       brokerName: config.values.brokerName,
     });
     const { metadata } = state;
-    this.#parts = { store, state, metadata, delivery, index, canSend: !isActing };
+    const services = isActing ? noHeldServices : openHeldServices(this.options, held, metadata);
+    this.#parts = { store, state, metadata, delivery, ...services, index, canSend: !isActing };
     this.#stand(standing);
   }
 
   async #closeDelivery(): Promise<void> {
     const parts = this.#parts;
     this.#parts = undefined;
-    await parts?.delivery.close();
+    await Promise.all([
+      parts?.timers?.close(),
+      parts?.transactions?.close(),
+      parts?.delivery.close(),
+    ]);
   }
 
   /** An elected master may have to wait until the members of its in-sync set have come. */

@@ -8,6 +8,7 @@ import {
   type Logger,
   type Random,
 } from "../base/index.ts";
+import { carryHeld, HeldMessages } from "./held/index.ts";
 import { type KeyIndex, openKeyIndex } from "./index/index.ts";
 import { type LevelSource, levelFolder, type Metadata, StateStore } from "./metadata/index.ts";
 import { Openings } from "./openings.ts";
@@ -41,6 +42,7 @@ export class Storage {
   readonly #options: StorageOptions;
   readonly #openings: Openings;
   #state: StateStore | undefined;
+  #held: HeldMessages | undefined;
   #index: KeyIndex | undefined;
   #closing: Promise<void> | undefined;
 
@@ -83,6 +85,11 @@ export class Storage {
     return this.#state?.metadata;
   }
 
+  /** Messages that are in no queue yet; undefined before `openState`. */
+  get held(): HeldMessages | undefined {
+    return this.#held;
+  }
+
   /** Finds messages by key; undefined before `openState`, and when it is switched off. */
   get index(): KeyIndex | undefined {
     return this.#index;
@@ -97,8 +104,21 @@ export class Storage {
     const state = await StateStore.open({ database, store, clock, random, logger });
     this.#openings.add("state", () => state.close());
     store.restoreQueues(state.queueBounds());
-    store.onExpire = { snapshot: () => state.snapshot() };
+    const held = new HeldMessages({
+      state: state.held,
+      store,
+      clock,
+      logger: logger.child("held"),
+    });
+    this.#openings.add("held messages", () => held.close());
+    store.onExpire = {
+      snapshot: async (below) => {
+        await carryHeld(held, below);
+        return await state.snapshot();
+      },
+    };
     this.#state = state;
+    this.#held = held;
     this.#openIndex();
     return state;
   }

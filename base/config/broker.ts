@@ -57,6 +57,17 @@ export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   readonly defaultTopicQueueNums: number;
   /** Milliseconds. */
   readonly renewMaxTimeMillis: number;
+  /** Seconds; 0 = no limit. */
+  readonly timerMaxDelaySec: number;
+  /** Messages. */
+  readonly timerPendingMax: number;
+  /** Milliseconds. */
+  readonly transactionTimeOut: number;
+  /** Milliseconds. */
+  readonly transactionCheckInterval: number;
+  readonly transactionCheckMax: number;
+  /** Messages. */
+  readonly transactionHalfMax: number;
 }
 
 const name = {
@@ -251,6 +262,57 @@ const useKeys = {
     max: 86_400_000,
     change: "live",
     meaning: "How long the server renews the invisible time of one delivery.",
+  }),
+  timerMaxDelaySec: key.duration({
+    default: 0,
+    unit: "s",
+    min: 0,
+    max: 3_153_600_000,
+    change: "live",
+    meaning:
+      "How far ahead the delivery timestamp of a message may be; beyond, it is refused with ILLEGAL_DELIVERY_TIME. 0: any time up to the year 9999. RocketMQ's default is 3 days.",
+  }),
+  timerPendingMax: key.int({
+    default: 10_000_000,
+    min: 0,
+    max: 1_000_000_000,
+    change: "live",
+    meaning:
+      "Delayed messages that wait for their time at once; beyond, sends of delayed messages are refused with TOO_MANY_REQUESTS.",
+  }),
+  transactionTimeOut: key.duration({
+    default: 6_000,
+    unit: "ms",
+    min: 100,
+    max: 3_600_000,
+    change: "live",
+    meaning:
+      "How long after a transactional message was sent a producer is first asked how its transaction ended, unless the message says otherwise.",
+  }),
+  transactionCheckInterval: key.duration({
+    default: 30_000,
+    unit: "ms",
+    min: 1_000,
+    max: 86_400_000,
+    change: "live",
+    meaning:
+      "How long after it has been asked in vain a producer is asked again about a transaction.",
+  }),
+  transactionCheckMax: key.int({
+    default: 15,
+    min: 1,
+    max: 10_000,
+    change: "live",
+    meaning:
+      "How often producers are asked about one transaction; then its message goes to TRANS_CHECK_MAX_TIME_TOPIC.",
+  }),
+  transactionHalfMax: key.int({
+    default: 100_000,
+    min: 0,
+    max: 1_000_000,
+    change: "live",
+    meaning:
+      "Transactions open at once; beyond, sends of transactional messages are refused with TOO_MANY_REQUESTS.",
   }),
 };
 

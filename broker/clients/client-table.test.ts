@@ -140,7 +140,10 @@ describe("ClientTable", () => {
   it("forgets a silent client and ends its telemetry streams", () => {
     const { connection } = openConnection();
     let ended = 0;
-    table.openSession({ identity: identity("c"), end: () => ended++ }, connection);
+    table.openSession(
+      { identity: identity("c"), tell: () => true, end: () => ended++ },
+      connection,
+    );
     table.heartbeat(identity("c"), connection, { type: 2, group: "g" });
     clock.pass(limits.clientSilenceMaxMs);
     assert.deepEqual(gone, []);
@@ -152,9 +155,9 @@ describe("ClientTable", () => {
   it("keeps a client while one of two streams with its id ends", () => {
     const one = openConnection();
     const two = openConnection();
-    const first = { identity: identity("c"), end: () => {} };
+    const first = { identity: identity("c"), tell: () => true, end: () => {} };
     table.openSession(first, one.connection);
-    table.openSession({ identity: identity("c"), end: () => {} }, two.connection);
+    table.openSession({ identity: identity("c"), tell: () => true, end: () => {} }, two.connection);
     table.closeSession(first);
     one.close();
     clock.pass(limits.clientReconnectGraceMs + 1);
@@ -164,7 +167,10 @@ describe("ClientTable", () => {
 
   it("forgets a client that says goodbye, and knows its late requests", () => {
     const { connection } = openConnection();
-    table.openSession({ identity: identity("c"), end: () => assert.fail("ended") }, connection);
+    table.openSession(
+      { identity: identity("c"), tell: () => true, end: () => assert.fail("ended") },
+      connection,
+    );
     table.heartbeat(identity("c"), connection, { type: 2, group: "g" });
     table.terminate("c", connection);
     assert.deepEqual(gone, ["c g"]);

@@ -36,6 +36,7 @@ export class ClientTable {
   readonly #terminated = new Map<string, number>();
   readonly #differences: SubscriptionDifferences;
   #stopSweep: CancelTimer | undefined;
+  #turn = 0;
 
   constructor(options: ClientTableOptions) {
     this.#clock = options.clock;
@@ -207,6 +208,22 @@ export class ClientTable {
     return rows;
   }
 
+  /** Whether a producer of `topic` is here that can be told something. */
+  hasProducer(topic: string): boolean {
+    for (const client of this.#clients.values()) if (canBeTold(client, topic)) return true;
+    return false;
+  }
+
+  /** Tells one of the producers of `topic`, each in its turn; false when none of them could be told. */
+  tellProducer(topic: string, command: Uint8Array): boolean {
+    const producers = [...this.#clients.values()].filter((client) => canBeTold(client, topic));
+    const first = this.#turn++ % Math.max(1, producers.length);
+    for (const client of [...producers.slice(first), ...producers.slice(0, first)]) {
+      for (const session of client.sessions) if (session.tell(command)) return true;
+    }
+    return false;
+  }
+
   /** Members by group and producers, for metrics and status. */
   tally(): { readonly producers: number; readonly consumers: ReadonlyMap<string, number> } {
     let producers = 0;
@@ -324,6 +341,10 @@ export class ClientTable {
       this.#onGone(client.identity.id, membership.group);
     }
   }
+}
+
+function canBeTold({ publishes, sessions }: Client, topic: string): boolean {
+  return sessions.size > 0 && publishes.has(topic);
 }
 
 function terminatedKey(clientId: string, connection: ClientConnection): string {

@@ -7,4 +7,6 @@ export interface TelemetrySession {
   readonly identity: ClientIdentity;
   /** Ends the stream from this side; the client opens a new one when it lives. */
   readonly end: () => void;
+  /** Says something to the client, in bytes of a TelemetryCommand; false when it is too slow to be told more now. */
+  readonly tell: (command: Uint8Array) => boolean;
 }

@@ -15,6 +15,16 @@ export {
   makeGroup,
   type RetryPolicy,
 } from "./group-config.ts";
+export { encodeHeldChanges } from "./held-codec.ts";
+export {
+  type HeldChange,
+  type HeldEntry,
+  type HeldEvent,
+  type HeldKey,
+  type HeldKind,
+  heldKinds,
+} from "./held-entry.ts";
+export type { HeldPage, HeldPlace, HeldState } from "./held-state.ts";
 export { memoryMetadata } from "./memory-metadata.ts";
 export {
   Metadata,
@@ -27,6 +37,7 @@ export {
   checkGroupName,
   checkTopicName,
   deadLetterTopic,
+  givenUpTopic,
   isDerivedTopic,
 } from "./names.ts";
 export {

@@ -3,7 +3,7 @@
 import { type Clock, limits, MqError } from "../../base/index.ts";
 import { type GroupConfig, type GroupDraft, makeGroup } from "./group-config.ts";
 import type { MetadataChange, QueueEnd } from "./metadata-codec.ts";
-import { deadLetterTopic } from "./names.ts";
+import { deadLetterTopic, givenUpTopic } from "./names.ts";
 import { makeTopic, permission, type TopicConfig, type TopicDraft } from "./topic-config.ts";
 
 /** Tells that a topic or group was made, changed (`config`) or deleted (undefined). The tables have the change already. */
@@ -177,6 +177,16 @@ export class Metadata {
       readQueueNums: 1,
       writeQueueNums: 1,
       perm: permission.readWrite,
+    });
+  }
+
+  /** The topic of transactions that were given up: one queue, readable, made when there is none. */
+  ensureGivenUpTopic(): Promise<TopicConfig> {
+    return this.ensureTopic({
+      name: givenUpTopic,
+      readQueueNums: 1,
+      writeQueueNums: 1,
+      perm: permission.read,
     });
   }
 

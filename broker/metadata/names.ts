@@ -22,6 +22,9 @@ const systemTopics: ReadonlySet<string> = new Set([
   "DefaultHeartBeatSyncerTopic",
 ]);
 
+/** The topic of half messages whose end no producer has told. Only the broker makes it and writes to it. */
+export const givenUpTopic = "TRANS_CHECK_MAX_TIME_TOPIC";
+
 /** Whether RocketMQ keeps this topic name for itself. */
 export function isSystemTopic(name: string): boolean {
   return systemTopics.has(name) || name.startsWith(systemTopicPrefix);

@@ -2,6 +2,7 @@
 import { assert } from "../../base/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import type { PendingEntry, ProgressChange } from "./progress-change.ts";
+import { readName, writeName } from "./record-names.ts";
 
 /** Version 1, which is still read, knew no order. */
 const formatVersion = 2;
@@ -101,25 +102,4 @@ export function readFlags(reader: ByteReader): Pick<PendingEntry, "flags" | "ord
   if ((flags & orderFlag) === 0) return { flags };
   const order = { messageGroupHash: reader.unsigned(), from: reader.unsigned() };
   return { flags: flags & ~orderFlag, order };
-}
-
-/** A name is written once a record; after that its number, from 1, stands for it. 0 says that a new one follows. */
-function writeName(writer: ByteWriter, names: Map<string, number>, name: string): void {
-  const number = names.get(name);
-  writer.unsigned(number ?? 0);
-  if (number !== undefined) return;
-  names.set(name, names.size + 1);
-  writer.text(name);
-}
-
-function readName(reader: ByteReader, names: string[]): string {
-  const number = reader.unsigned();
-  if (number === 0) {
-    const name = reader.text();
-    names.push(name);
-    return name;
-  }
-  const name = names[number - 1];
-  if (name === undefined) throw reader.broken(`refers to name ${number} of ${names.length}`);
-  return name;
 }

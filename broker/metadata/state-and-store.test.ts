@@ -98,6 +98,32 @@ describe("the state on a store", () => {
     }
   });
 
+  it("knows held messages after a restart and without its folder", async () => {
+    const body = Buffer.alloc(40, "x");
+    const delayed = { ...draft, type: RecordType.delayedMessage, topic: "t", queueId: 0, body };
+    const appended = await store.append([
+      { ...delayed, dueMs: 1_800_000_000_000 },
+      { ...delayed, type: RecordType.halfMessage, dueMs: 1_700_000_006_000 },
+    ]);
+    assert.equal(store.queue("t", 0), undefined, "a held message is in a queue");
+    for (const loses of [false, true]) {
+      await close();
+      if (loses) await rm(join(folder, "level"), { recursive: true });
+      await open();
+      const found = [];
+      for await (const entries of state.held.scan()) found.push(...entries);
+      assert.deepEqual(
+        found.map(({ kind, dueMs, id, position }) => [kind, dueMs, id, position]),
+        [
+          ["half", 1_700_000_006_000, appended[1]?.position, appended[1]?.position],
+          ["timer", 1_800_000_000_000, appended[0]?.position, appended[0]?.position],
+        ],
+      );
+      assert.equal(appended[0]?.queueOffset, 0);
+      assert.equal(state.held.count("timer"), 1);
+    }
+  });
+
   it("lets the log lose its beginning, and still comes back without its folder", async () => {
     await send("u", 2);
     await move("u", 2);

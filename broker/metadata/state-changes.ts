@@ -1,9 +1,10 @@
 // What has changed in the state and is not in the database yet.
 import { setImmediate } from "node:timers/promises";
 import { limits } from "../../base/index.ts";
+import type { HeldEntry } from "./held-entry.ts";
 import type { PendingEntry } from "./progress-change.ts";
 import { type KeyRange, pendingKey } from "./state-keys.ts";
-import { type CursorValue, encodeCursor, encodePending, seal } from "./state-values.ts";
+import { type CursorValue, encodeCursor, encodeHeld, encodePending, seal } from "./state-values.ts";
 
 /** The changes of one group on one queue. */
 export interface RowChanges extends CursorValue {
@@ -19,6 +20,8 @@ export interface StateChanges {
   /** Key and sealed value; undefined removes the key. */
   readonly entries: ReadonlyMap<string, Uint8Array | undefined>;
   readonly rows: readonly RowChanges[];
+  /** By key; undefined says that a key in the database has to go. */
+  readonly held: ReadonlyMap<string, HeldEntry | undefined>;
 }
 
 /** Changes as keys and values, collected over writes that failed. */
@@ -49,6 +52,11 @@ export class Unwritten {
         count += 1;
         if (count % limits.stateEntriesPerTurn === 0) await setImmediate();
       }
+    }
+    for (const [key, entry] of changes.held) {
+      this.#entries.set(key, entry === undefined ? undefined : seal(key, encodeHeld(entry)));
+      count += 1;
+      if (count % limits.stateEntriesPerTurn === 0) await setImmediate();
     }
   }
 

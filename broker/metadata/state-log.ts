@@ -11,6 +11,9 @@ export interface LoggedRecord {
   readonly position: Position;
   /** Bytes in the log. */
   readonly size: number;
+  readonly topic: string;
+  /** Of a held message: when it is due, milliseconds since 1970. */
+  readonly dueMs: number;
   /** A view: copied where it is kept. */
   readonly body: Uint8Array;
 }

@@ -12,6 +12,7 @@ import {
   type Random,
 } from "../../base/index.ts";
 import { AppliedWaiters } from "./applied-waiters.ts";
+import { HeldState } from "./held-state.ts";
 import { Metadata } from "./metadata.ts";
 import type { QueueEnd } from "./metadata-codec.ts";
 import type { PendingEntry, QueueProgress } from "./progress-change.ts";
@@ -60,14 +61,19 @@ const macKeySize = 32;
 export class StateStore {
   /** Topics, groups and the receipt-handle key, in memory. */
   readonly metadata: Metadata;
+  /** Messages that are in the log and in no queue yet. */
+  readonly held: HeldState;
   readonly #options: StateOptions;
   readonly #parts: Parts;
   #cancelTimer: CancelTimer | undefined;
   #snapshotting: Promise<Position> | undefined;
+  #saidUnpurged = false;
   #closing: Promise<void> | undefined;
 
   private constructor(options: StateOptions, parts: Parts) {
+    const { tables, writer, level } = parts;
     this.metadata = parts.metadata;
+    this.held = new HeldState({ table: tables.held, writer, level });
     this.#options = options;
     this.#parts = parts;
   }
@@ -222,6 +228,19 @@ export class StateStore {
 
   #writeIfDue(): void {
     background(this.#parts.writer.writeIfDue());
+    if (this.#parts.tables.held.hasDead) background(this.#purge());
+  }
+
+  async #purge(): Promise<void> {
+    try {
+      await this.held.purge();
+      this.#saidUnpurged = false;
+    } catch (error) {
+      if (this.#closing !== undefined || this.#saidUnpurged) return;
+      this.#saidUnpurged = true;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.logger.warn("held messages of deleted topics are still stored", { reason });
+    }
   }
 
   async #snapshot(): Promise<Position> {

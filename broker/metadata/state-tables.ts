@@ -2,7 +2,9 @@
 // order, without any I/O. The same records give the same tables on every replica.
 import { epoch, MqError, type Position, position } from "../../base/index.ts";
 import { RecordType } from "../store/index.ts";
-
+import { decodeHeldChanges } from "./held-codec.ts";
+import type { HeldKind } from "./held-entry.ts";
+import { HeldTable } from "./held-table.ts";
 import type { Metadata } from "./metadata.ts";
 import {
   decodeGroup,
@@ -29,8 +31,11 @@ import {
   type Applied,
   decodeBounds,
   decodeCursor,
+  decodeEnd,
+  decodeHeld,
   encodeApplied,
   encodeBounds,
+  encodeEnd,
   type QueueBounds,
   type QueueRange,
   seal,
@@ -40,6 +45,8 @@ import {
 
 /** The tables of one state. */
 export class StateTables {
+  /** Held messages, as far as they are not in the database. */
+  readonly held: HeldTable = new HeldTable();
   readonly #metadata: Metadata;
   readonly #progress = new ProgressTable();
   readonly #bounds = new Map<string, QueueBounds>();
@@ -58,7 +65,9 @@ export class StateTables {
 
   /** Keys that `take` would give, about; the applied position does not count. */
   get changeCount(): number {
-    return this.#entries.size + this.#cleared.length + this.#progress.changeCount;
+    const { held } = this;
+    const count = this.#entries.size + this.#cleared.length + held.changeCount;
+    return count + this.#progress.changeCount;
   }
 
   /** The bounds of queues that have lost messages or whose topic is deleted, as far as known. */
@@ -69,6 +78,7 @@ export class StateTables {
   /** Starts from what the database or a snapshot reflects, before `load`. */
   startAt(applied: Applied): void {
     this.#applied = applied;
+    this.held.startAt(applied.position);
   }
 
   /** Takes one key and its sealed value from the database or a snapshot. Throws CORRUPT. */
@@ -91,6 +101,10 @@ export class StateTables {
         return this.#loadBounds(key, decodeBounds(parsed.topic, parsed.queueId, content));
       case "cursor":
         return this.#progress.load(parsed, decodeCursor(content));
+      case "ended":
+        return this.held.loadEnd(parsed.topic, decodeEnd(content));
+      case "held":
+        return this.held.load(decodeHeld(parsed.held, content));
       case "pending":
       case "applied":
       case "digest":
@@ -106,6 +120,13 @@ export class StateTables {
         return undefined;
       case RecordType.metadata:
         return this.#applyChange(record);
+      case RecordType.delayedMessage:
+        return this.#hold(record, "timer");
+      case RecordType.halfMessage:
+        return this.#hold(record, "half");
+      case RecordType.held:
+        for (const change of decodeHeldChanges(record.body)) this.held.apply(change);
+        return undefined;
       case RecordType.epochStart:
         this.#applied = { ...this.#applied, epoch: epoch(record.epoch) };
         return undefined;
@@ -136,7 +157,8 @@ export class StateTables {
   take(): StateChanges {
     this.#entries.set(appliedKey, seal(appliedKey, encodeApplied(this.#applied)));
     const rows = this.#progress.take();
-    const changes = { cleared: this.#cleared, entries: this.#entries, rows };
+    const held = this.held.take(this.#applied.position);
+    const changes = { cleared: this.#cleared, entries: this.#entries, rows, held };
     this.#cleared = [];
     this.#entries = new Map();
     return changes;
@@ -151,6 +173,13 @@ export class StateTables {
     this.#metadata.apply(change, this.#applied.metadataVersion);
   }
 
+  #hold(record: LoggedRecord, kind: HeldKind): undefined {
+    const { topic, dueMs, position: place, size } = record;
+    // It was on its way when its topic was deleted.
+    if (this.#metadata.topic(topic) === undefined) return;
+    this.held.add({ kind, dueMs, id: place, topic, position: place, size, count: 0 });
+  }
+
   #applyProgress(body: Uint8Array): void {
     for (const change of decodeProgress(body)) {
       // What was still on its way when its group or topic was deleted.
@@ -162,12 +191,12 @@ export class StateTables {
 
   #applyChange(record: LoggedRecord): MetadataChange {
     const change = decodeMetadataChange(record.body);
-    this.#store(change);
+    this.#store(change, record.position);
     this.#metadata.apply(change, record.position + record.size);
     return change;
   }
 
-  #store(change: MetadataChange): void {
+  #store(change: MetadataChange, place: Position): void {
     switch (change.kind) {
       case "putTopic":
         return this.#set(topicKey(change.config.name), encodeTopic(change.config));
@@ -181,6 +210,7 @@ export class StateTables {
       case "deleteTopic":
         this.#entries.set(topicKey(change.name), undefined);
         this.#clear(this.#progress.dropTopic(change.name));
+        this.#set(this.held.dropTopic(change.name, place), encodeEnd(place));
         return this.#endQueues(change);
     }
   }

@@ -4,16 +4,20 @@ import * as fc from "fast-check";
 import { epoch, position } from "../../base/index.ts";
 import { encodeMetadataChange } from "./metadata-codec.ts";
 import { decodeSnapshotHead, SnapshotPart, snapshotEntries } from "./snapshot-codec.ts";
-import { cursorKey, parseKey, pendingKey, queueKey } from "./state-keys.ts";
+import { cursorKey, endedKey, heldKey, parseKey, pendingKey, queueKey } from "./state-keys.ts";
 import {
   type Applied,
   decodeApplied,
   decodeBounds,
   decodeCursor,
+  decodeEnd,
+  decodeHeld,
   decodePending,
   encodeApplied,
   encodeBounds,
   encodeCursor,
+  encodeEnd,
+  encodeHeld,
   encodePending,
   seal,
   unseal,
@@ -31,6 +35,8 @@ const bounds = { topic: "orders", queueId: 3, minOffset: 500, nextOffset: 1_000,
 const cursor = cursorKey("billing", "orders", 3);
 const pending = pendingKey(cursor, 998);
 const queue = queueKey("orders", 3);
+const heldMessage = { kind: "timer" as const, dueMs: 1_700_000_000_000, id: 4_096 };
+const held = { ...heldMessage, topic: "orders", position: 4_096, size: 104, count: 0 };
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
@@ -45,11 +51,16 @@ describe("the values of the state", () => {
     assert.equal(sealed(pending, encodePending(entry)), "4dea61050180d095ffbc310700");
     assert.equal(sealed(queue, encodeBounds(bounds)), "a69aca11f403e80700");
     assert.equal(pending, "progress/billing/orders/3/0000000000000998");
+    assert.equal(sealed(heldKey(held), encodeHeld(held)), "57bdd41080206800066f7264657273");
+    assert.equal(heldKey(held), "held/timer/0001700000000000/0000000000004096");
+    assert.equal(sealed(endedKey("orders"), encodeEnd(4_096)), "85a40ae18020");
   });
 
   it("give back what was written", () => {
     assert.deepEqual(decodeApplied(encodeApplied(applied)), applied);
     assert.deepEqual(decodePending(998, encodePending(entry)), entry);
+    assert.deepEqual(decodeHeld(heldMessage, encodeHeld(held)), held);
+    assert.equal(decodeEnd(encodeEnd(4_096)), 4_096);
     assert.deepEqual(decodeBounds("orders", 3, encodeBounds(bounds)), bounds);
     assert.deepEqual(decodeCursor(encodeCursor({ cursor: 5, pendingEnd: 9 })), {
       cursor: 5,
@@ -82,7 +93,10 @@ describe("the keys of the state", () => {
       queueId: 3,
     });
     assert.deepEqual(parseKey(queue), { kind: "queue", topic: "orders", queueId: 3 });
-    for (const odd of ["", "topic", "topic/a/b", "queue/t/x", "progress/g/t/1/2/3", "other/a"]) {
+    assert.deepEqual(parseKey(heldKey(held)), { kind: "held", held: heldMessage });
+    assert.deepEqual(parseKey(endedKey("orders")), { kind: "ended", topic: "orders" });
+    const odds = ["", "topic", "topic/a/b", "queue/t/x", "progress/g/t/1/2/3", "other/a"];
+    for (const odd of [...odds, "held/timer/1", "held/timer/1/x", "held/other/1/2", "ended/t/1"]) {
       assert.equal(parseKey(odd), undefined, odd);
     }
   });
@@ -110,6 +124,10 @@ describe("the records of the state", () => {
       [...snapshotEntries(body)].map(([key]) => key),
       [cursor, pending],
     );
+    const older = Buffer.concat([Buffer.of(1), body.subarray(1)]);
+    assert.equal([...snapshotEntries(older)].length, 2);
+    const later = Buffer.concat([Buffer.of(3), body.subarray(1)]);
+    assert.throws(() => decodeSnapshotHead(later), { code: "CORRUPT", message: /version 3/ });
     for (let end = 0; end < body.length; end++) {
       assert.throws(() => [...snapshotEntries(body.subarray(0, end))], { code: "CORRUPT" });
     }

@@ -3,6 +3,7 @@
 import { crc32 } from "node:zlib";
 import { type Epoch, epoch, MqError, type Position, position } from "../../base/index.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
+import type { HeldEntry, HeldKey } from "./held-entry.ts";
 import type { PendingEntry } from "./progress-change.ts";
 import { readFlags, writeFlags } from "./progress-codec.ts";
 import type { StateDigest } from "./state-digest.ts";
@@ -170,4 +171,39 @@ export function decodePending(offset: number, content: Uint8Array): PendingEntry
   };
   reader.end();
   return entry;
+}
+
+/** Content of a held message; its kind, due time and id are in the key. */
+export function encodeHeld(entry: HeldEntry): Uint8Array {
+  const writer = new ByteWriter();
+  writer.unsigned(entry.position);
+  writer.unsigned(entry.size);
+  writer.unsigned(entry.count);
+  writer.text(entry.topic);
+  return writer.take();
+}
+
+/** Reads the content of a held message. Throws CORRUPT. */
+export function decodeHeld(key: HeldKey, content: Uint8Array): HeldEntry {
+  const reader = new ByteReader(content, "held message in the state");
+  const { kind, dueMs, id } = key;
+  const [position, size, count] = [reader.unsigned(), reader.unsigned(), reader.unsigned()];
+  const entry = { kind, dueMs, id, topic: reader.text(), position, size, count };
+  reader.end();
+  return entry;
+}
+
+/** Content of the key that says where in the log a topic was deleted last. */
+export function encodeEnd(position: number): Uint8Array {
+  const writer = new ByteWriter();
+  writer.unsigned(position);
+  return writer.take();
+}
+
+/** Reads where a topic was deleted last. Throws CORRUPT. */
+export function decodeEnd(content: Uint8Array): number {
+  const reader = new ByteReader(content, "end of a topic");
+  const position = reader.unsigned();
+  reader.end();
+  return position;
 }

@@ -72,9 +72,20 @@ export class StateWriter {
     return this.alone(() => this.#writeNow());
   }
 
-  /** Puts keys and sealed values as they are, for a database that does not say yet what it reflects. */
-  load(entries: Iterable<readonly [key: string, value: Uint8Array]>): Promise<void> {
+  /**
+   * Puts keys and sealed values as they are, or removes keys: for a database that does not say yet what it reflects,
+   * and for what makes no difference to that.
+   */
+  load(entries: Iterable<readonly [key: string, value: Uint8Array | undefined]>): Promise<void> {
     return this.alone(() => this.#put({ cleared: [], entries: new Map(entries) }));
+  }
+
+  /** The sealed value of a key as it was written, or would be if no write failed; undefined when there is none. */
+  read(key: string): Promise<Uint8Array | undefined> {
+    return this.alone(async () => {
+      const { entries } = this.#unwritten;
+      return entries.has(key) ? entries.get(key) : await this.#options.level.get(key);
+    });
   }
 
   /**

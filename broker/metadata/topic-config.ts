@@ -9,7 +9,7 @@ import {
   parseMessageType,
   topicAttributes,
 } from "./attributes.ts";
-import { checkTopicName } from "./names.ts";
+import { checkTopicName, givenUpTopic } from "./names.ts";
 
 /** Permission bits of a topic. */
 export const permission = { write: 2, read: 4, readWrite: 6 } as const;
@@ -40,7 +40,7 @@ export const defaultQueueCount = 8;
 
 /** Completes and checks a draft. Throws ILLEGAL_TOPIC or BAD_REQUEST naming the field and what is allowed. */
 export function makeTopic(draft: TopicDraft, nowMs: number): TopicConfig {
-  checkTopicName(draft.name);
+  if (draft.name !== givenUpTopic) checkTopicName(draft.name);
   const readQueueNums = draft.readQueueNums ?? draft.writeQueueNums ?? defaultQueueCount;
   const writeQueueNums = draft.writeQueueNums ?? readQueueNums;
   checkQueueCount("readQueueNums", readQueueNums);

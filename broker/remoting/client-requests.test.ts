@@ -190,8 +190,6 @@ describe("calls of later versions", () => {
   it("are answered with NOT_IMPLEMENTED, in band", async () => {
     const broker = new TestBroker();
     for (const name of [
-      "EndTransaction",
-      "RecallMessage",
       "SyncLiteSubscription",
       "UpdateOffset",
       "GetOffset",

@@ -2,6 +2,7 @@
 // birth, Python an encoding it knows, and all of them a digest that all spell alike.
 import { type MessageView, rocketmq, timestampOfMs } from "@cometmq/proto";
 import { clientHost, type IncomingCall } from "../cluster/index.ts";
+import { typeNumbers, typeOf } from "./message-type.ts";
 
 const { Encoding, MessageType } = rocketmq.v2;
 
@@ -27,13 +28,20 @@ export function completedProperties(message: MessageView, arrival: Arrival): Uin
     missing.bodyEncoding = Encoding.IDENTITY;
     count++;
   }
-  if (message.messageType === MessageType.MESSAGE_TYPE_UNSPECIFIED) {
-    missing.messageType = MessageType.NORMAL;
+  if (isTypeMissing(message)) {
+    missing.messageType = typeNumbers[typeOf(message)];
     count++;
   }
   if (count === 0) return message.systemProperties;
   const appended = rocketmq.v2.SystemProperties.encode(missing).finish();
   return Buffer.concat([message.systemProperties, appended]);
+}
+
+/** Some clients leave the type to the server, and not all of those that say it look at the delivery time. */
+function isTypeMissing(message: MessageView): boolean {
+  const { messageType, deliveryTimestampMs } = message;
+  if (messageType === MessageType.MESSAGE_TYPE_UNSPECIFIED) return true;
+  return deliveryTimestampMs !== undefined && messageType !== typeNumbers[typeOf(message)];
 }
 
 const md5 = { type: 2, checksum: /^[0-9A-F]{32}$/ };

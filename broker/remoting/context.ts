@@ -6,6 +6,8 @@ import type { Delivery } from "../delivery/index.ts";
 import type { Standing } from "../ha/index.ts";
 import type { Metadata } from "../metadata/index.ts";
 import type { Store } from "../store/index.ts";
+import type { Timers } from "../timers/index.ts";
+import type { Transactions } from "../transactions/index.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** What a broker serves by itself while it is a master or acts for one. Another object in each reign. */
@@ -16,6 +18,12 @@ export interface LocalParts {
     Delivery,
     "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls"
   >;
+  /** Undefined while it acts for its master. */
+  readonly timers: Pick<Timers, "nowMs" | "admit" | "settled" | "handleOf" | "recall"> | undefined;
+  /** Undefined while it acts for its master. */
+  readonly transactions:
+    | Pick<Transactions, "firstCheckAtMs" | "admit" | "settled" | "idOf" | "end">
+    | undefined;
   /** False while it acts for its master: it gives messages and takes none. */
   readonly canSend: boolean;
 }

@@ -5,10 +5,17 @@ import { handleBroker } from "../delivery/index.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
 import { notServedHere, type Passing, passOn, untilServed } from "./owner.ts";
 
-/** The other broker name whose handle this is; undefined: this broker's, or no handle at all. */
-export function otherOwner(context: RemotingContext, handle: string): string | undefined {
+/**
+ * The other broker name whose handle this is; undefined: this broker's, or no handle at all. `brokerOf` reads the name
+ * in it, as receipt handles have it by default.
+ */
+export function otherOwner(
+  context: RemotingContext,
+  handle: string,
+  brokerOf: (handle: string) => string | undefined = handleBroker,
+): string | undefined {
   if (context.cluster.view.isAlone) return undefined;
-  const owner = handleBroker(handle);
+  const owner = brokerOf(handle);
   return owner === context.config.values.brokerName ? undefined : owner;
 }
 
@@ -22,7 +29,8 @@ export function byOwner<Answer>(
   task: {
     readonly owner: string | undefined;
     readonly passing: Passing;
-    readonly here: (parts: LocalParts) => Promise<Answer> | Answer;
+    /** Undefined: these parts do not serve it. */
+    readonly here: (parts: LocalParts) => Promise<Answer> | Answer | undefined;
   },
 ): Promise<Answer | Uint8Array> {
   const { owner, passing } = task;

@@ -15,4 +15,5 @@ export {
 } from "./admin/index.ts";
 export type { LocalParts, RemotingContext } from "./context.ts";
 export { messagingMethods } from "./methods.ts";
+export { orphanedTransactions } from "./orphaned-transactions.ts";
 export { type ConsumerCount, Traffic, type TrafficCount } from "./traffic.ts";

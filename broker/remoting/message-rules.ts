@@ -21,7 +21,7 @@ const reservedProperties: ReadonlySet<string> = new Set(
 const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/;
 
 /** Throws the MqError of the first rule that `message` breaks. `bodySizeMax` is in bytes. */
-export function checkMessage(message: MessageView, bodySizeMax: number, nowMs: number): void {
+export function checkMessage(message: MessageView, bodySizeMax: number): void {
   checkBody(message, bodySizeMax);
   if (message.messageId.trim() === "") {
     throw new MqError("ILLEGAL_MESSAGE_ID", "the message id is blank; each message needs one");
@@ -31,7 +31,7 @@ export function checkMessage(message: MessageView, bodySizeMax: number, nowMs: n
   if (message.keys.length > 0) message.keys.forEach(checkKey);
   checkPropertySize(message);
   if (message.messageGroup) checkMessageGroup(message.messageGroup);
-  checkTimes(message, nowMs);
+  checkRecoveryTime(message);
 }
 
 function checkBody(message: MessageView, bodySizeMax: number): void {
@@ -117,15 +117,7 @@ function checkMessageGroup(group: string): void {
   }
 }
 
-function checkTimes(message: MessageView, nowMs: number): void {
-  const deliveryMs = message.deliveryTimestampMs;
-  if (deliveryMs !== undefined && deliveryMs > nowMs + limits.deliveryDelayMaxMs) {
-    throw new MqError(
-      "ILLEGAL_DELIVERY_TIME",
-      `the delivery timestamp is ${Math.round((deliveryMs - nowMs) / 1000)} s ahead, at most ` +
-        `${limits.deliveryDelayMaxMs / 1000} s are allowed`,
-    );
-  }
+function checkRecoveryTime(message: MessageView): void {
   const recoveryMs = message.orphanedRecoveryMs;
   if (recoveryMs !== undefined && recoveryMs > limits.orphanedRecoveryMaxMs) {
     throw new MqError(

@@ -2,15 +2,22 @@
 import type { MessageView } from "@cometmq/proto";
 import { MqError } from "../../base/index.ts";
 
-/** `apache.rocketmq.v2.MessageType.TRANSACTION`. */
-const transactionType = 4;
-
 /** A kind of message, as in a topic's `message.type`. */
 export type MessageKind = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "LITE" | "PRIORITY";
 
+/** Numbers of `apache.rocketmq.v2.MessageType`. */
+export const typeNumbers: Readonly<Record<MessageKind, number>> = {
+  NORMAL: 1,
+  FIFO: 2,
+  DELAY: 3,
+  TRANSACTION: 4,
+  LITE: 5,
+  PRIORITY: 6,
+};
+
 /** The kind of `message`, an empty message group or lite topic being none: transaction before delay before message group, whatever its type field says otherwise. */
 export function typeOf(message: MessageView): MessageKind {
-  if (message.messageType === transactionType) return "TRANSACTION";
+  if (message.messageType === typeNumbers.TRANSACTION) return "TRANSACTION";
   if (message.deliveryTimestampMs !== undefined) return "DELAY";
   if (message.messageGroup) return "FIFO";
   if (message.liteTopic) return "LITE";
@@ -19,10 +26,10 @@ export function typeOf(message: MessageView): MessageKind {
 }
 
 /**
- * Throws MESSAGE_PROPERTY_CONFLICT_WITH_TYPE unless a topic of `topicType` accepts `message`, and UNSUPPORTED for
- * the kinds this version does not handle.
+ * The kind of `message`. Throws MESSAGE_PROPERTY_CONFLICT_WITH_TYPE unless a topic of `topicType` accepts it, and
+ * UNSUPPORTED for the kinds this version does not handle.
  */
-export function checkMessageType(message: MessageView, topicType: string): void {
+export function checkMessageType(message: MessageView, topicType: string): MessageKind {
   const type = typeOf(message);
   if (type !== topicType && topicType !== "MIXED") {
     throw new MqError(
@@ -30,10 +37,11 @@ export function checkMessageType(message: MessageView, topicType: string): void 
       `the message is of type ${type}, but topic "${message.topic}" accepts ${topicType}`,
     );
   }
-  if (type !== "NORMAL" && type !== "FIFO") {
+  if (type === "LITE" || type === "PRIORITY") {
     throw new MqError(
       "UNSUPPORTED",
       `messages of type ${type} are not supported by this version of the server`,
     );
   }
+  return type;
 }

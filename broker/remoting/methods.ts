@@ -5,12 +5,14 @@ import type { MethodHandler } from "../../transport/index.ts";
 import { ackMessage } from "./ack-message.ts";
 import { changeInvisibleDuration } from "./change-invisible-duration.ts";
 import type { RemotingContext } from "./context.ts";
+import { endTransaction } from "./end-transaction.ts";
 import { forwardToDeadLetterQueue } from "./forward-to-dead-letter-queue.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { notYet } from "./not-yet.ts";
 import { notifyClientTermination } from "./notify-client-termination.ts";
 import { queryAssignment } from "./query-assignment.ts";
 import { queryRoute } from "./query-route.ts";
+import { recallMessage } from "./recall-message.ts";
 import { receiveMessage } from "./receive-message.ts";
 import { sendMessage } from "./send-message.ts";
 import { telemetry } from "./telemetry.ts";
@@ -26,6 +28,8 @@ export function messagingMethods(context: RemotingContext): Map<string, MethodHa
     [methods.Heartbeat.path, heartbeat(context)],
     [methods.NotifyClientTermination.path, notifyClientTermination(context)],
     [methods.SendMessage.path, sendMessage(context)],
+    [methods.RecallMessage.path, recallMessage(context)],
+    [methods.EndTransaction.path, endTransaction(context)],
     [methods.ReceiveMessage.path, receiveMessage(context)],
     [methods.AckMessage.path, ackMessage(context)],
     [methods.ChangeInvisibleDuration.path, changeInvisibleDuration(context)],

@@ -7,8 +7,6 @@ import { statusOf } from "./unary.ts";
 const { methods } = messagingService;
 
 const unaryMethods = [
-  methods.EndTransaction,
-  methods.RecallMessage,
   methods.SyncLiteSubscription,
   methods.UpdateOffset,
   methods.GetOffset,

@@ -1,9 +1,9 @@
 // ReceiveMessage: messages for a consumer; held while there are none. What could not be written goes back at once.
-import { hash } from "node:crypto";
 import { messagingService, ReceiveMessageWriter, type rocketmq } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
 import { type MethodHandler, RpcError, type ServerStream } from "../../transport/index.ts";
 import type { Delivered } from "../delivery/index.ts";
+import { md5Digest } from "./body-digest.ts";
 import { callerOf } from "./caller.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
 import { FilterCache } from "./filter-cache.ts";
@@ -21,7 +21,6 @@ const noMessage: StatusFields = statusOf(new MqError("MESSAGE_NOT_FOUND", "no ne
 const chunkSizeBytes = 256 * 1024;
 /** What the broker adds to a stored message, less the log's own header, bytes at most, about. */
 const addedSizeBytes = 256;
-const digestMd5 = 2;
 
 /** The handler of ReceiveMessage. */
 export function receiveMessage(context: RemotingContext): MethodHandler {
@@ -243,9 +242,4 @@ function addMessage(
     bodyDigest: digestMissing ? md5Digest(body) : undefined,
   });
   return body.length;
-}
-
-/** Node.js and C# cannot read a message without a digest; all clients agree on MD5 in upper-case hex. */
-function md5Digest(body: Uint8Array): { type: number; checksum: string } {
-  return { type: digestMd5, checksum: hash("md5", body, "hex").toUpperCase() };
 }

@@ -16,6 +16,7 @@ import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
+import { HeldSend } from "./held-send.ts";
 import { messageFlags } from "./message-flags.ts";
 import {
   foreignOwner,
@@ -172,21 +173,34 @@ class Sender {
     const queueId = topic.nextQueueId;
     topic.nextQueueId = (queueId + 1) % topic.config.writeQueueNums;
     const drafts: RecordDraft[] = [];
+    let held: HeldSend | undefined;
     let bytes = 0;
     for (const message of messages) {
       if (message.topic !== topic.config.name)
         throw severalTopics(topic.config.name, message.topic);
-      checkMessage(message, bodySizeMax, now);
-      checkMessageType(message, topic.accepts);
+      checkMessage(message, bodySizeMax);
+      const kind = checkMessageType(message, topic.accepts);
       bytes += message.body.length;
-      drafts.push(draftOf(message, topic.config, { queueId, nowMs: now, call }));
+      const draft = draftOf(message, topic.config, { queueId, nowMs: now, call });
+      if (kind === "DELAY" || kind === "TRANSACTION") {
+        held ??= new HeldSend(parts, config.values.timerMaxDelaySec);
+        drafts.push(held.draftOf(kind, message, draft));
+      } else drafts.push(draft);
     }
+    held?.begin();
     return parts.store.send(drafts).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
-        return writeSendMessageResponse(okStatus, entries(messages, okStatus, appended));
+        const results = entries(messages, okStatus, appended);
+        return writeSendMessageResponse(
+          okStatus,
+          held?.stored(results, drafts, appended) ?? results,
+        );
       },
-      (error: unknown) => this.#failed(error, call, messages),
+      (error: unknown) => {
+        held?.refused();
+        return this.#failed(error, call, messages);
+      },
     );
   }
 

@@ -2,6 +2,7 @@
 // is wrong. What belongs to one request is tested beside its handler.
 import assert from "node:assert/strict";
 import { messagingService, rocketmq } from "@cometmq/proto";
+import { HeldHandles } from "../held/index.ts";
 import { type CallOptions, TestBroker, TestStream } from "./testkit/index.ts";
 
 const { methods } = messagingService;
@@ -15,6 +16,12 @@ const names = { topic, group };
 const entries = [{ messageId: "1", receiptHandle: "h" }];
 const message = { topic, systemProperties: { messageId: "1" }, body: Buffer.from("x") };
 const autoRenew = { batchSize: 1, autoRenew: false, invisibleDuration: { seconds: 30 } };
+
+const timer = { kind: "timer" as const, dueMs: 1, id: 2 };
+const recallHandle = new HeldHandles(Buffer.alloc(32), "broker-a").encode("t", timer);
+
+const half = { kind: "half" as const, dueMs: 0, id: 2 };
+const transactionId = new HeldHandles(Buffer.alloc(32), "broker-a").encode("t", half);
 
 type Name = Exclude<keyof typeof methods, "Telemetry">;
 
@@ -38,6 +45,13 @@ const correct: Partial<Record<Name, Uint8Array>> = {
   ForwardMessageToDeadLetterQueue: methods.ForwardMessageToDeadLetterQueue.request.encode({
     ...names,
     receiptHandle: "h",
+  }),
+  RecallMessage: methods.RecallMessage.request.encode({ topic, recallHandle }),
+  EndTransaction: methods.EndTransaction.request.encode({
+    topic,
+    messageId: "1",
+    transactionId,
+    resolution: 1,
   }),
 };
 
@@ -93,6 +107,16 @@ const wrongNames: readonly (readonly [Name, Uint8Array, number])[] = [
     methods.ForwardMessageToDeadLetterQueue.request.encode({ topic, group: wrongGroup }),
     Code.ILLEGAL_CONSUMER_GROUP,
   ],
+  [
+    "RecallMessage",
+    methods.RecallMessage.request.encode({ topic: wrongTopic, recallHandle }),
+    Code.ILLEGAL_TOPIC,
+  ],
+  [
+    "EndTransaction",
+    methods.EndTransaction.request.encode({ topic: wrongTopic, transactionId }),
+    Code.ILLEGAL_TOPIC,
+  ],
 ];
 
 describe("statuses of all methods", () => {
@@ -100,7 +124,7 @@ describe("statuses of all methods", () => {
 
   beforeEach(() => {
     broker = new TestBroker();
-    broker.handles.add("h");
+    broker.handles.add("h").add(recallHandle).add(transactionId);
   });
 
   async function codeOf(name: Name, request: Uint8Array, options?: CallOptions): Promise<number> {
@@ -139,12 +163,18 @@ describe("statuses of all methods", () => {
     broker.parts.delivery.deadLetter = fail;
     broker.parts.delivery.receive = fail;
     broker.parts.store.send = fail;
+    assert.ok(broker.parts.timers !== undefined);
+    broker.parts.timers.recall = fail;
+    assert.ok(broker.parts.transactions !== undefined);
+    broker.parts.transactions.end = fail;
     for (const name of [
       "SendMessage",
       "ReceiveMessage",
       "AckMessage",
       "ChangeInvisibleDuration",
       "ForwardMessageToDeadLetterQueue",
+      "RecallMessage",
+      "EndTransaction",
     ] as const) {
       const request = correct[name] ?? new Uint8Array();
       assert.equal(await codeOf(name, request), Code.INTERNAL_SERVER_ERROR, name);

@@ -1,6 +1,6 @@
 // Telemetry: the stream on which a client says what it is and gets its settings.
 import { messagingService, type rocketmq } from "@cometmq/proto";
-import { type CancelTimer, limits, MqError } from "../../base/index.ts";
+import { background, type CancelTimer, limits, MqError } from "../../base/index.ts";
 import {
   type BidiStream,
   GrpcStatus,
@@ -48,6 +48,8 @@ class Conversation {
   readonly #stream: BidiStream;
   readonly #repeats: CancelTimer[] = [];
   #settled = false;
+  /** More is on its way to the client than it has taken. */
+  #isFull = false;
 
   constructor(context: RemotingContext, stream: BidiStream) {
     this.#context = context;
@@ -59,7 +61,11 @@ class Conversation {
     const stream = this.#stream;
     const identity = callerOf(stream);
     const ending = new AbortController();
-    const session: TelemetrySession = { identity, end: () => ending.abort() };
+    const session: TelemetrySession = {
+      identity,
+      end: () => ending.abort(),
+      tell: (command) => this.#tell(command),
+    };
     const messages = stream.messages[Symbol.asyncIterator]();
     clients.openSession(session, stream.connection);
     try {
@@ -148,6 +154,20 @@ class Conversation {
       }
     }
     return undefined;
+  }
+
+  /** Not more than the client takes: what is written after that would wait in memory. */
+  #tell(command: Uint8Array): boolean {
+    if (this.#isFull || this.#stream.signal.aborted) return false;
+    if (this.#stream.write(command)) return true;
+    this.#isFull = true;
+    background(this.#drain());
+    return true;
+  }
+
+  async #drain(): Promise<void> {
+    await this.#stream.drained();
+    this.#isFull = false;
   }
 
   #reply(command: Uint8Array, identity: ClientIdentity): void {

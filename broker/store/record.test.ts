@@ -77,6 +77,15 @@ describe("record", () => {
     );
   });
 
+  it("holds when a held message is due in the place of its queue offset", () => {
+    fc.assert(
+      fc.property(drafts, stamps, long, (draft, stamp, dueMs) => {
+        const buffer = encode({ ...draft, dueMs }, stamp);
+        assert.equal(new RecordView(buffer, 0).dueMs, dueMs);
+      }),
+    );
+  });
+
   it("notices every changed byte", () => {
     fc.assert(
       fc.property(

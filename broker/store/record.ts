@@ -21,7 +21,18 @@ export const RecordType = {
   metadata: 6,
   epochStart: 7,
   snapshot: 8,
+  /** A message that is not in its queue before it is due; see `isHeld`. */
+  delayedMessage: 9,
+  /** Where held messages stand, and which of them are held no more. */
+  held: 10,
+  /** Another copy of a held message, made because the segment of the one before goes. */
+  carriedMessage: 11,
 } as const;
+
+/** Whether a record of this type begins the life of a held message: a due time stands in it, and no queue has it yet. */
+export function isHeld(type: number): boolean {
+  return type === RecordType.delayedMessage || type === RecordType.halfMessage;
+}
 
 /** Whether a record of this type has a queue offset and an entry in a consume queue. */
 export function isQueued(type: number): boolean {
@@ -45,6 +56,8 @@ export interface RecordDraft {
   readonly tagHash?: number;
   /** `[0, 2^53 - 1]`; 0 (the default) is no message group. */
   readonly messageGroupHash?: number;
+  /** Of a held message and its copies: when it is due, milliseconds since 1970, `[0, 2^53 - 1]`. Not for queued types. */
+  readonly dueMs?: number;
 }
 
 const noBytes = new Uint8Array(0);
@@ -93,6 +106,7 @@ const at = {
   groupRest: 16,
   queueId: 20,
   position: 24,
+  /** Of held messages, which have none: when they are due. */
   queueOffset: 32,
   epoch: 40,
   storeTime: 48,
@@ -155,7 +169,7 @@ export function encodeRecord(
   view.setUint32(start + at.groupRest, stamp.groupRest);
   view.setInt32(start + at.queueId, draft.queueId);
   setLong(view, start + at.position, stamp.position);
-  setLong(view, start + at.queueOffset, stamp.queueOffset);
+  setLong(view, start + at.queueOffset, draft.dueMs ?? stamp.queueOffset);
   setLong(view, start + at.epoch, stamp.epoch);
   setLong(view, start + at.storeTime, stamp.storeTimeMs);
   view.setUint32(start + at.systemPropertiesSize, draft.systemProperties.length);
@@ -297,6 +311,11 @@ export class RecordView {
   /** Index in its queue; 0 for types that have none. */
   get queueOffset(): QueueOffset {
     return toQueueOffset(getLong(this.#view, this.#start + at.queueOffset));
+  }
+
+  /** Of a held message and its copies: when it is due, milliseconds since 1970. */
+  get dueMs(): number {
+    return getLong(this.#view, this.#start + at.queueOffset);
   }
 
   /** Byte place in the commit log. */

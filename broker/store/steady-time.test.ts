@@ -40,4 +40,37 @@ describe("steady time", () => {
     clock.pass(believedAfterMs - 1);
     assert.equal(time.now(), clock.now() - yearMs, "each jump is waited for anew");
   });
+
+  it("does not doubt a clock that comes back to where it was", () => {
+    const clock = new ManualClock();
+    const time = new SteadyTime(clock);
+    clock.jump(-yearMs);
+    assert.equal(time.now(), clock.now());
+    clock.pass(believedAfterMs - 1);
+    time.now();
+    clock.jump(yearMs);
+    assert.equal(time.now(), clock.now());
+    clock.jump(yearMs);
+    assert.equal(time.now(), clock.now() - yearMs, "that is further than it was");
+  });
+
+  it("doubts a clock that comes back late", () => {
+    const clock = new ManualClock();
+    const time = new SteadyTime(clock);
+    clock.jump(-yearMs);
+    time.now();
+    clock.pass(believedAfterMs + 1);
+    time.now();
+    clock.jump(yearMs);
+    assert.equal(time.now(), clock.now() - yearMs);
+  });
+
+  it("takes other bounds", () => {
+    const clock = new ManualClock();
+    const time = new SteadyTime(clock, { jumpMinMs: 100, believedAfterMs: 1_000 });
+    clock.jump(101);
+    assert.equal(time.now(), clock.now() - 101);
+    clock.pass(1_000);
+    assert.equal(time.now(), clock.now());
+  });
 });

@@ -1,6 +1,6 @@
 // Why a store takes no record.
 import { limits, MqError } from "../../base/index.ts";
-import { type RecordDraft, RecordType } from "./record.ts";
+import { isHeld, type RecordDraft, RecordType } from "./record.ts";
 
 /** The life of a store: `following` copies a master, `begun` is one. */
 export type StoreState = "open" | "following" | "begun" | "closing" | "closed";
@@ -22,5 +22,5 @@ export function backlogRefusal(behindBytes: number): MqError | undefined {
 
 /** Whether clients send it: at the watermark that is refused; what the broker notes itself still fits. */
 export function isClients(draft: RecordDraft): boolean {
-  return draft.type === RecordType.message || draft.type === RecordType.halfMessage;
+  return draft.type === RecordType.message || isHeld(draft.type);
 }

@@ -21,8 +21,11 @@ import type { StoreOptions } from "./store-options.ts";
 
 /** Set by whoever derives state from the log, so that the log may lose its head. */
 export interface ExpireHook {
-  /** Appends a snapshot of the state; gives the position from which a replay needs the log once it is confirmed. */
-  snapshot(): Promise<number>;
+  /**
+   * Prepares for the log to start at `below`: whatever lies before and is needed is appended again. Then appends a
+   * snapshot of the state; gives the position from which a replay needs the log once that is confirmed.
+   */
+  snapshot(below: number): Promise<number>;
 }
 
 /** Where the log stands. */
@@ -271,7 +274,7 @@ export class Upkeep {
     if (this.hook === undefined) return below;
     try {
       // A master that has lost its slaves waits in vain for a snapshot to be confirmed, and has to stop all the same.
-      return await Promise.race([this.hook.snapshot(), this.#whenStopped]);
+      return await Promise.race([this.hook.snapshot(below), this.#whenStopped]);
     } catch (error) {
       if (error instanceof AssertionError) throw error;
       const reason = error instanceof Error ? error.message : String(error);

@@ -17,6 +17,8 @@ export interface LinkOwner {
   onSettings(link: BrokerLink, settings: rocketmq.v2.ISettings): void;
   /** The broker refused the settings, or does not take any. */
   onRefused(link: BrokerLink, error: Error): void;
+  /** The broker asks how a transaction ended. */
+  onOrphan(link: BrokerLink, command: rocketmq.v2.IRecoverOrphanedTransactionCommand): void;
   /** `usable` changed, or a probe failed once more. */
   onChange(link: BrokerLink): void;
 }
@@ -110,6 +112,8 @@ export class BrokerLink {
     }
     const settings = command.settings ?? undefined;
     if (settings !== undefined) return this.#owner.onSettings(this, settings);
+    const orphan = command.recoverOrphanedTransactionCommand ?? undefined;
+    if (orphan !== undefined) return this.#owner.onOrphan(this, orphan);
     if ((command.reconnectEndpointsCommand ?? undefined) !== undefined) return this.#reopen();
     const nonce =
       command.printThreadStackTraceCommand?.nonce ??

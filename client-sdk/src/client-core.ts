@@ -31,6 +31,11 @@ export interface ClientRole {
   readonly subscriptions: ReadonlyMap<string, FilterExpression>;
   readonly longPollingMs: number;
   readonly attemptsMax: number;
+  /** A broker asks how a transaction ended. */
+  readonly onOrphan?: (
+    link: BrokerLink,
+    command: rocketmq.v2.IRecoverOrphanedTransactionCommand,
+  ) => void;
 }
 
 type State = "new" | "starting" | "running" | "closing" | "closed";
@@ -84,6 +89,7 @@ export class ClientCore {
         heartbeat: () => ({ clientType: clientType[role.kind], ...this.#group() }),
         onSettings: (link, settings) => this.#onSettings(link, settings),
         onRefused: (link, error) => this.#onRefused(link, error),
+        onOrphan: (link, command) => role.onOrphan?.(link, command),
         onChange: (link) => this.#onLinkChange(link),
       },
       tls: options.tls,

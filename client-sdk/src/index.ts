@@ -12,7 +12,7 @@ export { FilterExpression, FilterType } from "./filter-expression.ts";
 export { type MessageOptions, MessageType } from "./message.ts";
 export { MessageView } from "./message-view.ts";
 export type { Abortable, ClientLogger, ClientOptions, ConsumerOptions } from "./options.ts";
-export { Producer, type ProducerOptions } from "./producer.ts";
+export { Producer, type ProducerOptions, type SendOptions } from "./producer.ts";
 export { PushConsumer, type PushConsumerOptions } from "./push-consumer.ts";
 export type { SessionCredentials } from "./request-metadata.ts";
 export { type MessageQueue, SendReceipt } from "./send-receipt.ts";
@@ -21,3 +21,4 @@ export {
   SimpleConsumer,
   type SimpleConsumerOptions,
 } from "./simple-consumer.ts";
+export { Transaction, type TransactionChecker, TransactionResolution } from "./transaction.ts";

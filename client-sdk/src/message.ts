@@ -43,7 +43,12 @@ const propertySizeMaxBytes = 16_384;
 /** Checks `options` and gives the message its id. Throws ClientError with the code a server would answer. */
 export function prepareMessage(
   options: MessageOptions,
-  limits: { readonly bodySizeMaxBytes: number; readonly nowMs: number },
+  limits: {
+    readonly bodySizeMaxBytes: number;
+    readonly nowMs: number;
+    /** It is the message of a transaction. */
+    readonly isHalf: boolean;
+  },
 ): OutgoingMessage {
   const { topic, body } = options;
   if (typeof topic !== "string" || topic === "") {
@@ -75,7 +80,7 @@ export function prepareMessage(
     ownSize: 0,
     userSize: 0,
   };
-  message.messageType = typeOf(message);
+  message.messageType = limits.isHalf ? halfType(message) : typeOf(message);
   message.ownSize = ownPropertiesSize(message);
   if (properties !== undefined) {
     message.userSize = userPropertiesSize(properties);
@@ -149,6 +154,15 @@ function typeOf(kinds: Kinds): number {
   throw new ClientError("BAD_REQUEST", `priority must be a whole number from 0, got ${priority}`, {
     topic,
   });
+}
+
+function halfType(kinds: Kinds): number {
+  if (isPlain(kinds)) return MessageType.TRANSACTION;
+  throw new ClientError(
+    "MESSAGE_PROPERTY_CONFLICT_WITH_TYPE",
+    "the message of a transaction has no messageGroup, delay, deliveryTimestamp, liteTopic or priority",
+    { topic: kinds.topic },
+  );
 }
 
 function isPlain(kinds: Kinds): boolean {

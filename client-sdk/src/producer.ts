@@ -6,10 +6,13 @@ import { ClientError, toError } from "./client-error.ts";
 import { type MessageOptions, MessageType, prepareMessage } from "./message.ts";
 import { type Abortable, type ClientOptions, checkOptions, numberOption } from "./options.ts";
 import { QueuedSend } from "./queued-send.ts";
+import { recallMessage } from "./recall.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import type { SendReceipt } from "./send-receipt.ts";
 import { Sender } from "./sender.ts";
 import { Bell } from "./timing.ts";
+import { Transaction, type TransactionChecker } from "./transaction.ts";
+import { TransactionEnds } from "./transaction-ends.ts";
 import { type OutgoingMessage, requestSizeOf } from "./wire/send-request.ts";
 
 /** Options of a producer. */
@@ -36,6 +39,14 @@ export interface ProducerOptions extends ClientOptions {
   readonly whenBufferFull?: "wait" | "reject" | undefined;
   /** Milliseconds `send` waits for room in the buffer; 60000 when left out. */
   readonly bufferTimeout?: number | undefined;
+  /** Tells how transactions ended that nobody has settled; needed for `beginTransaction`. Name their topics in `topics`. */
+  readonly checker?: TransactionChecker | undefined;
+}
+
+/** How one message is sent. */
+export interface SendOptions extends Abortable {
+  /** The transaction that the message belongs to: consumers get it when that is committed. */
+  readonly transaction?: Transaction | undefined;
 }
 
 /** The default of `sendTimeout` at least: several times what the election of a master takes. */
@@ -49,6 +60,8 @@ const singlesInFlightMax = 256;
 export class Producer {
   readonly #core: ClientCore;
   readonly #sender: Sender;
+  readonly #ends: TransactionEnds;
+  readonly #checker: TransactionChecker | undefined;
   readonly #buffer: SendBuffer;
   readonly #lanes = new Map<string, BatchLane<QueuedSend>>();
   readonly #topics: Set<string>;
@@ -84,6 +97,13 @@ export class Producer {
       subscriptions: new Map(),
       longPollingMs: 0,
       attemptsMax,
+      onOrphan: (link, command) => void this.#ends.recover(link, command),
+    });
+    this.#checker = options.checker;
+    this.#ends = new TransactionEnds({
+      core: this.#core,
+      checker: this.#checker,
+      timeoutMs: this.#sendTimeoutMs,
     });
     const onTopic = (topic: string): void => this.#onTopic(topic);
     this.#sender = new Sender({ core: this.#core, attemptsMax, onTopic });
@@ -106,14 +126,53 @@ export class Producer {
    * Sends a message; resolves when the broker has stored it. Waits while the buffer is full. Settles by
    * `sendTimeout` after it has found room. An aborted signal rejects at once; the message may still be stored.
    */
-  send(message: MessageOptions, options: Abortable = {}): Promise<SendReceipt> {
+  send(message: MessageOptions, options: SendOptions | Transaction = {}): Promise<SendReceipt> {
+    const { transaction, signal } =
+      options instanceof Transaction ? { transaction: options, signal: undefined } : options;
+    if (transaction === undefined) return this.#send(message, transaction, signal);
+    return this.#sendWithin(transaction, message, signal);
+  }
+
+  /**
+   * Begins a transaction: send one message within it, then `commit` or `rollback`. Throws BAD_OPTION without a `checker`.
+   */
+  beginTransaction(): Transaction {
+    if (this.#checker === undefined) {
+      throw new ClientError(
+        "BAD_OPTION",
+        "transactions need a checker, which tells how those ended that nobody has settled",
+      );
+    }
+    return new Transaction(this, (receipt, resolution) => this.#ends.end(receipt, resolution));
+  }
+
+  async #sendWithin(
+    transaction: Transaction,
+    message: MessageOptions,
+    signal: AbortSignal | undefined,
+  ): Promise<SendReceipt> {
+    transaction.take(this);
+    let receipt: SendReceipt | undefined;
+    try {
+      receipt = await this.#send(message, transaction, signal);
+      return receipt;
+    } finally {
+      transaction.sent(receipt);
+    }
+  }
+
+  #send(
+    message: MessageOptions,
+    transaction: Transaction | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<SendReceipt> {
     try {
       this.#core.assertRunning();
       const outgoing = prepareMessage(message, {
         bodySizeMaxBytes: this.#core.settings.bodySizeMaxBytes,
         nowMs: Date.now(),
+        isHalf: transaction !== undefined,
       });
-      const { signal } = options;
       if (signal?.aborted === true) return Promise.reject(abortReason(signal));
       const size = requestSizeOf(outgoing);
       if (this.#buffer.tryEnter(size)) return this.#enqueue(outgoing, size, signal);
@@ -121,6 +180,16 @@ export class Producer {
     } catch (error) {
       return Promise.reject(toError(error));
     }
+  }
+
+  /**
+   * Calls a delayed message back that is not due yet, by the `recallHandle` of its receipt; resolves with its message id
+   * when it will surely not be delivered. Rejects with MESSAGE_NOT_FOUND when it was delivered or called back before,
+   * INVALID_RECEIPT_HANDLE for a handle that is not one of this topic. After a TIMEOUT it may have been called back.
+   */
+  async recall(topic: string, recallHandle: string, options: Abortable = {}): Promise<string> {
+    this.#core.assertRunning();
+    return await recallMessage(this.#core, { topic, recallHandle, ...options });
   }
 
   #enqueue(

@@ -51,7 +51,9 @@ export class Sender {
   /** Settles every item; never rejects. Items share topic, type and message group. */
   async deliver(items: readonly PendingSend[]): Promise<void> {
     const deadlineMs = items[0]?.deadlineMs ?? 0;
-    const attempts = new SendAttempts({ max: this.#attemptsMax, turn: this.#turn++ });
+    // Sent twice, a half message would be asked about as if it were two transactions.
+    const isHalf = items[0]?.message.messageType === MessageType.TRANSACTION;
+    const attempts = new SendAttempts({ max: isHalf ? 1 : this.#attemptsMax, turn: this.#turn++ });
     let left = items;
     let lastError: Error | undefined;
     while (left.length > 0 && Date.now() < deadlineMs) {

@@ -62,9 +62,10 @@ describe("a call that is passed on", function () {
   }
 
   /** Makes the topic at a broker. */
-  async function makeTopic(broker: Broker): Promise<void> {
+  async function makeTopic(broker: Broker, messageType = "NORMAL"): Promise<void> {
     const { UpdateTopic } = brokerAdminService.methods;
-    await client(broker, "admin").call(UpdateTopic, { name: topic, readQueues: 1, writeQueues: 1 });
+    const wish = { name: topic, readQueues: 1, writeQueues: 1, messageType };
+    await client(broker, "admin").call(UpdateTopic, wish);
   }
 
   function client(broker: Broker, id = "client@1"): RawClient {
@@ -140,6 +141,65 @@ describe("a call that is passed on", function () {
     assert.equal(members.clients[0]?.clientId, "client@1");
     const address = members.clients[0]?.address ?? "";
     assert.match(address, /^127\.0\.0\.1:\d+$/);
+  });
+
+  it("recalls a delayed message where it is held, whichever broker is asked", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b, "DELAY");
+    tell(holder("b", b.grpcPort));
+    const dueMs = Date.now() + 1_500;
+    const deliveryTimestamp = { seconds: Math.floor(dueMs / 1000), nanos: (dueMs % 1000) * 1e6 };
+    const sendDelayed = async (messageId: string): Promise<string> => {
+      const systemProperties = { messageId, messageType: 3, bodyEncoding: 1, deliveryTimestamp };
+      const { status, entries } = await client(a).call(methods.SendMessage, {
+        messages: [{ topic: { name: topic }, systemProperties, body: Buffer.from("x") }],
+      });
+      assert.equal(status?.code, Code.OK, status?.message);
+      return entries[0]?.recallHandle ?? "";
+    };
+    const recall = (recallHandle: string): Promise<rocketmq.v2.RecallMessageResponse> =>
+      client(a).call(methods.RecallMessage, { topic: { name: topic }, recallHandle });
+    const [kept, recalled] = [await sendDelayed("kept"), await sendDelayed("recalled")];
+    const answer = await recall(recalled);
+    assert.equal(answer.status?.code, Code.OK, answer.status?.message);
+    assert.equal(answer.messageId, "recalled");
+    assert.equal((await recall(recalled)).status?.code, Code.MESSAGE_NOT_FOUND);
+    const forged = `${kept.slice(0, 20)}${kept[20] === "A" ? "B" : "A"}${kept.slice(21)}`;
+    assert.equal((await recall(forged)).status?.code, Code.INVALID_RECEIPT_HANDLE);
+    const { messages } = await client(a).receive(receiving()).done;
+    assert.deepEqual(
+      messages.map(({ systemProperties }) => systemProperties?.messageId),
+      ["kept"],
+    );
+    assert.equal((await recall(kept)).status?.code, Code.MESSAGE_NOT_FOUND);
+  });
+
+  it("ends a transaction where its message is held, whichever broker is asked", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b, "TRANSACTION");
+    tell(holder("b", b.grpcPort));
+    const sendHalf = async (messageId: string): Promise<string> => {
+      const systemProperties = { messageId, messageType: 4, bodyEncoding: 1 };
+      const { status, entries } = await client(a).call(methods.SendMessage, {
+        messages: [{ topic: { name: topic }, systemProperties, body: Buffer.from("x") }],
+      });
+      assert.equal(status?.code, Code.OK, status?.message);
+      return entries[0]?.transactionId ?? "";
+    };
+    const end = async (transactionId: string, resolution: number): Promise<number | undefined> => {
+      const request = { topic: { name: topic }, transactionId, resolution };
+      return (await client(a).call(methods.EndTransaction, request)).status?.code;
+    };
+    const [good, bad] = [await sendHalf("good"), await sendHalf("bad")];
+    assert.deepEqual([await end(good, 1), await end(bad, 2)], [Code.OK, Code.OK]);
+    assert.deepEqual([await end(good, 1), await end(good, 2)], [Code.OK, Code.BAD_REQUEST]);
+    const altered = `${good.slice(0, 20)}${good[20] === "A" ? "B" : "A"}${good.slice(21)}`;
+    assert.equal(await end(altered, 1), Code.INVALID_TRANSACTION_ID);
+    const { messages } = await client(a).receive(receiving()).done;
+    assert.deepEqual(
+      messages.map(({ systemProperties }) => systemProperties?.messageId),
+      ["good"],
+    );
   });
 
   it("goes to the next master when one cannot be reached, and fails for want of any only after a while", async () => {

@@ -48,6 +48,14 @@ describe("the official Node.js client", function () {
     return producer;
   }
 
+  async function makeDelayTopic(name: string): Promise<void> {
+    const admin = new RawClient(fixture.endpoints);
+    const messageType = "DELAY";
+    const answer = await admin.call(brokerAdminService.methods.UpdateTopic, { name, messageType });
+    assert.equal(answer.status?.code, 20_000, answer.status?.message);
+    admin.close();
+  }
+
   async function startSimple(
     consumerGroup: string,
     topic: string,
@@ -261,6 +269,42 @@ describe("the official Node.js client", function () {
     });
     await assert.rejects(wrong.startup(), /at character 9: > takes numbers and properties/);
     await wrong.shutdown();
+  });
+
+  it("delivers delayed messages at their time, and not those that are recalled", async () => {
+    const topic = "delayed";
+    await makeDelayTopic(topic);
+    const producer = await startProducer(topic);
+    const consumer = await startSimple("delayed-group", topic);
+    const dueAt = new Date(Date.now() + 1_500);
+    const kept = await producer.send({
+      topic,
+      deliveryTimestamp: dueAt,
+      body: Buffer.from("kept"),
+    });
+    const late = await producer.send({ topic, deliveryTimestamp: dueAt, body: Buffer.from("no") });
+    const past = await producer.send({
+      topic,
+      deliveryTimestamp: new Date(Date.now() - 5_000),
+      body: Buffer.from("past"),
+    });
+    assert.notEqual(kept.recallHandle, "");
+    assert.equal(past.recallHandle, "");
+    const recalled = await producer.recallMessage(topic, late.recallHandle);
+    assert.equal(recalled.messageId, late.messageId);
+    await assert.rejects(producer.recallMessage(topic, late.recallHandle), /40401/);
+    await assert.rejects(producer.recallMessage(topic, `${late.recallHandle}x`), /40013/);
+
+    const [first] = await consumer.receive(1, 60_000);
+    assert.equal(first?.body.toString(), "past");
+    await consumer.ack(first);
+    const [second] = await consumer.receive(1, 60_000);
+    const latenessMs = Date.now() - dueAt.getTime();
+    assert.equal(second?.messageId, kept.messageId);
+    assert.equal(second?.deliveryTimestamp?.getTime(), dueAt.getTime());
+    assert.ok(latenessMs >= 0 && latenessMs < 1_000, `late by ${latenessMs} ms`);
+    await consumer.ack(second);
+    await assert.rejects(producer.recallMessage(topic, kept.recallHandle), /too late.*40401/);
   });
 
   it("gives every group all messages, and shares them out inside a group", async () => {

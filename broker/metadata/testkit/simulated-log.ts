@@ -119,6 +119,8 @@ export class SimulatedLog implements StateLog {
       epoch: this.#epoch,
       position: position(this.#end),
       size: headerSize + source.body.length,
+      topic: source.topic,
+      dueMs: source.dueMs ?? 0,
       body: Uint8Array.from(source.body),
     };
     this.#records.push(record);

@@ -2,7 +2,7 @@
 import {
   brokerRole,
   Configuration,
-  type MqError,
+  MqError,
   position,
   queueOffset,
   silentLogger,
@@ -47,9 +47,11 @@ export class TestBroker {
   appendFailure: MqError | undefined;
   /** What the next receives get. */
   toDeliver: readonly Delivered[] = [];
+  /** Why no delayed message, or half message, is admitted. */
+  admitFailure: MqError | undefined;
   isStopping = false;
   standing: Standing = { kind: "master", epoch: 1 };
-  /** Handles that delivery knows. */
+  /** Handles that delivery and timers know, and transaction ids. */
   readonly handles: Set<string> = new Set();
   /** What the broker serves. */
   readonly parts: LocalParts;
@@ -65,6 +67,8 @@ export class TestBroker {
       store: { send: (group) => this.#append(group) },
       metadata: this.metadata,
       delivery: this.#delivery(),
+      timers: this.#timers(),
+      transactions: this.#transactions(),
       canSend: true,
     };
     this.local = this.parts;
@@ -114,6 +118,40 @@ export class TestBroker {
       queueOffset: queueOffset(this.#nextOffset++),
       storeTimeMs: this.clock.now(),
     }));
+  }
+
+  #timers(): NonNullable<LocalParts["timers"]> {
+    return {
+      nowMs: () => this.clock.now(),
+      admit: (count) => {
+        if (this.admitFailure !== undefined) throw this.admitFailure;
+        this.calls.push(`admit ${count}`);
+      },
+      settled: (count, outcome) => void this.calls.push(`settled ${count} ${outcome}`),
+      handleOf: (topic, dueMs, place) => `${topic} ${dueMs} ${place}`,
+      recall: async (topic, handle) => {
+        this.calls.push(`recall ${topic} ${handle}`);
+        if (this.handles.has(handle)) return "recalled";
+        throw new MqError("INVALID_RECEIPT_HANDLE", "the recall handle is of another topic");
+      },
+    };
+  }
+
+  #transactions(): NonNullable<LocalParts["transactions"]> {
+    return {
+      firstCheckAtMs: (ownMs) => this.clock.now() + (ownMs ?? 6_000),
+      admit: (count) => {
+        if (this.admitFailure !== undefined) throw this.admitFailure;
+        this.calls.push(`admit ${count} halves`);
+      },
+      settled: (count, outcome) => void this.calls.push(`settled ${count} halves ${outcome}`),
+      idOf: (topic, place) => `half of ${topic} at ${place}`,
+      end: async ({ topic, messageId, transactionId, resolution }) => {
+        this.calls.push(`end ${topic} ${messageId} ${transactionId} ${resolution}`);
+        if (this.handles.has(transactionId)) return;
+        throw new MqError("INVALID_TRANSACTION_ID", "the transaction id is of another topic");
+      },
+    };
   }
 
   #delivery(): LocalParts["delivery"] {

@@ -52,7 +52,7 @@ describe("writing SendMessage requests", () => {
         fc.nat(),
         ms,
         (list, namespace, queueId, bornTimestampMs) => {
-          const limits = { bodySizeMaxBytes: 1_000, nowMs: 1_700_000_000_000 };
+          const limits = { bodySizeMaxBytes: 1_000, isHalf: false, nowMs: 1_700_000_000_000 };
           const outgoing = list.map(({ kind, ...rest }) =>
             prepareMessage({ ...rest, ...kind }, limits),
           );

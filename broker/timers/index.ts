@@ -1,0 +1,2 @@
+export type { TimerCounters } from "./counters.ts";
+export { Timers } from "./timers.ts";
