@@ -246,6 +246,8 @@ export const limits = {
   coldReceiveWaitMs: 1_000,
   /** Filter expression, characters. Longer: ILLEGAL_FILTER_EXPRESSION. */
   filterExpressionLengthMax: 16_384,
+  /** All filter expressions in the settings of a client, characters. More: ILLEGAL_FILTER_EXPRESSION. */
+  settingsFilterLengthMax: 262_144,
   /** Parentheses, NOT and signs inside each other in an SQL filter. More: ILLEGAL_FILTER_EXPRESSION. */
   sqlFilterDepthMax: 64,
   /** Operators and operands of an SQL filter; the texts of an IN are bounded by its length alone. More: ILLEGAL_FILTER_EXPRESSION. */

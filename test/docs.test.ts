@@ -39,6 +39,7 @@ describe("docs/filters.md", () => {
   it("names the limits as they are", () => {
     const rows: readonly (readonly [string, number])[] = [
       ["the expression, tags or SQL", limits.filterExpressionLengthMax],
+      ["all expressions in a client's settings", limits.settingsFilterLengthMax],
       ["inside each other", limits.sqlFilterDepthMax],
       ["do not count", limits.sqlFilterNodeCountMax],
       ["the text of a `CONTAINS`", limits.sqlFilterSearchLengthMax],
