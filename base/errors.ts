@@ -112,7 +112,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   INVALID_TRANSACTION_ID: {
     ...bad,
     status: 40008,
-    meaning: "The transaction id is blank or unknown, or the transaction has ended and how is forgotten.",
+    meaning:
+      "The transaction id is blank or unknown, or the transaction has ended and how is forgotten.",
     action: "Use the id of the send receipt.",
   },
   ILLEGAL_MESSAGE_ID: {
@@ -142,8 +143,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   INVALID_RECEIPT_HANDLE: {
     ...bad,
     status: 40013,
-    meaning: "The receipt handle is malformed, foreign or no longer valid.",
-    action: "Use the handle of the newest delivery.",
+    meaning: "The receipt or recall handle is malformed, foreign or no longer valid.",
+    action: "Use the handle of the newest delivery, or of the send receipt.",
   },
   MESSAGE_PROPERTY_CONFLICT_WITH_TYPE: {
     ...bad,
@@ -205,8 +206,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     status: 40401,
     grpcStatus: 5,
     retryable: true,
-    meaning: "There is no such message, or none now.",
-    action: "Ask again later.",
+    meaning: "There is no such message, or none now; a recall comes too late, or twice.",
+    action: "Ask again later; of a recall the text says which.",
   },
   TOPIC_NOT_FOUND: {
     status: 40402,

@@ -198,7 +198,9 @@ export const limits = {
   haHandOverMs: 2_000,
   // Held messages: delayed ones and those of open transactions.
   /** Held messages of one kind in memory, those that are due first; when few are left the next ones are read. */
-  heldWindowMax: 65_536,
+  heldWindowMax: 32_768,
+  /** Held messages that are read in one step. */
+  heldPageCount: 8_192,
   /** Held messages that go out or are carried in one atomic group: count, and bytes unless one alone has more. */
   heldGroupCountMax: 512,
   heldGroupSizeBytes: 1_048_576,

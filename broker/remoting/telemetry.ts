@@ -164,12 +164,13 @@ class Conversation {
     if (this.#isFull || this.#stream.signal.aborted) return false;
     if (this.#stream.write(command)) return true;
     this.#isFull = true;
-    background(
-      this.#stream.drained().then(() => {
-        this.#isFull = false;
-      }),
-    );
+    background(this.#drain());
     return true;
+  }
+
+  async #drain(): Promise<void> {
+    await this.#stream.drained();
+    this.#isFull = false;
   }
 
   #reply(command: Uint8Array, identity: ClientIdentity): void {
