@@ -68,6 +68,10 @@ export const limits = {
   clientSilenceMaxMs: 120_000,
   /** A client without any connection is gone after so long, milliseconds. */
   clientReconnectGraceMs: 10_000,
+  /** A member that shares queues with others and has not asked for its share for so long has none any more, milliseconds. */
+  pullMemberSilenceMs: 10_000,
+  /** The first who ask for a share wait so long for the others to ask, milliseconds. */
+  pullShareSettleMs: 2_000,
   /** Pairs of client properties in settings. More: INVALID_CLIENT_PROPERTIES, as for the three below. */
   clientPropertyCountMax: 32,
   clientPropertyKeyLengthMax: 64,
@@ -240,7 +244,13 @@ export const limits = {
   passedOffsetsMax: 32,
   /** Consume-queue entries one receive looks at in one go; then other work has its turn. */
   receiveScanCountMax: 4_096,
-  /** Polls held at once. More: TOO_MANY_REQUESTS. */
+  /** Messages given to one PullMessage; more are quietly not given. */
+  pullBatchCountMax: 512,
+  /** Bytes given to one PullMessage, about; a larger message comes alone. */
+  pullSizeBytesMax: 524_288,
+  /** Reads from files for pulls at once; others wait. */
+  pullReadsAtOnceMax: 4,
+  /** Polls held at once, receives and pulls. More: TOO_MANY_REQUESTS. */
   heldPollsMax: 100_000,
   /** How long a receive that may not be held still waits for a read from files, milliseconds. */
   coldReceiveWaitMs: 1_000,

@@ -52,14 +52,20 @@ export async function onEachMaster<T>(
   return { done, failed };
 }
 
-/** Gives `answer` when all was done; else throws it as PartialFailure with what was not. */
-export function completed(outcomes: Outcomes<{ readonly broker: string }>, answer: Answer): Answer {
+const repeatable = "The command may be repeated: where it is done it changes nothing.";
+
+/** Gives `answer` when all was done; else throws it as PartialFailure with what was not, and `advice`. */
+export function completed(
+  outcomes: Outcomes<{ readonly broker: string }>,
+  answer: Answer,
+  advice: string = repeatable,
+): Answer {
   const { done, failed } = outcomes;
   if (failed.length === 0) return answer;
   const names = done.map(({ broker }) => broker).join(", ");
   const lines = failed.map(({ broker, failure }) => `  ${broker}: ${failure}`);
   throw new PartialFailure(
-    `not done on ${failed.length} of ${done.length + failed.length} masters:\n${lines.join("\n")}\nDone on: ${names || "none"}. The command may be repeated: where it is done it changes nothing.`,
+    `not done on ${failed.length} of ${done.length + failed.length} masters:\n${lines.join("\n")}\nDone on: ${names || "none"}. ${advice}`,
     { ...answer, json: { done: answer.json, failed } },
   );
 }

@@ -23,11 +23,21 @@ describe("mqadmin flags", () => {
     assert.throws(() => flags.bool("odd"), UsageFailure);
   });
 
-  it("reads times as milliseconds or ISO 8601", () => {
-    const flags = new Flags({ ms: "1700000000000", iso: "2026-01-31T12:00:00Z", odd: "noon" });
+  it("reads times as now, milliseconds, ISO 8601 or RocketMQ's own form", () => {
+    const flags = new Flags({
+      now: "now",
+      ms: "1700000000000",
+      iso: "2026-01-31T12:00:00Z",
+      rocketmq: "2026-01-31#12:00:05:250",
+      odd: "noon",
+      half: "2026-01-31#12:00:05",
+    });
+    assert.ok(Math.abs((flags.time("now") ?? 0) - Date.now()) < 1_000);
     assert.equal(flags.time("ms"), 1_700_000_000_000);
     assert.equal(flags.time("iso"), Date.UTC(2026, 0, 31, 12));
+    assert.equal(flags.time("rocketmq"), new Date(2026, 0, 31, 12, 0, 5, 250).getTime());
     assert.throws(() => flags.time("odd"), UsageFailure);
+    assert.throws(() => flags.time("half"), UsageFailure);
   });
 
   it("refuses a flag that was given twice", () => {

@@ -44,14 +44,26 @@ export class Flags {
     throw new UsageFailure(`--${name} must be true or false, not "${written}"`);
   }
 
-  /** A time: milliseconds since 1970, or an ISO 8601 text such as 2026-01-31T12:00:00Z. */
+  /** A time: `now`, milliseconds since 1970, ISO 8601 as 2026-01-31T12:00:00Z, or RocketMQ's 2026-01-31#12:00:00:000, which is local. */
   time(name: string): number | undefined {
     const written = this.text(name);
     if (written === undefined) return undefined;
-    const value = /^\d+$/.test(written) ? Number(written) : Date.parse(written);
+    const value = timeOf(written);
     if (Number.isSafeInteger(value) && value >= 0) return value;
     throw new UsageFailure(
-      `--${name} must be milliseconds since 1970 or a time like 2026-01-31T12:00:00Z, not "${written}"`,
+      `--${name} must be now, milliseconds since 1970 or a time like 2026-01-31T12:00:00Z, not "${written}"`,
     );
   }
+}
+
+const iso8601 = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/;
+const rocketmqTime = /^(\d{4}-\d\d-\d\d)#(\d\d:\d\d:\d\d):(\d{3})$/;
+
+function timeOf(written: string): number {
+  if (written === "now") return Date.now();
+  if (/^\d+$/.test(written)) return Number(written);
+  const [, day, time, ms] = rocketmqTime.exec(written) ?? [];
+  if (day !== undefined) return Date.parse(`${day}T${time}.${ms}`);
+  // Date.parse alone makes something of nearly anything.
+  return iso8601.test(written) ? Date.parse(written) : Number.NaN;
 }

@@ -64,6 +64,33 @@ describe("ClientTable", () => {
 
   afterEach(() => table.close());
 
+  it("takes the queues from a consumer that goes, falls silent or leaves a topic", () => {
+    const { shares } = table;
+    const question = { group: "g", topic: "t", clientId: "c" };
+    const role = { pollingMs: undefined, requestTimeoutMs: undefined };
+    const takeAll = (): void => {
+      shares.take(question, [{ brokerName: "b", queueId: 0 }]);
+      assert.equal(shares.of("g", "c").length, 1);
+    };
+    const { connection } = openConnection();
+    const settle = (subscriptions: readonly (typeof subscription)[]): void =>
+      table.settle(
+        identity("c"),
+        { kind: "consumer", type: 4, group: "g", subscriptions, ...role },
+        connection,
+      );
+    settle([subscription]);
+    takeAll();
+    settle([{ ...subscription, topic: "u" }]);
+    assert.deepEqual(shares.of("g", "c"), []);
+    takeAll();
+    table.terminate("c", connection);
+    assert.deepEqual(shares.of("g", "c"), []);
+    takeAll();
+    clock.pass(limits.pullMemberSilenceMs + 1);
+    assert.deepEqual(shares.of("g", "c"), []);
+  });
+
   it("lists consumers of a group and producers of a topic", () => {
     const { connection } = openConnection();
     const role = { pollingMs: undefined, requestTimeoutMs: undefined };

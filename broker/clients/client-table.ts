@@ -9,7 +9,8 @@ import {
   type Membership,
 } from "./client.ts";
 import type { ClientIdentity } from "./identity.ts";
-import { type ClientRole, clientTypes, type Subscription } from "./settings.ts";
+import { QueueShares } from "./queue-shares.ts";
+import { type ClientRole, clientTypes, knownClientTypes, type Subscription } from "./settings.ts";
 import { isSameWish, SubscriptionDifferences } from "./subscription-differences.ts";
 import type { TelemetrySession } from "./telemetry-session.ts";
 
@@ -27,6 +28,8 @@ export interface ClientTableOptions {
 
 /** The clients of this broker. */
 export class ClientTable {
+  /** Who of them reads which queue, for consumers that pull. */
+  readonly shares: QueueShares;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #onGone: GoneListener;
@@ -39,6 +42,7 @@ export class ClientTable {
   #turn = 0;
 
   constructor(options: ClientTableOptions) {
+    this.shares = new QueueShares(options.clock);
     this.#clock = options.clock;
     this.#logger = options.logger;
     this.#onGone = options.onGone;
@@ -117,6 +121,10 @@ export class ClientTable {
     client.pollingMs = role.pollingMs;
     client.requestTimeoutMs = role.requestTimeoutMs;
     const membership = this.#join(client, role.group);
+    if (role.type === clientTypes.pullConsumer) {
+      const topics = new Set(role.subscriptions.map(({ topic }) => topic));
+      this.shares.retain(role.group, identity.id, topics);
+    }
     // A simple consumer of Rust sends none here: what its receives told stays then.
     if (role.subscriptions.length > 0) this.#unsubscribe(membership);
     for (const subscription of role.subscriptions) this.#subscribe(membership, subscription);
@@ -132,7 +140,7 @@ export class ClientTable {
     if (!known.includes(said.type)) {
       throw new MqError(
         "UNRECOGNIZED_CLIENT_TYPE",
-        `client type ${said.type} is not known; known are producer 1, push consumer 2, simple consumer 3`,
+        `client type ${said.type} is not known; known are ${knownClientTypes}`,
       );
     }
     const client = this.seen(identity, connection);
@@ -143,9 +151,17 @@ export class ClientTable {
     }
   }
 
-  /** A receive: its client may never have sent settings (Rust, or any client after our restart). */
-  consuming(client: Client, group: string, subscription: Subscription): void {
-    if (client.type === 0) client.type = clientTypes.simpleConsumer;
+  /**
+   * A receive or pull: its client may never have sent settings (Rust, or any client after our restart); `type` counts
+   * then.
+   */
+  consuming(
+    client: Client,
+    group: string,
+    subscription: Subscription,
+    type: number = clientTypes.simpleConsumer,
+  ): void {
+    if (client.type === 0) client.type = type;
     const membership = this.#join(client, group);
     const { subscriptions } = membership;
     const known = subscriptions.get(subscription.topic);
@@ -169,6 +185,7 @@ export class ClientTable {
   terminate(clientId: string, connection: ClientConnection): void {
     if (this.#terminated.size >= limits.clientCountMax) this.#terminated.clear();
     this.#terminated.set(terminatedKey(clientId, connection), this.#clock.now());
+    this.shares.leave(clientId);
     const client = this.#clients.get(clientId);
     if (client !== undefined) this.#forget(client, "said goodbye");
   }
@@ -312,6 +329,7 @@ export class ClientTable {
 
   #sweep(): void {
     const now = this.#clock.now();
+    this.shares.sweep();
     for (const client of this.#clients.values()) {
       if (now - client.lastSeenMs > limits.clientSilenceMaxMs) {
         this.#forget(client, "fell silent");
@@ -331,6 +349,7 @@ export class ClientTable {
 
   #forget(client: Client, reason: string): void {
     this.#clients.delete(client.identity.id);
+    this.shares.leave(client.identity.id);
     for (const connection of client.connections) this.#byConnection.get(connection)?.delete(client);
     this.#logger.debug(`client ${reason}`, {
       clientId: client.identity.id,

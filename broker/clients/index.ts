@@ -9,8 +9,10 @@ export {
   requireClientId,
   retryDialect,
 } from "./identity.ts";
+export type { QueueShares, SharedQueue, ShareQuestion } from "./queue-shares.ts";
 export {
   type ClientRole,
+  clientTypes,
   consumerSettings,
   producerSettings,
   readSettings,

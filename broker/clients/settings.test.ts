@@ -58,6 +58,13 @@ describe("settings", () => {
     });
   });
 
+  it("reads consumers that receive and that pull", () => {
+    for (const clientType of [2, 3, 4]) {
+      const role = readSettings(received({ clientType, subscription: { group: { name: "g" } } }));
+      assert.equal(role.type, clientType);
+    }
+  });
+
   it("refuses what is neither producer nor consumer", () => {
     fails({ clientType: 1 }, "BAD_REQUEST");
     fails({ clientType: 2, publishing: {} }, "UNRECOGNIZED_CLIENT_TYPE");

@@ -8,7 +8,21 @@ import { consumerRetryPolicy, producerRetryPolicy } from "./retry-policy.ts";
 type SettingsFields = rocketmq.v2.ISettings;
 
 /** Values of `apache.rocketmq.v2.ClientType` that this server serves. */
-export const clientTypes = { producer: 1, pushConsumer: 2, simpleConsumer: 3 } as const;
+export const clientTypes = {
+  producer: 1,
+  pushConsumer: 2,
+  simpleConsumer: 3,
+  pullConsumer: 4,
+} as const;
+
+/** For messages: the types by name and number. */
+export const knownClientTypes = "producer 1, push consumer 2, simple consumer 3, pull consumer 4";
+
+const consumerTypes: readonly number[] = [
+  clientTypes.pushConsumer,
+  clientTypes.simpleConsumer,
+  clientTypes.pullConsumer,
+];
 
 /** What a consumer wants of one topic, as it wrote it. */
 export interface Subscription {
@@ -54,9 +68,7 @@ export function readSettings(settings: SettingsFields): ClientRole {
   }
   if (settings.subscription) {
     const { subscription } = settings;
-    if (type !== clientTypes.pushConsumer && type !== clientTypes.simpleConsumer) {
-      throw unrecognized(type, "subscription");
-    }
+    if (!consumerTypes.includes(type)) throw unrecognized(type, "subscription");
     const group = subscription.group?.name ?? "";
     if (group === "") throw new MqError("ILLEGAL_CONSUMER_GROUP", "the settings name no group");
     const subscriptions = (subscription.subscriptions ?? []).map(readSubscription);
@@ -124,7 +136,7 @@ function readSubscription(entry: rocketmq.v2.ISubscriptionEntry): Subscription {
 function unrecognized(type: number, kind: string): MqError {
   return new MqError(
     "UNRECOGNIZED_CLIENT_TYPE",
-    `client type ${type} does not go with ${kind} settings; known are producer 1, push consumer 2, simple consumer 3`,
+    `client type ${type} does not go with ${kind} settings; known are ${knownClientTypes}`,
   );
 }
 

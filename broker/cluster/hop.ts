@@ -12,6 +12,8 @@ export const hopHeaders = {
   /** From the client's settings, which the owner has not seen: milliseconds. */
   pollingMs: "x-cometmq-polling-ms",
   requestTimeoutMs: "x-cometmq-request-timeout-ms",
+  /** `apache.rocketmq.v2.ClientType` of the client, from its settings too. */
+  clientType: "x-cometmq-client-type",
   /** Names the messages of one receive, so that they can be given back. */
   receipt: "x-cometmq-receipt",
   /** Gives back what a receive with this receipt was given. */

@@ -11,11 +11,14 @@ import { DeadLetters } from "./dead-letters.ts";
 import { type DeliveryFigures, figuresOf, type LaneProgress, progressOf } from "./figures.ts";
 import { HandOut, nextDeliveryNumber } from "./hand-out.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
+import { Offsets } from "./offsets.ts";
 import { OrderedDelivery } from "./ordered-delivery.ts";
 import { isPending } from "./pending.ts";
 import { PollTable } from "./polls.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore, ProgressSource } from "./ports.ts";
 import { ProgressWriter } from "./progress-writer.ts";
+import { Pulls } from "./pulls.ts";
+import { boundsIn } from "./queue-bounds.ts";
 import { ColdReader } from "./read-ahead.ts";
 import { HandleCodec } from "./receipt-handle.ts";
 import { Redelivery, readPending } from "./redelivery.ts";
@@ -52,6 +55,10 @@ export interface DeadLetterRequest {
 /** Delivery of one broker. */
 export class Delivery {
   readonly counters: DeliveryCounters = newCounters();
+  /** Queues read by offset. */
+  readonly pulls: Pulls;
+  /** The offsets that groups have stored. */
+  readonly offsets: Offsets;
   readonly #store: DeliveryStore;
   readonly #metadata: DeliveryMetadata;
   readonly #timeline: Timeline;
@@ -103,6 +110,9 @@ export class Delivery {
       cold: this.#cold,
       serve: (subscription) => this.#serve(subscription),
     });
+    const boundsOf = boundsIn(store, metadata);
+    this.pulls = new Pulls({ ...parts, polls: this.#polls, boundsOf });
+    this.offsets = new Offsets({ ...parts, table: this.#table, writer: this.#writer, boundsOf });
   }
 
   /** Takes over the stored progress and follows the store. Writes nothing before the first receive. */
@@ -110,7 +120,10 @@ export class Delivery {
     const delivery = new Delivery(options);
     for await (const progress of options.state.loadProgress()) delivery.#table.restore(progress);
     options.store.subscribe({
-      arrived: (queue) => delivery.#arrived(queue),
+      arrived: (queue) => {
+        delivery.#arrived(queue);
+        delivery.pulls.arrived(queue);
+      },
       confirmed: () => delivery.#serveWoken(),
     });
     delivery.#forgetMetadata = options.metadata.onChange((event) => delivery.#changed(event));
@@ -262,6 +275,7 @@ export class Delivery {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#forgetMetadata?.();
+    this.pulls.close();
     this.#polls.endAll();
     await this.#writer.close();
     this.#timeline.close();
@@ -283,7 +297,7 @@ export class Delivery {
     if (lane === undefined || !handles.matches(lane)) return "invalid";
     const entry = lane.pending.get(handles.offset);
     if (entry === undefined) {
-      const isOpen = handles.offset >= lane.cursor;
+      const isOpen = handles.offset >= lane.cursor || lane.isOfThePast(handles.deliveryNumber);
       // Handed out by an earlier run, which a crash has made forget that.
       const isForgotten = isOpen || subscription.orders[lane.queueId]?.isPassed(handles.offset);
       return isForgotten === true ? "invalid" : "done";
@@ -386,6 +400,7 @@ export class Delivery {
   }
 
   #changed(event: MetadataEvent): void {
+    if (event.config === undefined) this.pulls.namesChanged();
     if (event.kind === "group") {
       if (event.config !== undefined) return;
       for (const subscription of this.#table.ofGroup(event.name)) {

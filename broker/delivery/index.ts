@@ -4,6 +4,7 @@ export type { DeliveryFigures, LaneProgress } from "./figures.ts";
 export { type Filter, parseFilter } from "./filter.ts";
 export { brokerOfMessageGroup } from "./message-group-broker.ts";
 export { messageGroupHash, queueOfMessageGroup } from "./message-group-hash.ts";
+export type { GroupPlace, OffsetReset, Offsets, ResetOutcome } from "./offsets.ts";
 export type {
   DeliveryEntries,
   DeliveryFollower,
@@ -13,5 +14,8 @@ export type {
   ProgressSource,
   RecordPlace,
 } from "./ports.ts";
+export type { PulledMessage } from "./pull-reader.ts";
+export type { Pulled, PullRequest, Pulls } from "./pulls.ts";
+export type { QueueBounds, QueuePlace } from "./queue-bounds.ts";
 export { handleBroker } from "./receipt-handle.ts";
 export type { Delivered, Lease, ReceiveRequest } from "./request.ts";

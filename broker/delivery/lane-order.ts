@@ -120,6 +120,8 @@ export class LaneOrder implements GroupKeeper {
   search(group: MessageGroup, entries: DeliveryEntries, countMax: number): number {
     const { cursor, pending } = this.#lane;
     const from = group.searchFrom ?? cursor;
+    // Entries of before the cursor was set elsewhere.
+    if (from < entries.from || from >= entries.from + entries.count) return 0;
     const end = Math.min(entries.from + entries.count, cursor, from + countMax);
     let offset = Math.max(from, entries.from);
     for (; offset < end && group.passed.length < limits.passedOffsetsMax; offset++) {
@@ -130,8 +132,34 @@ export class LaneOrder implements GroupKeeper {
     return offset - from;
   }
 
+  /**
+   * Forgets what was passed over at or behind the queue offset `from`, to which the cursor goes back; with 0 everything.
+   * The caller ends what is pending there next.
+   */
+  cut(from: number): void {
+    this.#passedCount = 0;
+    for (const group of this.#groups.values()) {
+      const isCut = group.takenEnd > from;
+      group.cut(from);
+      this.#passedCount += group.passed.length;
+      if (group.anchor !== undefined && group.anchor.offset >= from) this.#dropAnchor(group);
+      if (from === 0) {
+        this.#groups.delete(group.hash);
+        this.#due.remove(group);
+        continue;
+      }
+      // How far it was handed out is stored with one that stays.
+      const last = group.held.findLast((entry) => entry.offset < from) ?? group.anchor;
+      if (isCut && last !== undefined) this.#lane.touch(last);
+      this.update(group);
+    }
+    this.#lane.groupCount = this.#groups.size;
+  }
+
   /** Puts `group` where its state and time say; forgets it when nothing of it is left. */
   update(group: MessageGroup): void {
+    // Cut off: another one has taken its place, or will.
+    if (this.#groups.get(group.hash) !== group) return;
     const readyAtMs = group.readyAtMs;
     if (readyAtMs === undefined) this.#due.remove(group);
     else {

@@ -49,6 +49,11 @@ export class Lane {
   #changed: PendingMessage[] = [];
   #changedGone = 0;
   #removals: number[] = [];
+  /** Deliveries with a number up to it were before the last reset. */
+  #resetNumber = 0;
+  #newestNumber = 0;
+  /** What was removed may be pending again under the same offset. */
+  #hasGoneBack = false;
 
   constructor(
     place: { readonly group: string; readonly topic: string; readonly queueId: number },
@@ -85,6 +90,19 @@ export class Lane {
     this.#journal.changed(this);
   }
 
+  /** Sets the cursor anywhere, also back. Nothing is pending from `offset` on. Deliveries so far are of the past. */
+  resetTo(offset: number): void {
+    if (offset < this.#cursor) this.#hasGoneBack = true;
+    this.#cursor = offset;
+    this.#resetNumber = this.#newestNumber;
+    this.#journal.changed(this);
+  }
+
+  /** Whether a delivery of what is not pending was before the last reset. */
+  isOfThePast(deliveryNumber: number): boolean {
+    return deliveryNumber <= this.#resetNumber;
+  }
+
   get isFull(): boolean {
     return Math.max(this.pending.size, this.groupCount) >= limits.pendingPerQueueMax;
   }
@@ -92,17 +110,25 @@ export class Lane {
   /** Makes the message at `offset` pending; the caller sets its fields and calls `touch`. */
   add(offset: number): PendingMessage {
     const entry = new Pending<Lane>(this, offset);
+    // A handle from before the cursor went back must not fit.
+    entry.deliveryNumber = this.#resetNumber;
     this.pending.set(offset, entry);
     return entry;
   }
 
   /** Notes that `entry` is new or has changed. */
   touch(entry: PendingMessage): void {
+    this.noteNumber(entry.deliveryNumber);
     if (!entry.changed) {
       entry.changed = true;
       this.#changed.push(entry);
     }
     this.#journal.changed(this);
+  }
+
+  /** Notes the number of a delivery of this lane. */
+  noteNumber(deliveryNumber: number): void {
+    if (deliveryNumber > this.#newestNumber) this.#newestNumber = deliveryNumber;
   }
 
   /** Ends `entry`: nobody gets it again from here. */
@@ -141,7 +167,9 @@ export class Lane {
       (entry) => entry.state !== "gone" && !without.includes(entry),
     );
     for (const entry of this.#changed) entry.changed = false;
-    const removals = this.#removals;
+    const removals = this.#hasGoneBack
+      ? this.#removals.filter((offset) => !this.pending.has(offset))
+      : this.#removals;
     this.#changed = [];
     this.#changedGone = 0;
     this.#removals = [];
@@ -150,8 +178,11 @@ export class Lane {
     const { group, topic, queueId } = this;
     for (const entry of without) {
       // What may be passed over behind it until it is settled must not be forgotten by a crash.
-      if (entry.group !== undefined) upserts.push(asAnchor(entry));
-      else if (entry.stored) removals.push(entry.offset);
+      if (entry.group !== undefined) {
+        upserts.push(asAnchor(entry));
+        // A reset may end it before that is written.
+        entry.stored = true;
+      } else if (entry.stored) removals.push(entry.offset);
     }
     return {
       lane: this,
@@ -164,7 +195,10 @@ export class Lane {
   putBack(change: LaneChange): void {
     for (const entry of change.entries) if (entry.state !== "gone") this.touch(entry);
     for (const offset of change.progress.removals) {
-      if (!this.pending.has(offset)) this.#removals.push(offset);
+      const again = this.pending.get(offset);
+      if (again === undefined) this.#removals.push(offset);
+      // It was handed out again after the cursor went back. Its end is also the end of what the state has there.
+      else again.stored = true;
     }
     this.#journal.changed(this);
   }

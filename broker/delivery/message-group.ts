@@ -55,6 +55,16 @@ export class MessageGroup implements Due, HeldBack<Lane> {
     return this.held.length > 0 || this.hasPassed ? readyAtMs : undefined;
   }
 
+  /** Forgets what was passed over or taken at or behind the queue offset `from`. */
+  cut(from: number): void {
+    for (let left = this.passed.length; left > 0; left--) {
+      const offset = this.passed.shift();
+      if (offset !== undefined && offset < from) this.passed.push(offset);
+    }
+    if (this.searchFrom !== undefined && this.searchFrom >= from) this.searchFrom = undefined;
+    this.takenEnd = Math.min(this.takenEnd, from);
+  }
+
   changed(): void {
     this.#keeper.update(this);
   }

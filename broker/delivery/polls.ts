@@ -1,45 +1,52 @@
-// Held long polls: receives that found nothing and wait. Each ends exactly once.
+// Held long polls: receives and pulls that found nothing and wait. Each ends exactly once.
 import { limits, MqError } from "../../base/index.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import type { Alarm, Timeline } from "./timeline.ts";
 
-/** One held receive. */
-export interface Poll {
-  readonly request: ReceiveRequest;
-  /** Ends it with messages, or none. */
-  end(messages: readonly Delivered[]): void;
+/** Who waits, and what ends that. */
+export interface Waiting {
+  readonly group: { readonly name: string };
+  readonly clientId: string;
+  readonly signal: AbortSignal;
+}
+
+/** One held poll. */
+export interface Poll<Request extends Waiting = ReceiveRequest, Item = Delivered> {
+  readonly request: Request;
+  /** Ends it with what it waited for, or with none. */
+  end(items: readonly Item[]): void;
   /** Ends it with an error. */
   fail(error: Error): void;
 }
 
-interface HeldPoll extends Poll {
+interface HeldPoll<Request extends Waiting, Item> extends Poll<Request, Item> {
   readonly alarm: Alarm;
 }
 
-/** The polls of one subscription, first come first served. */
-export class PollQueue {
+/** Polls that wait for the same, first come first served. */
+export class PollQueue<Request extends Waiting = ReceiveRequest, Item = Delivered> {
   // A set keeps the order in which items came and lets any one go in O(1).
-  readonly #polls = new Set<Poll>();
+  readonly #polls = new Set<Poll<Request, Item>>();
 
   get count(): number {
     return this.#polls.size;
   }
 
   /** The one that waits longest. */
-  first(): Poll | undefined {
+  first(): Poll<Request, Item> | undefined {
     for (const poll of this.#polls) return poll;
     return undefined;
   }
 
-  all(): Iterable<Poll> {
+  all(): Iterable<Poll<Request, Item>> {
     return this.#polls;
   }
 
-  add(poll: Poll): void {
+  add(poll: Poll<Request, Item>): void {
     this.#polls.add(poll);
   }
 
-  remove(poll: Poll): void {
+  remove(poll: Poll<Request, Item>): void {
     this.#polls.delete(poll);
   }
 }
@@ -47,7 +54,7 @@ export class PollQueue {
 /** All held polls of the broker: their deadlines, their abort signals, and who holds them. */
 export class PollTable {
   readonly #timeline: Timeline;
-  readonly #byClient = new Map<string, Set<Poll>>();
+  readonly #byClient = new Map<string, Set<Poll<Waiting, never>>>();
   readonly #countMax: number;
   #count = 0;
 
@@ -60,12 +67,12 @@ export class PollTable {
     return this.#count;
   }
 
-  /** Holds a receive in `queue` until it is ended by somebody, or empty by its deadline or abort. Throws TOO_MANY_REQUESTS. */
-  hold(
-    queue: PollQueue,
-    request: ReceiveRequest,
+  /** Holds a poll in `queue` until it is ended by somebody, or empty by its deadline or abort. Throws TOO_MANY_REQUESTS. */
+  hold<Request extends Waiting, Item>(
+    queue: PollQueue<Request, Item>,
+    request: Request,
     pollingMs: number,
-  ): Promise<readonly Delivered[]> {
+  ): Promise<readonly Item[]> {
     if (this.#count >= this.#countMax) {
       const held = `${this.#count} polls are held already`;
       throw new MqError("TOO_MANY_REQUESTS", `${held}: ask again later`);
@@ -81,10 +88,10 @@ export class PollTable {
         this.#forget(poll);
         return true;
       };
-      const poll: HeldPoll = {
+      const poll: HeldPoll<Request, Item> = {
         request,
         alarm: { dueAtMs: 0, heapIndex: -1, ring: () => poll.end([]) },
-        end: (messages) => void (leave() && resolve(messages)),
+        end: (items) => void (leave() && resolve(items)),
         fail: (error) => void (leave() && reject(error)),
       };
       const { alarm } = poll;
@@ -108,7 +115,7 @@ export class PollTable {
     for (const polls of this.#byClient.values()) for (const poll of polls) poll.end([]);
   }
 
-  #remember(poll: Poll): void {
+  #remember(poll: Poll<Waiting, never>): void {
     const { clientId } = poll.request;
     const polls = this.#byClient.get(clientId);
     if (polls === undefined) this.#byClient.set(clientId, new Set([poll]));
@@ -116,7 +123,7 @@ export class PollTable {
     this.#count++;
   }
 
-  #forget(poll: Poll): void {
+  #forget(poll: Poll<Waiting, never>): void {
     const { clientId } = poll.request;
     const polls = this.#byClient.get(clientId);
     if (polls?.delete(poll) === true) this.#count--;

@@ -18,9 +18,16 @@ interface Burial {
   readonly reject: (error: MqError) => void;
 }
 
+/** Somebody who wants to know that what has changed is in the log. */
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: MqError) => void;
+}
+
 interface Batch {
   readonly changes: readonly LaneChange[];
   readonly burials: readonly Burial[];
+  readonly waiters: readonly Waiter[];
   readonly drafts: readonly RecordDraft[];
 }
 
@@ -39,6 +46,7 @@ export class ProgressWriter implements LaneJournal {
   };
   #changed: Lane[] = [];
   readonly #burials = new Fifo<Burial>();
+  #waiters: Waiter[] = [];
   #writing: Promise<void> | undefined;
   #retryAtMs = 0;
   #isFailing = false;
@@ -68,6 +76,15 @@ export class ProgressWriter implements LaneJournal {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new MqError("SHUTTING_DOWN", "the broker is stopping"));
       this.#burials.push({ entry, copy, resolve, reject });
+      background(this.flush());
+    });
+  }
+
+  /** Writes what has changed until now. Rejects with what the store says; it is written later then. */
+  written(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#isClosed) return reject(new MqError("SHUTTING_DOWN", "the broker is stopping"));
+      this.#waiters.push({ resolve, reject });
       background(this.flush());
     });
   }
@@ -102,6 +119,10 @@ export class ProgressWriter implements LaneJournal {
 
   async #write(batch: Batch): Promise<void> {
     const error = await this.#append(batch.drafts);
+    for (const { resolve, reject } of batch.waiters) {
+      if (error === undefined) resolve();
+      else reject(error);
+    }
     if (error === undefined || isInLog(error)) {
       // A disk that is late and full may still take it back. Twice is the same as once, except for copies.
       const mayGo = error?.code === "MASTER_PERSISTENCE_TIMEOUT" && batch.burials.length === 0;
@@ -148,10 +169,16 @@ export class ProgressWriter implements LaneJournal {
       if (!lane.dropped) changes.push(lane.takeChange(buried.get(lane)));
     }
     this.#changed = [];
+    const waiters = this.#waiters;
+    this.#waiters = [];
     this.#timeline.cancel(this.#alarm);
-    if (changes.length === 0) return undefined;
+    if (changes.length === 0) {
+      // All of it is in the log already.
+      for (const { resolve } of waiters) resolve();
+      return undefined;
+    }
     const drafts = burials.map((burial) => burial.copy);
-    return { changes, burials, drafts: [...drafts, ...progressDrafts(changes)] };
+    return { changes, burials, waiters, drafts: [...drafts, ...progressDrafts(changes)] };
   }
 
   #takeBurials(): Burial[] {

@@ -106,6 +106,20 @@ export class SubscriptionTable {
     return lane;
   }
 
+  /** The lane of a group on one queue; a new one has no place yet: the caller says where it starts. */
+  laneAt(place: { readonly group: string; readonly topic: string; readonly queueId: number }): {
+    readonly subscription: Subscription;
+    readonly lane: Lane;
+    readonly isNew: boolean;
+  } {
+    const { group, topic, queueId } = place;
+    const subscription = this.find(group, topic) ?? this.#make(group, topic);
+    const known = subscription.lanes[queueId];
+    const lane = known ?? this.#makeLane(subscription, queueId);
+    lane.queue ??= this.#parts.store.queue(topic, queueId);
+    return { subscription, lane, isNew: known === undefined || known.starting };
+  }
+
   /** Takes over what an earlier run has stored of one queue. */
   restore(progress: QueueProgress): void {
     const { group, topic, queueId } = progress;
@@ -200,7 +214,9 @@ export class SubscriptionTable {
     lane.starting = true;
     subscription.startingCount++;
     try {
-      lane.startAt(await offset);
+      const found = await offset;
+      // It may have been told meanwhile where to start.
+      if (lane.starting) lane.startAt(found);
       lane.starting = false;
     } catch (error) {
       this.#parts.logger.error("where a group starts cannot be looked up; tried again", {
@@ -209,10 +225,12 @@ export class SubscriptionTable {
         queueId: lane.queueId,
         error: error instanceof Error ? error.message : String(error),
       });
-      // The next receive of the group asks again.
-      subscription.lanes[lane.queueId] = undefined;
-      subscription.readQueueNums = 0;
-      subscription.attached = false;
+      if (lane.starting) {
+        // The next receive of the group asks again.
+        subscription.lanes[lane.queueId] = undefined;
+        subscription.readQueueNums = 0;
+        subscription.attached = false;
+      }
     } finally {
       subscription.startingCount--;
     }

@@ -18,7 +18,10 @@ export interface LocalParts {
   readonly delivery: Pick<
     Delivery,
     "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls"
-  >;
+  > & {
+    readonly pulls: Pick<Delivery["pulls"], "pull">;
+    readonly offsets: Pick<Delivery["offsets"], "get" | "commit" | "reset" | "atTime" | "bounds">;
+  };
   /** Recognizes repeated sends; none when that is switched off. */
   readonly sends?: SendWindow | undefined;
   /** Undefined while it acts for its master. */

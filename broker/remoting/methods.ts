@@ -7,15 +7,19 @@ import { changeInvisibleDuration } from "./change-invisible-duration.ts";
 import type { RemotingContext } from "./context.ts";
 import { endTransaction } from "./end-transaction.ts";
 import { forwardToDeadLetterQueue } from "./forward-to-dead-letter-queue.ts";
+import { getOffset } from "./get-offset.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { notYet } from "./not-yet.ts";
 import { notifyClientTermination } from "./notify-client-termination.ts";
+import { pullMessage } from "./pull-message.ts";
 import { queryAssignment } from "./query-assignment.ts";
+import { queryOffset } from "./query-offset.ts";
 import { queryRoute } from "./query-route.ts";
 import { recallMessage } from "./recall-message.ts";
 import { receiveMessage } from "./receive-message.ts";
 import { sendMessage } from "./send-message.ts";
 import { telemetry } from "./telemetry.ts";
+import { updateOffset } from "./update-offset.ts";
 
 /** The handlers of `apache.rocketmq.v2.MessagingService` by path. */
 export function messagingMethods(context: RemotingContext): Map<string, MethodHandler> {
@@ -34,6 +38,10 @@ export function messagingMethods(context: RemotingContext): Map<string, MethodHa
     [methods.AckMessage.path, ackMessage(context)],
     [methods.ChangeInvisibleDuration.path, changeInvisibleDuration(context)],
     [methods.ForwardMessageToDeadLetterQueue.path, forwardToDeadLetterQueue(context)],
+    [methods.PullMessage.path, pullMessage(context)],
+    [methods.GetOffset.path, getOffset(context)],
+    [methods.UpdateOffset.path, updateOffset(context)],
+    [methods.QueryOffset.path, queryOffset(context)],
   ]);
   for (const [path, handler] of handlers) {
     handlers.set(path, { requestSizeMax: limits.callRequestSizeMax, ...handler });

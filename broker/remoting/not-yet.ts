@@ -6,12 +6,7 @@ import { statusOf } from "./unary.ts";
 
 const { methods } = messagingService;
 
-const unaryMethods = [
-  methods.SyncLiteSubscription,
-  methods.UpdateOffset,
-  methods.GetOffset,
-  methods.QueryOffset,
-] as const;
+const unaryMethods = [methods.SyncLiteSubscription] as const;
 
 /** Handlers of the calls that are not served, by path. */
 export function notYet(): Map<string, MethodHandler> {
@@ -20,12 +15,6 @@ export function notYet(): Map<string, MethodHandler> {
     const answer = response.encode({ status: refusal(path) });
     handlers.set(path, { kind: "unary", handle: () => answer });
   }
-  const { path, response } = methods.PullMessage;
-  const answer = response.encode({ status: refusal(path) });
-  handlers.set(path, {
-    kind: "serverStream",
-    handle: async (_request, stream) => void stream.write(answer),
-  });
   return handlers;
 }
 

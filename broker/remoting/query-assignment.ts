@@ -1,10 +1,12 @@
-// QueryAssignment: which queues a push consumer shall receive from, on all brokers of the cluster.
+// QueryAssignment: which queues a consumer shall ask for, on all brokers of the cluster. Who receives gets all of them:
+// the server shares messages out. Who pulls gets its share (queue-share.ts).
 import { Code, messagingService, type rocketmq } from "@cometmq/proto";
-import type { MethodHandler, ServerCall } from "../../transport/index.ts";
+import type { MethodHandler } from "../../transport/index.ts";
 import type { TopicPlace } from "../cluster/index.ts";
 import { callerOf } from "./caller.ts";
 import type { RemotingContext } from "./context.ts";
-import { type Passing, passOn, untilServed } from "./owner.ts";
+import { passOn, untilServed } from "./owner.ts";
+import { isPullConsumer, queueShare, type ShareAsking, shareHeaders } from "./queue-share.ts";
 import { groupFor, requireReadable } from "./resources.ts";
 import { assignedQueues, brokerFor, placesFor } from "./route.ts";
 import { okStatus, unary } from "./unary.ts";
@@ -17,19 +19,19 @@ type Answer = rocketmq.v2.IQueryAssignmentResponse;
 /** The handler of QueryAssignment. */
 export function queryAssignment(context: RemotingContext): MethodHandler {
   return unary<Request, Answer>(method, context.logger, (request, call, bytes) => {
-    callerOf(call);
+    const { id: clientId } = callerOf(call);
     const topic = request.topic?.name ?? "";
-    const passing = { path: method.path, request: bytes, topic };
+    const isPull = isPullConsumer(context, call, clientId);
+    const headers = isPull ? shareHeaders(call) : {};
+    const passing = { path: method.path, request: bytes, topic, headers };
     return untilServed<Answer | Uint8Array>(context, call, () =>
-      assign(context, { request, call, passing }),
+      assign(context, { request, call, passing, clientId, isPull }),
     );
   });
 }
 
-interface Asking {
-  readonly request: Request;
-  readonly call: ServerCall;
-  readonly passing: Passing;
+interface Asking extends ShareAsking {
+  readonly isPull: boolean;
 }
 
 async function assign(
@@ -45,6 +47,7 @@ async function assign(
   const readable = places.filter(({ topic }) => (topic.perm & readBit) !== 0);
   const [first] = places;
   if (first !== undefined && readable.length === 0) requireReadable(first.topic);
+  if (asking.isPull) return await queueShare(context, asking, readable);
   const ordered = await isOrdered(context, asking, readable);
   if (ordered === undefined || ordered instanceof Uint8Array) return ordered;
   const question = { call, accessPoint: request.endpoints };

@@ -8,6 +8,7 @@ import { ForwardFailure, type Headers, hopHeaders, isPassedOn } from "../cluster
 import { checkTopicName } from "../metadata/index.ts";
 import type { RemotingContext } from "./context.ts";
 import { asAnswered, forwardOf, isElsewhere, type Passing, untilServed } from "./owner.ts";
+import { hereAddress, isQueueHere, ownedQueue, queueAddress } from "./queue-owner.ts";
 
 const { path } = messagingService.methods.ReceiveMessage;
 
@@ -37,13 +38,7 @@ export class ReceiveElsewhere {
 
   /** Whether this broker serves it, as far as that can be said without asking anybody. */
   isHere(request: rocketmq.v2.ReceiveMessageRequest, call: ServerCall): boolean {
-    const parts = this.#context.local();
-    if (parts === undefined) return false;
-    const named = brokerOf(request);
-    const { isAlone } = this.#context.cluster.view;
-    if (named === this.#context.config.values.brokerName || isPassedOn(call) || isAlone)
-      return true;
-    return named === "" && parts.metadata.topic(topicOf(request)) !== undefined;
+    return isQueueHere(this.#context, ownedQueue(request.messageQueue), call);
   }
 
   /** Passes it on. Throws ILLEGAL_TOPIC, HA_NOT_AVAILABLE, and what ends a call. */
@@ -56,24 +51,9 @@ export class ReceiveElsewhere {
     if (this.#context.isStopping()) return "empty";
     if (this.isHere(wanted.request, from.stream)) return "here";
     if (isPassedOn(from.stream)) return undefined;
-    const address = await this.#address(wanted.request);
-    if (address === "here") return "here";
+    const address = await queueAddress(this.#context, ownedQueue(wanted.request.messageQueue));
+    if (address === hereAddress) return "here";
     return address === undefined ? undefined : await this.#pass(wanted, from, address);
-  }
-
-  async #address(request: rocketmq.v2.ReceiveMessageRequest): Promise<string | undefined> {
-    const { view } = this.#context.cluster;
-    const named = brokerOf(request);
-    if (named === this.#context.config.values.brokerName) return await view.ownMaster();
-    if (named !== "") {
-      const places = await view.knownTopic(topicOf(request));
-      const place = places.find(({ brokerName }) => brokerName === named);
-      return (place ?? (await view.broker(named)))?.address;
-    }
-    const places = await view.topic(topicOf(request));
-    const [first] = places;
-    if (first !== undefined) return first.isOwn ? "here" : first.address;
-    return this.#context.local() === undefined ? await view.ownMaster() : "here";
   }
 
   async #pass(
@@ -86,7 +66,7 @@ export class ReceiveElsewhere {
       path,
       request: wanted.bytes,
       topic: topicOf(wanted.request),
-      brokerName: brokerOf(wanted.request),
+      brokerName: ownedQueue(wanted.request.messageQueue).brokerName,
       headers: { ...settingsOf(client), [hopHeaders.receipt]: receipt },
     };
     const { cluster } = this.#context;
@@ -134,10 +114,6 @@ export class ReceiveElsewhere {
     const { brokerName, brokerId } = this.#context.config.values;
     return `${brokerName.slice(0, 32)}/${brokerId}/${this.#context.standing().epoch}/${this.#receiptCount}`;
   }
-}
-
-function brokerOf(request: rocketmq.v2.ReceiveMessageRequest): string {
-  return request.messageQueue?.broker?.name ?? "";
 }
 
 function topicOf(request: rocketmq.v2.ReceiveMessageRequest): string {

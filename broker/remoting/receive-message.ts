@@ -3,11 +3,10 @@ import { messagingService, ReceiveMessageWriter, type rocketmq } from "@cometmq/
 import { limits, MqError } from "../../base/index.ts";
 import { type MethodHandler, RpcError, type ServerStream } from "../../transport/index.ts";
 import type { Delivered } from "../delivery/index.ts";
-import { md5Digest } from "./body-digest.ts";
+import { addedSizeBytes, addMessage, answerSize, chunkSizeBytes } from "./answered-message.ts";
 import { callerOf } from "./caller.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
 import { FilterCache } from "./filter-cache.ts";
-import { messageFlags } from "./message-flags.ts";
 import { PassedLeases } from "./passed-leases.ts";
 import { ReceiveElsewhere, type WantedReceive } from "./receive-elsewhere.ts";
 import { type ReceiveWish, readReceive } from "./receive-request.ts";
@@ -16,11 +15,6 @@ import { failureOf, okStatus, type StatusFields, statusOf } from "./unary.ts";
 
 const method = messagingService.methods.ReceiveMessage;
 const noMessage: StatusFields = statusOf(new MqError("MESSAGE_NOT_FOUND", "no new message"));
-
-/** Bytes of an answer that are handed to the transport before the next messages are put together. */
-const chunkSizeBytes = 256 * 1024;
-/** What the broker adds to a stored message, less the log's own header, bytes at most, about. */
-const addedSizeBytes = 256;
 
 /** The handler of ReceiveMessage. */
 export function receiveMessage(context: RemotingContext): MethodHandler {
@@ -207,39 +201,4 @@ class Receiver {
 /** Whether a message whose record has so many bytes may be more than its client takes. */
 function mayBeRefused(recordSize: number): boolean {
   return recordSize + addedSizeBytes > limits.clientFrameSizeDefault;
-}
-
-/** Bytes that the first part of an answer takes, about. */
-function answerSize(delivered: readonly Delivered[]): number {
-  let size = 64;
-  for (const { record } of delivered) size += record.size + addedSizeBytes;
-  return Math.min(size, chunkSizeBytes + 2 * addedSizeBytes);
-}
-
-/** Adds a message; gives the bytes of its body. */
-function addMessage(
-  writer: ReceiveMessageWriter,
-  delivered: Delivered,
-  place: { readonly topic: string; readonly storeHost: string },
-): number {
-  const { record } = delivered;
-  // Each look at it makes a view.
-  const { body } = record;
-  const digestMissing = (record.flags & messageFlags.bodyDigestMissing) !== 0;
-  writer.message({
-    topicNamespace: "",
-    topic: place.topic,
-    userProperties: record.userProperties,
-    systemProperties: record.systemProperties,
-    body,
-    receiptHandle: delivered.receiptHandle,
-    queueId: delivered.queueId,
-    queueOffset: delivered.queueOffset,
-    deliveryAttempt: delivered.attempt,
-    storeTimestampMs: record.storeTimeMs,
-    storeHost: place.storeHost,
-    invisibleMs: delivered.invisibleMs,
-    bodyDigest: digestMissing ? md5Digest(body) : undefined,
-  });
-  return body.length;
 }

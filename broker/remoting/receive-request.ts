@@ -9,7 +9,7 @@ import type { GroupConfig, TopicConfig } from "../metadata/index.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
 import type { FilterCache } from "./filter-cache.ts";
 import { pollingTimeMs } from "./polling-time.ts";
-import { groupFor, requireReadable, topicFor } from "./resources.ts";
+import { groupFor, requireConsuming, requireReadable, topicFor } from "./resources.ts";
 
 /** A receive that is in order. */
 export interface ReceiveWish {
@@ -48,12 +48,7 @@ export async function readReceive(
   const topic = await topicFor(context, request.messageQueue?.topic?.name ?? "");
   const group = await groupFor(context, request.group?.name ?? "", [topic.name]);
   requireReadable(topic);
-  if (!group.consumeEnable) {
-    throw new MqError(
-      "FORBIDDEN",
-      `the consumer group ${group.name} may not consume (consumeEnable)`,
-    );
-  }
+  requireConsuming(group);
   const subscription = { topic: topic.name, filterType, expression };
   context.clients.consuming(from.client, group.name, subscription);
   return {

@@ -1,4 +1,5 @@
 // Topics and groups that requests name: looked up, checked, and created when that is allowed.
+import type { rocketmq } from "@cometmq/proto";
 import { MqError } from "../../base/index.ts";
 import {
   checkGroupName,
@@ -20,6 +21,13 @@ export function servedHere(context: Pick<RemotingContext, "local" | "standing">)
   const standing = context.standing();
   const why = standing.kind === "none" ? standing.reason : `it is a ${standing.kind} now`;
   throw new MqError("HA_NOT_AVAILABLE", `this broker serves no messages: ${why}`);
+}
+
+/** What is served here, by a master. Throws HA_NOT_AVAILABLE where none is, also at a broker that acts for its master. */
+export function masterHere(context: Pick<RemotingContext, "local" | "standing">): LocalParts {
+  const parts = servedHere(context);
+  if (parts.canSend) return parts;
+  throw new MqError("HA_NOT_AVAILABLE", "this broker acts for its master: that waits for a master");
 }
 
 /**
@@ -56,6 +64,31 @@ export async function groupFor(
   const isFifo = (topic: string): boolean => context.metadata.topic(topic)?.messageType === "FIFO";
   const consumeMessageOrderly = topics.length > 0 && topics.every(isFifo);
   return await context.metadata.ensureGroup({ name, consumeMessageOrderly });
+}
+
+/** A queue that consumers may read. */
+export interface ReadableQueue {
+  readonly topic: TopicConfig;
+  readonly queueId: number;
+}
+
+/**
+ * The queue that a request names; its topic is made when there is none and that is allowed. Throws ILLEGAL_TOPIC,
+ * TOPIC_NOT_FOUND, FORBIDDEN, and BAD_REQUEST for an id that is not one of a readable queue.
+ */
+export async function readableQueue(
+  context: Needs,
+  queue: rocketmq.v2.IMessageQueue | null,
+): Promise<ReadableQueue> {
+  const topic = await topicFor(context, queue?.topic?.name ?? "");
+  requireReadable(topic);
+  const queueId = queue?.id ?? 0;
+  if (queueId >= 0 && queueId < topic.readQueueNums) return { topic, queueId };
+  throw new MqError(
+    "BAD_REQUEST",
+    `topic ${topic.name} has no queue ${queueId} on broker ${context.config.values.brokerName}: ` +
+      `its readable queues are 0 to ${topic.readQueueNums - 1}`,
+  );
 }
 
 /** The topic `name`, which must be there. Throws ILLEGAL_TOPIC or TOPIC_NOT_FOUND. */
@@ -98,6 +131,15 @@ export function requireReadable(topic: Pick<TopicConfig, "name" | "perm">): void
   if ((topic.perm & permission.read) === 0) {
     throw new MqError("FORBIDDEN", `topic "${topic.name}" is not readable (perm ${topic.perm})`);
   }
+}
+
+/** Throws FORBIDDEN unless `group` may consume. */
+export function requireConsuming(group: Pick<GroupConfig, "name" | "consumeEnable">): void {
+  if (group.consumeEnable) return;
+  throw new MqError(
+    "FORBIDDEN",
+    `the consumer group ${group.name} may not consume (consumeEnable)`,
+  );
 }
 
 // Clients and their tests look for RocketMQ's words.

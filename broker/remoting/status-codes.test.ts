@@ -15,6 +15,7 @@ const wrongGroup = { name: "a b" };
 const names = { topic, group };
 const entries = [{ messageId: "1", receiptHandle: "h" }];
 const message = { topic, systemProperties: { messageId: "1" }, body: Buffer.from("x") };
+const messageQueue = { topic };
 const autoRenew = { batchSize: 1, autoRenew: false, invisibleDuration: { seconds: 30 } };
 
 const timer = { kind: "timer" as const, dueMs: 1, id: 2 };
@@ -46,6 +47,10 @@ const correct: Partial<Record<Name, Uint8Array>> = {
     ...names,
     receiptHandle: "h",
   }),
+  PullMessage: methods.PullMessage.request.encode({ group, messageQueue }),
+  GetOffset: methods.GetOffset.request.encode({ group, messageQueue }),
+  UpdateOffset: methods.UpdateOffset.request.encode({ group, messageQueue, offset: 3 }),
+  QueryOffset: methods.QueryOffset.request.encode({ messageQueue }),
   RecallMessage: methods.RecallMessage.request.encode({ topic, recallHandle }),
   EndTransaction: methods.EndTransaction.request.encode({
     topic,
@@ -54,6 +59,33 @@ const correct: Partial<Record<Name, Uint8Array>> = {
     resolution: 1,
   }),
 };
+
+/** What a correct request gives, where that is not OK. */
+const expectedOf: Partial<Record<Name, number>> = {
+  ReceiveMessage: Code.MESSAGE_NOT_FOUND,
+  PullMessage: Code.MESSAGE_NOT_FOUND,
+  GetOffset: Code.OFFSET_NOT_FOUND,
+};
+
+/** Requests about one queue: a wrong topic, a wrong group, or an id that the topic does not have. */
+function wrongQueues(): (readonly [Name, Uint8Array, number])[] {
+  const wrong: (readonly [Name, Uint8Array, number])[] = [];
+  for (const name of ["PullMessage", "GetOffset", "UpdateOffset", "QueryOffset"] as const) {
+    const { request } = methods[name];
+    const encode = (fields: object): Uint8Array =>
+      request.encode({ group, messageQueue, ...fields });
+    const wrongQueue = { messageQueue: { topic: wrongTopic } };
+    wrong.push([name, encode(wrongQueue), Code.ILLEGAL_TOPIC]);
+    wrong.push([name, encode({ messageQueue: undefined }), Code.ILLEGAL_TOPIC]);
+    for (const id of [-1, 8]) {
+      wrong.push([name, encode({ messageQueue: { topic, id } }), Code.BAD_REQUEST]);
+    }
+    if (name === "QueryOffset") continue;
+    wrong.push([name, encode({ group: wrongGroup }), Code.ILLEGAL_CONSUMER_GROUP]);
+    wrong.push([name, encode({ group: undefined }), Code.ILLEGAL_CONSUMER_GROUP]);
+  }
+  return wrong;
+}
 
 /** Requests with a name that is not allowed, and the status it gives. */
 const wrongNames: readonly (readonly [Name, Uint8Array, number])[] = [
@@ -143,12 +175,11 @@ describe("statuses of all methods", () => {
         const headers: Record<string, string> = id === undefined ? {} : { "x-mq-client-id": id };
         assert.equal(await codeOf(name, request, { headers }), Code.CLIENT_ID_REQUIRED);
       }
-      const expected = name === "ReceiveMessage" ? Code.MESSAGE_NOT_FOUND : Code.OK;
-      assert.equal(await codeOf(name, request), expected);
+      assert.equal(await codeOf(name, request), expectedOf[name] ?? Code.OK);
     });
   }
 
-  for (const [name, request, expected] of wrongNames) {
+  for (const [name, request, expected] of [...wrongNames, ...wrongQueues()]) {
     it(`${name} says ${Code[expected]} to a name that is not allowed`, async () => {
       assert.equal(await codeOf(name, request), expected);
     });
@@ -162,6 +193,10 @@ describe("statuses of all methods", () => {
     broker.parts.delivery.changeInvisible = fail;
     broker.parts.delivery.deadLetter = fail;
     broker.parts.delivery.receive = fail;
+    broker.parts.delivery.pulls.pull = fail;
+    broker.parts.delivery.offsets.get = fail;
+    broker.parts.delivery.offsets.commit = fail;
+    broker.parts.delivery.offsets.bounds = fail;
     broker.parts.store.send = fail;
     assert.ok(broker.parts.timers !== undefined);
     broker.parts.timers.recall = fail;
@@ -173,6 +208,10 @@ describe("statuses of all methods", () => {
       "AckMessage",
       "ChangeInvisibleDuration",
       "ForwardMessageToDeadLetterQueue",
+      "PullMessage",
+      "GetOffset",
+      "UpdateOffset",
+      "QueryOffset",
       "RecallMessage",
       "EndTransaction",
     ] as const) {

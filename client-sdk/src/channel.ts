@@ -8,6 +8,7 @@ import {
   Client,
   type ClientDuplexStream,
   status as grpcStatus,
+  type Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
 import { abortReason, onAbort } from "./abort-listeners.ts";
@@ -32,6 +33,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** For error messages. */
   readonly topic?: string | undefined;
+  /** Headers of this call alone. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A stream in both directions. */
@@ -124,7 +127,7 @@ export class Channel {
         passBytes,
         passBytes,
         asBuffer(request),
-        this.#metadata.current({ waitForReady: options.waitForReady === true }),
+        this.#headers(options),
         { deadline: Date.now() + options.timeoutMs },
         (error, answer) => {
           leave();
@@ -156,7 +159,7 @@ export class Channel {
         passBytes,
         passBytes,
         asBuffer(request),
-        this.#metadata.current({ waitForReady: options.waitForReady === true }),
+        this.#headers(options),
         { deadline: Date.now() + options.timeoutMs },
       );
       const stopListening = onAbort(signal, () => call.cancel());
@@ -180,6 +183,14 @@ export class Channel {
         resolve();
       });
     });
+  }
+
+  #headers({ waitForReady, headers }: CallOptions): Metadata {
+    const shared = this.#metadata.current({ waitForReady: waitForReady === true });
+    if (headers === undefined) return shared;
+    const own = shared.clone();
+    for (const [name, value] of Object.entries(headers)) own.set(name, value);
+    return own;
   }
 
   /** A stream in both directions. `onEnd` is called once, however it ends; never after `cancel`. */

@@ -1,4 +1,6 @@
 // @cometmq/client: producers and consumers for CometMQ and RocketMQ 5, with the names of the official Node.js client.
+
+export { BroadcastConsumer, type BroadcastConsumerOptions } from "./broadcast-consumer.ts";
 export {
   ClientError,
   type ClientErrorCode,
@@ -13,6 +15,12 @@ export { type MessageOptions, MessageType } from "./message.ts";
 export { MessageView } from "./message-view.ts";
 export type { Abortable, ClientLogger, ClientOptions, ConsumerOptions } from "./options.ts";
 export { Producer, type ProducerOptions, type SendOptions } from "./producer.ts";
+export {
+  type AssignmentListener,
+  PullConsumer,
+  type PullConsumerOptions,
+} from "./pull-consumer.ts";
+export type { PollOptions, ReadingOptions } from "./pull-options.ts";
 export { PushConsumer, type PushConsumerOptions } from "./push-consumer.ts";
 export type { SessionCredentials } from "./request-metadata.ts";
 export { type MessageQueue, SendReceipt } from "./send-receipt.ts";
@@ -21,4 +29,5 @@ export {
   SimpleConsumer,
   type SimpleConsumerOptions,
 } from "./simple-consumer.ts";
+export type { QueuePosition, SeekTarget, TopicQueue } from "./topic-queue.ts";
 export { Transaction, type TransactionChecker, TransactionResolution } from "./transaction.ts";

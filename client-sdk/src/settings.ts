@@ -7,7 +7,12 @@ import { defaultConsumePolicy, defaultSendPolicy, type RetryPolicy } from "./ret
 import { clientVersion } from "./version.ts";
 
 /** Values of `apache.rocketmq.v2.ClientType`. */
-export const clientType = { producer: 1, pushConsumer: 2, simpleConsumer: 3 } as const;
+export const clientType = {
+  producer: 1,
+  pushConsumer: 2,
+  simpleConsumer: 3,
+  pullConsumer: 4,
+} as const;
 export type ClientKind = keyof typeof clientType;
 
 const languageNodeJs = 8;

@@ -33,6 +33,14 @@ import {
   type IGetConsumerProgressRequest,
   GetConsumerProgressResponse,
   type IGetConsumerProgressResponse,
+  ResetGroupOffsetRequest,
+  type IResetGroupOffsetRequest,
+  ResetGroupOffsetResponse,
+  type IResetGroupOffsetResponse,
+  CloneGroupOffsetRequest,
+  type ICloneGroupOffsetRequest,
+  CloneGroupOffsetResponse,
+  type ICloneGroupOffsetResponse,
   GetConsumerConnectionRequest,
   type IGetConsumerConnectionRequest,
   GetConsumerConnectionResponse,
@@ -93,6 +101,10 @@ export const brokerAdminService: {
     readonly DeleteGroup: Method<"unary", DeleteGroupRequest, IDeleteGroupRequest, DeleteGroupResponse, IDeleteGroupResponse>;
     readonly ListGroups: Method<"unary", ListGroupsRequest, IListGroupsRequest, ListGroupsResponse, IListGroupsResponse>;
     readonly GetConsumerProgress: Method<"unary", GetConsumerProgressRequest, IGetConsumerProgressRequest, GetConsumerProgressResponse, IGetConsumerProgressResponse>;
+    /** Sets a group's offsets on the queues of a topic, also back. What it had not acknowledged there is forgotten. Asked of a master. */
+    readonly ResetGroupOffset: Method<"unary", ResetGroupOffsetRequest, IResetGroupOffsetRequest, ResetGroupOffsetResponse, IResetGroupOffsetResponse>;
+    /** Sets a group's offsets to those of another group, from what that has not acknowledged on. */
+    readonly CloneGroupOffset: Method<"unary", CloneGroupOffsetRequest, ICloneGroupOffsetRequest, CloneGroupOffsetResponse, ICloneGroupOffsetResponse>;
     readonly GetConsumerConnection: Method<"unary", GetConsumerConnectionRequest, IGetConsumerConnectionRequest, GetConsumerConnectionResponse, IGetConsumerConnectionResponse>;
     readonly GetProducerConnection: Method<"unary", GetProducerConnectionRequest, IGetProducerConnectionRequest, GetProducerConnectionResponse, IGetProducerConnectionResponse>;
     readonly QueryMessageById: Method<"unary", QueryMessageByIdRequest, IQueryMessageByIdRequest, QueryMessagesResponse, IQueryMessagesResponse>;
@@ -161,6 +173,18 @@ export const brokerAdminService: {
       kind: "unary",
       request: codecOf(GetConsumerProgressRequest, "GetConsumerProgressRequest"),
       response: codecOf(GetConsumerProgressResponse, "GetConsumerProgressResponse"),
+    },
+    ResetGroupOffset: {
+      path: "/cometmq.v1.BrokerAdmin/ResetGroupOffset",
+      kind: "unary",
+      request: codecOf(ResetGroupOffsetRequest, "ResetGroupOffsetRequest"),
+      response: codecOf(ResetGroupOffsetResponse, "ResetGroupOffsetResponse"),
+    },
+    CloneGroupOffset: {
+      path: "/cometmq.v1.BrokerAdmin/CloneGroupOffset",
+      kind: "unary",
+      request: codecOf(CloneGroupOffsetRequest, "CloneGroupOffsetRequest"),
+      response: codecOf(CloneGroupOffsetResponse, "CloneGroupOffsetResponse"),
     },
     GetConsumerConnection: {
       path: "/cometmq.v1.BrokerAdmin/GetConsumerConnection",

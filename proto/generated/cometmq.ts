@@ -4705,6 +4705,602 @@ export const GetConsumerProgressResponse: MessageClass<GetConsumerProgressRespon
   return GetConsumerProgressResponse;
 })();
 
+export interface ResetGroupOffsetRequest {
+  group: string;
+  topic: string;
+  /** Absent: all queues that can be read. */
+  queueId: number | null;
+  /** Must be one that the queue has, or its end. */
+  offset: number | null;
+  /** The first message stored at this moment or later; the end when there is none. */
+  timeMs: number | null;
+  /** Behind the newest message. */
+  end: boolean | null;
+  /** Queues whose offset would go forward are left as they are. */
+  onlyBack: boolean;
+  /** Which of them is set. */
+  readonly target?: "offset" | "timeMs" | "end" | undefined;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IResetGroupOffsetRequest {
+  group?: string | null | undefined;
+  topic?: string | null | undefined;
+  queueId?: number | null | undefined;
+  offset?: number | null | undefined;
+  timeMs?: number | null | undefined;
+  end?: boolean | null | undefined;
+  onlyBack?: boolean | null | undefined;
+}
+export const ResetGroupOffsetRequest: MessageClass<ResetGroupOffsetRequest, IResetGroupOffsetRequest> = (function() {
+  const ResetGroupOffsetRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  ResetGroupOffsetRequest.prototype.group = "";
+  ResetGroupOffsetRequest.prototype.topic = "";
+  ResetGroupOffsetRequest.prototype.queueId = null;
+  ResetGroupOffsetRequest.prototype.offset = null;
+  ResetGroupOffsetRequest.prototype.timeMs = null;
+  ResetGroupOffsetRequest.prototype.end = null;
+  ResetGroupOffsetRequest.prototype.onlyBack = false;
+  let $oneOfFields;
+  // Virtual OneOf for proto3 optional field
+  $Object.defineProperty(ResetGroupOffsetRequest.prototype, "_queueId", {
+    get: $util.oneOfGetter($oneOfFields = ["queueId"]),
+    set: $util.oneOfSetter($oneOfFields)
+  });
+  $Object.defineProperty(ResetGroupOffsetRequest.prototype, "target", {
+    get: $util.oneOfGetter($oneOfFields = ["offset", "timeMs", "end"]),
+    set: $util.oneOfSetter($oneOfFields)
+  });
+  ResetGroupOffsetRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.group != null && $Object.hasOwnProperty.call(message, "group") && message.group !== "")
+      writer.uint32(10).string(message.group);
+    if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+      writer.uint32(18).string(message.topic);
+    if (message.queueId != null && $Object.hasOwnProperty.call(message, "queueId"))
+      writer.uint32(24).int32(message.queueId);
+    if (message.offset != null && $Object.hasOwnProperty.call(message, "offset"))
+      writer.uint32(32).int64(message.offset);
+    if (message.timeMs != null && $Object.hasOwnProperty.call(message, "timeMs"))
+      writer.uint32(40).int64(message.timeMs);
+    if (message.end != null && $Object.hasOwnProperty.call(message, "end"))
+      writer.uint32(48).bool(message.end);
+    if (message.onlyBack != null && $Object.hasOwnProperty.call(message, "onlyBack") && message.onlyBack !== false)
+      writer.uint32(56).bool(message.onlyBack);
+    return writer;
+  };
+  ResetGroupOffsetRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new ResetGroupOffsetRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.group = value;
+          else
+            delete message.group;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.topic = value;
+          else
+            delete message.topic;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          message.queueId = reader.int32();
+          message._queueId = "queueId";
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          message.offset = $int64(reader);
+          message.target = "offset";
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          message.timeMs = $int64(reader);
+          message.target = "timeMs";
+          continue;
+        }
+      case 6: {
+          if (wireType !== 0)
+            break;
+          message.end = reader.bool();
+          message.target = "end";
+          continue;
+        }
+      case 7: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.onlyBack = value;
+          else
+            delete message.onlyBack;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return ResetGroupOffsetRequest;
+})();
+
+/** What a reset did to one queue. */
+export interface OffsetChange {
+  queueId: number;
+  /** Absent: the group had none. */
+  before: number | null;
+  after: number;
+  /** Messages that were handed out and not acknowledged, and are forgotten. */
+  dropped: number;
+  /** False: left as it was. */
+  changed: boolean;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IOffsetChange {
+  queueId?: number | null | undefined;
+  before?: number | null | undefined;
+  after?: number | null | undefined;
+  dropped?: number | null | undefined;
+  changed?: boolean | null | undefined;
+}
+export const OffsetChange: MessageClass<OffsetChange, IOffsetChange> = (function() {
+  const OffsetChange = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  OffsetChange.prototype.queueId = 0;
+  OffsetChange.prototype.before = null;
+  OffsetChange.prototype.after = 0;
+  OffsetChange.prototype.dropped = 0;
+  OffsetChange.prototype.changed = false;
+  let $oneOfFields;
+  // Virtual OneOf for proto3 optional field
+  $Object.defineProperty(OffsetChange.prototype, "_before", {
+    get: $util.oneOfGetter($oneOfFields = ["before"]),
+    set: $util.oneOfSetter($oneOfFields)
+  });
+  OffsetChange.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.queueId != null && $Object.hasOwnProperty.call(message, "queueId") && message.queueId !== 0)
+      writer.uint32(8).int32(message.queueId);
+    if (message.before != null && $Object.hasOwnProperty.call(message, "before"))
+      writer.uint32(16).int64(message.before);
+    if (message.after != null && $Object.hasOwnProperty.call(message, "after") && (typeof message.after === "object" ? message.after.low || message.after.high : message.after !== 0))
+      writer.uint32(24).int64(message.after);
+    if (message.dropped != null && $Object.hasOwnProperty.call(message, "dropped") && (typeof message.dropped === "object" ? message.dropped.low || message.dropped.high : message.dropped !== 0))
+      writer.uint32(32).int64(message.dropped);
+    if (message.changed != null && $Object.hasOwnProperty.call(message, "changed") && message.changed !== false)
+      writer.uint32(40).bool(message.changed);
+    return writer;
+  };
+  OffsetChange.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new OffsetChange();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.queueId = value;
+          else
+            delete message.queueId;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          message.before = $int64(reader);
+          message._before = "before";
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.after = value;
+          else
+            delete message.after;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.dropped = value;
+          else
+            delete message.dropped;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.changed = value;
+          else
+            delete message.changed;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return OffsetChange;
+})();
+
+export interface ResetGroupOffsetResponse {
+  status: Status | null;
+  queues: readonly OffsetChange[];
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IResetGroupOffsetResponse {
+  status?: IStatus | null | undefined;
+  queues?: readonly IOffsetChange[] | null | undefined;
+}
+export const ResetGroupOffsetResponse: MessageClass<ResetGroupOffsetResponse, IResetGroupOffsetResponse> = (function() {
+  const ResetGroupOffsetResponse = function (properties) {
+    this.queues = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  ResetGroupOffsetResponse.prototype.status = null;
+  ResetGroupOffsetResponse.prototype.queues = $util.emptyArray;
+  ResetGroupOffsetResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.queues != null && message.queues.length)
+      for (let i = 0; i < message.queues.length; ++i)
+        OffsetChange.encode(message.queues[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+    return writer;
+  };
+  ResetGroupOffsetResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new ResetGroupOffsetResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if (!(message.queues && message.queues.length))
+            message.queues = [];
+          message.queues.push(OffsetChange.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return ResetGroupOffsetResponse;
+})();
+
+export interface CloneGroupOffsetRequest {
+  sourceGroup: string;
+  /** Made when it is not there. */
+  targetGroup: string;
+  topic: string;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface ICloneGroupOffsetRequest {
+  sourceGroup?: string | null | undefined;
+  targetGroup?: string | null | undefined;
+  topic?: string | null | undefined;
+}
+export const CloneGroupOffsetRequest: MessageClass<CloneGroupOffsetRequest, ICloneGroupOffsetRequest> = (function() {
+  const CloneGroupOffsetRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  CloneGroupOffsetRequest.prototype.sourceGroup = "";
+  CloneGroupOffsetRequest.prototype.targetGroup = "";
+  CloneGroupOffsetRequest.prototype.topic = "";
+  CloneGroupOffsetRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.sourceGroup != null && $Object.hasOwnProperty.call(message, "sourceGroup") && message.sourceGroup !== "")
+      writer.uint32(10).string(message.sourceGroup);
+    if (message.targetGroup != null && $Object.hasOwnProperty.call(message, "targetGroup") && message.targetGroup !== "")
+      writer.uint32(18).string(message.targetGroup);
+    if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+      writer.uint32(26).string(message.topic);
+    return writer;
+  };
+  CloneGroupOffsetRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new CloneGroupOffsetRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.sourceGroup = value;
+          else
+            delete message.sourceGroup;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.targetGroup = value;
+          else
+            delete message.targetGroup;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.topic = value;
+          else
+            delete message.topic;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return CloneGroupOffsetRequest;
+})();
+
+export interface CloneGroupOffsetResponse {
+  /** OFFSET_NOT_FOUND when the source has none on the topic. */
+  status: Status | null;
+  queues: readonly OffsetChange[];
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface ICloneGroupOffsetResponse {
+  status?: IStatus | null | undefined;
+  queues?: readonly IOffsetChange[] | null | undefined;
+}
+export const CloneGroupOffsetResponse: MessageClass<CloneGroupOffsetResponse, ICloneGroupOffsetResponse> = (function() {
+  const CloneGroupOffsetResponse = function (properties) {
+    this.queues = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  CloneGroupOffsetResponse.prototype.status = null;
+  CloneGroupOffsetResponse.prototype.queues = $util.emptyArray;
+  CloneGroupOffsetResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.queues != null && message.queues.length)
+      for (let i = 0; i < message.queues.length; ++i)
+        OffsetChange.encode(message.queues[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+    return writer;
+  };
+  CloneGroupOffsetResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new CloneGroupOffsetResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if (!(message.queues && message.queues.length))
+            message.queues = [];
+          message.queues.push(OffsetChange.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return CloneGroupOffsetResponse;
+})();
+
 export interface GetConsumerConnectionRequest {
   group: string;
 }
@@ -4797,6 +5393,8 @@ export interface ConnectedClient {
   sinceMs: number;
   lastHeartbeatMs: number;
   hostname: string;
+  /** Consumers that pull: the queues that this broker has given them to read. */
+  reads: readonly ReadQueue[];
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IConnectedClient {
@@ -4810,11 +5408,13 @@ export interface IConnectedClient {
   sinceMs?: number | null | undefined;
   lastHeartbeatMs?: number | null | undefined;
   hostname?: string | null | undefined;
+  reads?: readonly IReadQueue[] | null | undefined;
 }
 export const ConnectedClient: MessageClass<ConnectedClient, IConnectedClient> = (function() {
   const ConnectedClient = function (properties) {
     this.subscriptions = [];
     this.topics = [];
+    this.reads = [];
     if (properties)
       for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -4830,6 +5430,7 @@ export const ConnectedClient: MessageClass<ConnectedClient, IConnectedClient> = 
   ConnectedClient.prototype.sinceMs = 0;
   ConnectedClient.prototype.lastHeartbeatMs = 0;
   ConnectedClient.prototype.hostname = "";
+  ConnectedClient.prototype.reads = $util.emptyArray;
   ConnectedClient.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -4859,6 +5460,9 @@ export const ConnectedClient: MessageClass<ConnectedClient, IConnectedClient> = 
       writer.uint32(72).int64(message.lastHeartbeatMs);
     if (message.hostname != null && $Object.hasOwnProperty.call(message, "hostname") && message.hostname !== "")
       writer.uint32(82).string(message.hostname);
+    if (message.reads != null && message.reads.length)
+      for (let i = 0; i < message.reads.length; ++i)
+        ReadQueue.encode(message.reads[i], writer.uint32(90).fork(), _depth + 1).ldelim();
     return writer;
   };
   ConnectedClient.decode = function (reader, length, _end, _depth, _target) {
@@ -4976,6 +5580,14 @@ export const ConnectedClient: MessageClass<ConnectedClient, IConnectedClient> = 
             delete message.hostname;
           continue;
         }
+      case 11: {
+          if (wireType !== 2)
+            break;
+          if (!(message.reads && message.reads.length))
+            message.reads = [];
+          message.reads.push(ReadQueue.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
       }
       reader.skipType(wireType, _depth, tag);
     }
@@ -4989,6 +5601,112 @@ export const ConnectedClient: MessageClass<ConnectedClient, IConnectedClient> = 
     return message;
   };
   return ConnectedClient;
+})();
+
+/** A queue, on any broker. */
+export interface ReadQueue {
+  topic: string;
+  brokerName: string;
+  queueId: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IReadQueue {
+  topic?: string | null | undefined;
+  brokerName?: string | null | undefined;
+  queueId?: number | null | undefined;
+}
+export const ReadQueue: MessageClass<ReadQueue, IReadQueue> = (function() {
+  const ReadQueue = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  ReadQueue.prototype.topic = "";
+  ReadQueue.prototype.brokerName = "";
+  ReadQueue.prototype.queueId = 0;
+  ReadQueue.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+      writer.uint32(10).string(message.topic);
+    if (message.brokerName != null && $Object.hasOwnProperty.call(message, "brokerName") && message.brokerName !== "")
+      writer.uint32(18).string(message.brokerName);
+    if (message.queueId != null && $Object.hasOwnProperty.call(message, "queueId") && message.queueId !== 0)
+      writer.uint32(24).int32(message.queueId);
+    return writer;
+  };
+  ReadQueue.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new ReadQueue();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.topic = value;
+          else
+            delete message.topic;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.brokerName = value;
+          else
+            delete message.brokerName;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.queueId = value;
+          else
+            delete message.queueId;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return ReadQueue;
 })();
 
 export interface GetConsumerConnectionResponse {

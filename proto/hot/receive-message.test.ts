@@ -7,19 +7,24 @@ import { type DeliveredMessageView, ReceiveMessageWriter } from "./index.ts";
 
 const { v2 } = rocketmq;
 
-/** Cuts gRPC frames and decodes what they hold. */
-function responsesOf(frames: Uint8Array): rocketmq.v2.ReceiveMessageResponse[] {
-  const responses: rocketmq.v2.ReceiveMessageResponse[] = [];
+/** Cuts gRPC frames. */
+function framesOf(frames: Uint8Array): Uint8Array[] {
+  const messages: Uint8Array[] = [];
   const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
   let at = 0;
   while (at < frames.length) {
     assert.equal(frames[at], 0, "not compressed");
     const end = at + 5 + view.getUint32(at + 1);
-    responses.push(v2.ReceiveMessageResponse.decode(frames.subarray(at + 5, end)));
+    messages.push(frames.subarray(at + 5, end));
     at = end;
   }
   assert.equal(at, frames.length);
-  return responses;
+  return messages;
+}
+
+/** Cuts gRPC frames and decodes what they hold. */
+function responsesOf(frames: Uint8Array): rocketmq.v2.ReceiveMessageResponse[] {
+  return framesOf(frames).map((message) => v2.ReceiveMessageResponse.decode(message));
 }
 
 const anyDelivery = fc.record({
@@ -103,6 +108,19 @@ describe("writing the answer of ReceiveMessage", () => {
         assert.equal(last?.deliveryTimestamp?.nanos, 123_000_000);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it("says where a pull goes on", () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), (offset) => {
+        const writer = new ReceiveMessageWriter(8);
+        writer.nextOffset(offset);
+        const [frame] = framesOf(writer.take());
+        const decoded = v2.PullMessageResponse.decode(frame ?? new Uint8Array(0));
+        assert.equal(decoded.content, "nextOffset");
+        assert.equal(decoded.nextOffset, offset);
+      }),
     );
   });
 

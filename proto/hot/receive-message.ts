@@ -1,4 +1,4 @@
-// The answer of ReceiveMessage over bytes: gRPC frames, one for each ReceiveMessageResponse, in one
+// The answers of ReceiveMessage and PullMessage over bytes: gRPC frames, one for each response, in one
 // buffer. Stored properties and bodies are copied as they are; the broker's own properties follow
 // the stored ones, where they win because they come last.
 import { type StatusView, statusFieldSizeMax, writeStatusField } from "./status.ts";
@@ -13,10 +13,11 @@ export interface DeliveredMessageView {
   /** `SystemProperties` as the client sent them. */
   readonly systemProperties: Uint8Array;
   readonly body: Uint8Array;
+  /** Empty when it is pulled: there is nothing to acknowledge. */
   readonly receiptHandle: string;
   readonly queueId: number;
   readonly queueOffset: number;
-  /** 1 for the first delivery. */
+  /** 1 for the first delivery; 0 when it is pulled. */
   readonly deliveryAttempt: number;
   /** Milliseconds since 1970. */
   readonly storeTimestampMs: number;
@@ -89,6 +90,13 @@ export class ReceiveMessageWriter {
   deliveryTimestamp(ms: number): void {
     this.#part.reset(timeFieldSizeMax);
     writeTimeField(this.#part, 26, ms);
+    this.#addPart();
+  }
+
+  /** Adds the offset where a pull goes on, which only PullMessage has. */
+  nextOffset(offset: number): void {
+    this.#part.reset(nextOffsetSizeMax);
+    this.#part.intField(24, offset);
     this.#addPart();
   }
 
@@ -185,6 +193,8 @@ function writeAdded(writer: BackwardWriter, message: DeliveredMessageView): void
   writeTimeField(writer, 74, message.storeTimestampMs);
 }
 
+/** Upper bound of the field that `nextOffset` writes. */
+const nextOffsetSizeMax = 12;
 /** Upper bound of a field that holds a Timestamp or Duration. */
 const timeFieldSizeMax = 26;
 /** Upper bound of all that is written by `writeAdded` besides texts. */

@@ -74,6 +74,34 @@ export class RawClient {
     return { done, cancel: () => stream.cancel() };
   }
 
+  /** A pull; `cancel` resets it. */
+  pull(wish: rocketmq.v2.IPullMessageRequest, timeoutMs = 25_000): PullCall {
+    const method = methods.PullMessage;
+    const stream = this.#client.makeServerStreamRequest(
+      method.path,
+      (value: rocketmq.v2.IPullMessageRequest) => Buffer.from(method.request.encode(value)),
+      (bytes: Buffer) => method.response.decode(bytes),
+      wish,
+      this.metadata(),
+      { deadline: Date.now() + timeoutMs },
+    );
+    const frames: rocketmq.v2.PullMessageResponse[] = [];
+    const done = new Promise<Pulled>((resolve, reject) => {
+      stream.on("data", (frame: rocketmq.v2.PullMessageResponse) => frames.push(frame));
+      stream.on("error", reject);
+      stream.on("end", () => {
+        const last = frames.at(-1);
+        resolve({
+          code: frames[0]?.status?.code ?? 0,
+          text: frames[0]?.status?.message ?? "",
+          messages: frames.flatMap((frame) => (frame.message ? [frame.message] : [])),
+          nextOffset: last?.content === "nextOffset" ? (last.nextOffset ?? undefined) : undefined,
+        });
+      });
+    });
+    return { done, cancel: () => stream.cancel() };
+  }
+
   /** Opens a telemetry stream. */
   telemetry(): grpc.ClientDuplexStream<
     rocketmq.v2.ITelemetryCommand,
@@ -125,6 +153,17 @@ export class RawClient {
 export interface ReceiveCall {
   readonly done: Promise<Received>;
   cancel(): void;
+}
+
+/** A pull under way. */
+export interface PullCall {
+  readonly done: Promise<Pulled>;
+  cancel(): void;
+}
+
+/** What a pull brought. */
+export interface Pulled extends Received {
+  readonly nextOffset: number | undefined;
 }
 
 /** What a receive brought. */

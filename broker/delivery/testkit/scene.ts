@@ -152,8 +152,10 @@ export function replay(store: FakeStore): QueueProgress[] {
     const { group, topic, queueId, cursor } = change;
     const name = JSON.stringify([group, topic, queueId]);
     const old = lanes.get(name)?.pending ?? [];
-    const touched = new Set([...change.upserts.map((entry) => entry.offset), ...change.removals]);
-    const pending = [...old.filter((entry) => !touched.has(entry.offset)), ...change.upserts];
+    const changed = new Set(change.upserts.map((entry) => entry.offset));
+    const all = [...old.filter((entry) => !changed.has(entry.offset)), ...change.upserts];
+    // What is in both is not pending.
+    const pending = all.filter((entry) => !change.removals.includes(entry.offset));
     pending.sort((a, b) => a.offset - b.offset);
     lanes.set(name, { group, topic, queueId, cursor, pending });
   }

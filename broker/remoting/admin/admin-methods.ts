@@ -2,6 +2,7 @@
 import { brokerAdminService } from "@cometmq/proto";
 import type { MethodHandler } from "../../../transport/index.ts";
 import type { AdminContext } from "./admin-context.ts";
+import { cloneGroupOffset } from "./clone-group-offset.ts";
 import { deleteGroup } from "./delete-group.ts";
 import { deleteTopic } from "./delete-topic.ts";
 import { electMaster } from "./elect-master.ts";
@@ -19,6 +20,7 @@ import { listTopics } from "./list-topics.ts";
 import { queryMessageById } from "./query-message-by-id.ts";
 import { queryMessageByKey } from "./query-message-by-key.ts";
 import { queryMessageByOffset } from "./query-message-by-offset.ts";
+import { resetGroupOffset } from "./reset-group-offset.ts";
 import { updateBrokerConfig } from "./update-broker-config.ts";
 import { updateGroup } from "./update-group.ts";
 import { updateTopic } from "./update-topic.ts";
@@ -35,6 +37,8 @@ export function brokerAdminMethods(context: AdminContext): Map<string, MethodHan
     [methods.DeleteGroup.path, deleteGroup(context)],
     [methods.ListGroups.path, listGroups(context)],
     [methods.GetConsumerProgress.path, getConsumerProgress(context)],
+    [methods.ResetGroupOffset.path, resetGroupOffset(context)],
+    [methods.CloneGroupOffset.path, cloneGroupOffset(context)],
     [methods.GetConsumerConnection.path, getConsumerConnection(context)],
     [methods.GetProducerConnection.path, getProducerConnection(context)],
     [methods.QueryMessageById.path, queryMessageById(context)],

@@ -2,8 +2,11 @@
 import type { cometmq } from "@cometmq/proto";
 import type { ClientRow } from "../../clients/index.ts";
 
-/** The client in the form of cometmq.v1. */
-export function clientFields(client: ClientRow): cometmq.v1.IConnectedClient {
+/** The client in the form of cometmq.v1. `reads`: queues that it was given to read. */
+export function clientFields(
+  client: ClientRow,
+  reads: readonly cometmq.v1.IReadQueue[] = [],
+): cometmq.v1.IConnectedClient {
   return {
     clientId: client.clientId,
     address: client.address,
@@ -18,5 +21,6 @@ export function clientFields(client: ClientRow): cometmq.v1.IConnectedClient {
     sinceMs: client.sinceMs,
     lastHeartbeatMs: client.lastSeenMs,
     hostname: client.hostname,
+    reads: [...reads],
   };
 }

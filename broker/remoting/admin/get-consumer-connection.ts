@@ -18,7 +18,9 @@ export function getConsumerConnection(context: AdminContext): MethodHandler {
     const wishes = new Set(known.map(wishOf));
     return {
       status: okStatus,
-      clients: members.map(clientFields),
+      clients: members.map((member) =>
+        clientFields(member, context.clients.shares.of(group.name, member.clientId)),
+      ),
       subscriptionsDiffer: wishes.size > 1,
     };
   });

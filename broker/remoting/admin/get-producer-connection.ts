@@ -10,6 +10,8 @@ export function getProducerConnection(context: AdminContext): MethodHandler {
   const method = brokerAdminService.methods.GetProducerConnection;
   return unary(method, context.logger, (request) => ({
     status: okStatus,
-    clients: context.clients.producers(request.topic ?? undefined).map(clientFields),
+    clients: context.clients
+      .producers(request.topic ?? undefined)
+      .map((producer) => clientFields(producer)),
   }));
 }

@@ -12,7 +12,13 @@ import type { Registrar } from "../../../registrar/index.ts";
 import type { MethodHandler } from "../../../transport/index.ts";
 import { ClientTable } from "../../clients/index.ts";
 import { Cluster } from "../../cluster/index.ts";
-import type { Delivered, ReceiveRequest } from "../../delivery/index.ts";
+import type {
+  Delivered,
+  GroupPlace,
+  Pulled,
+  PullRequest,
+  ReceiveRequest,
+} from "../../delivery/index.ts";
 import type { Standing } from "../../ha/index.ts";
 import { type Metadata, memoryMetadata } from "../../metadata/index.ts";
 import type { Appended, RecordDraft } from "../../store/index.ts";
@@ -42,11 +48,16 @@ export class TestBroker {
   readonly appended: RecordDraft[][] = [];
   /** What delivery was asked. */
   readonly received: ReceiveRequest[] = [];
+  readonly pulled: PullRequest[] = [];
+  /** Offsets that were committed, by group, topic and queue id; every queue has 10 to 100. */
+  readonly offsets: Map<string, number> = new Map();
   /** What delivery was told, and clients that went. */
   readonly calls: string[] = [];
   appendFailure: MqError | undefined;
   /** What the next receives get. */
   toDeliver: readonly Delivered[] = [];
+  /** What the next pulls get. */
+  toPull: Pulled = { kind: "nothing", nextOffset: 7 };
   /** Why no delayed message, or half message, is admitted. */
   admitFailure: MqError | undefined;
   isStopping = false;
@@ -181,8 +192,30 @@ export class TestBroker {
         return known(receiptHandle);
       },
       endPolls: (clientId) => void this.calls.push(`endPolls ${clientId}`),
+      pulls: {
+        pull: async (request) => {
+          this.pulled.push(request);
+          return this.toPull;
+        },
+      },
+      offsets: {
+        get: (place) => this.offsets.get(nameOf(place)),
+        commit: async (place, offset) => void this.offsets.set(nameOf(place), offset),
+        reset: async (changes) =>
+          changes.map(({ place, offset }) => {
+            const before = this.offsets.get(nameOf(place));
+            this.offsets.set(nameOf(place), offset);
+            return { before, dropped: 0 };
+          }),
+        atTime: async (_place, ms) => ms / 1_000,
+        bounds: () => ({ minOffset: 10, endOffset: 100 }),
+      },
     };
   }
+}
+
+function nameOf({ group, topic, queueId }: GroupPlace): string {
+  return `${group} ${topic} ${queueId}`;
 }
 
 function copyOf(draft: RecordDraft): RecordDraft {

@@ -12,6 +12,7 @@ import {
   type ServerDuplexStream,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
+import { FakeQueues } from "./fake-queues.ts";
 
 function encodeFrame(frame: rocketmq.v2.IReceiveMessageResponse): Buffer {
   return asBuffer(methods.ReceiveMessage.response.encode(frame));
@@ -74,6 +75,8 @@ export class FakeBroker {
   readonly behaviour: FakeBehaviour;
   readonly name: string;
   readonly stored: Stored[] = [];
+  /** What consumers that read by offset see. */
+  readonly queues: FakeQueues;
   readonly acked: string[] = [];
   /** Sizes of the SendMessage requests, in messages. */
   readonly batches: number[] = [];
@@ -96,6 +99,7 @@ export class FakeBroker {
   private constructor(name: string, behaviour: FakeBehaviour) {
     this.name = name;
     this.behaviour = behaviour;
+    this.queues = new FakeQueues(name);
   }
 
   static async start(
@@ -169,6 +173,14 @@ export class FakeBroker {
         return methods.RecallMessage.response.encode(answer);
       }),
       ReceiveMessage: this.#receive,
+      QueryAssignment: this.#unary((bytes, metadata) =>
+        this.queues.queryAssignment(bytes, String(metadata.get("x-mq-client-id")[0])),
+      ),
+      GetOffset: this.#unary((bytes) => this.queues.getOffset(bytes)),
+      UpdateOffset: this.#unary((bytes) => this.queues.updateOffset(bytes)),
+      QueryOffset: this.#unary((bytes) => this.queues.queryOffset(bytes)),
+      PullMessage: (stream: ServerWritableStream<Buffer, Buffer>) =>
+        this.queues.pullMessage(stream),
       Telemetry: (stream: ServerDuplexStream<Buffer, Buffer>) => this.#telemetry(stream),
     };
   }

@@ -50,7 +50,8 @@ export function readReceiveFrame(bytes: Buffer): ReceiveFrame {
   return frame;
 }
 
-function readMessage(reader: WireReader): ReceivedMessage {
+/** Reads a message field. Throws RangeError when the bytes are broken. */
+export function readMessage(reader: WireReader): ReceivedMessage {
   const outerEnd = reader.enter();
   const message: ReceivedMessage = {
     topic: "",

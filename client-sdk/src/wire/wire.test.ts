@@ -3,12 +3,13 @@ import { messagingService, type rocketmq } from "@cometmq/proto";
 import * as fc from "fast-check";
 import { prepareMessage } from "../message.ts";
 import { BufferPool } from "./buffer-pool.ts";
+import { readPullFrame } from "./pull-response.ts";
 import { readReceiveFrame } from "./receive-response.ts";
 import { requestSizeOf, writeSendRequest } from "./send-request.ts";
 import { readSendResponse } from "./send-response.ts";
 import { WireReader } from "./wire-reader.ts";
 
-const { SendMessage, ReceiveMessage } = messagingService.methods;
+const { SendMessage, ReceiveMessage, PullMessage } = messagingService.methods;
 
 const text = fc
   .string({ unit: "binary", minLength: 1, maxLength: 60 })
@@ -223,10 +224,24 @@ describe("reading ReceiveMessage frames", () => {
     assert.deepEqual(frame({}), { kind: "nothing" });
   });
 
+  it("gives the same messages, statuses and the next offset of a pull", () => {
+    const pulled = (value: rocketmq.v2.IPullMessageResponse): unknown =>
+      readPullFrame(Buffer.from(PullMessage.response.encode(value)));
+    fc.assert(
+      fc.property(received, fc.maxSafeNat(), (message, nextOffset) => {
+        assert.deepEqual(pulled({ message }), frame({ message }));
+        assert.deepEqual(pulled({ nextOffset }), { kind: "nextOffset", offset: nextOffset });
+      }),
+    );
+    const status = { code: 40_019, message: "too small" };
+    assert.deepEqual(pulled({ status }), { kind: "status", status });
+    assert.deepEqual(pulled({}), { kind: "nothing" });
+  });
+
   it("throws RangeError on broken bytes, and nothing else ever", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
-        for (const read of [readReceiveFrame, readSendResponse]) {
+        for (const read of [readReceiveFrame, readPullFrame, readSendResponse]) {
           try {
             read(Buffer.from(bytes));
           } catch (error) {
