@@ -219,6 +219,10 @@ export const limits = {
   // Delayed messages.
   /** The clock is looked at so often, milliseconds, also when nothing is due: it may have been set. */
   timerTickMs: 1_000,
+  /** Messages are read so long before they are due, milliseconds; at most so many, and about so many bytes, are kept. */
+  timerReadAheadMs: 1_000,
+  timerReadAheadCountMax: 4_096,
+  timerReadAheadSizeBytes: 8_388_608,
   /** Between the beginnings of two groups of due messages, milliseconds: what is due meanwhile goes together. */
   timerGatherMs: 4,
   /** A larger step forward of the clock than this, milliseconds, is believed when it has lasted for so long. */

@@ -117,6 +117,11 @@ export class HeldWindow {
     this.#options.changed();
   }
 
+  /** Whether a message that was taken is held still, as it was. */
+  holds(entry: HeldEntry): boolean {
+    return this.#items.get(entry.id)?.entry === entry;
+  }
+
   /** Looks at a message that was taken no more, although it is held still: until the next window. */
   forget(entry: HeldEntry): void {
     if (this.#items.get(entry.id)?.entry === entry) this.#items.delete(entry.id);
