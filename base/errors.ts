@@ -119,7 +119,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   ILLEGAL_MESSAGE_ID: {
     ...bad,
     status: 40009,
-    meaning: "The message id is blank.",
+    meaning: "The message id is blank, or another message was sent with it.",
     action: "Set a unique message id.",
   },
   ILLEGAL_FILTER_EXPRESSION: {
@@ -143,8 +143,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
   INVALID_RECEIPT_HANDLE: {
     ...bad,
     status: 40013,
-    meaning: "The receipt handle is malformed, foreign or no longer valid.",
-    action: "Use the handle of the newest delivery.",
+    meaning: "The receipt or recall handle is malformed, foreign or no longer valid.",
+    action: "Use the handle of the newest delivery, or of the send receipt.",
   },
   MESSAGE_PROPERTY_CONFLICT_WITH_TYPE: {
     ...bad,
@@ -206,8 +206,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     status: 40401,
     grpcStatus: 5,
     retryable: true,
-    meaning: "There is no such message, or none now.",
-    action: "Ask again later.",
+    meaning: "There is no such message, or none now; a recall comes too late, or twice.",
+    action: "Ask again later; of a recall the text says which.",
   },
   TOPIC_NOT_FOUND: {
     status: 40402,

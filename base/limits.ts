@@ -125,6 +125,8 @@ export const limits = {
   recordSizeMax: 67_108_864,
   /** Bytes appended but not yet confirmed. More: TOO_MANY_REQUESTS until the disk has caught up. */
   appendBacklogSizeMax: 134_217_728,
+  /** Repeated sends that wait until the first ones are durable. More: TOO_MANY_REQUESTS. */
+  repeatedSendsWaitingMax: 10_000,
   /** Open segment files of the commit log; the least recently used is closed. */
   segmentFilesOpenMax: 64,
   /** Open consume-queue files; the least recently used is closed. */
@@ -200,7 +202,9 @@ export const limits = {
   haHandOverMs: 2_000,
   // Held messages: delayed ones and those of open transactions.
   /** Held messages of one kind in memory, those that are due first; when few are left the next ones are read. */
-  heldWindowMax: 65_536,
+  heldWindowMax: 32_768,
+  /** Held messages that are read in one step. */
+  heldPageCount: 8_192,
   /** Held messages that go out or are carried in one atomic group: count, and bytes unless one alone has more. */
   heldGroupCountMax: 512,
   heldGroupSizeBytes: 1_048_576,
@@ -215,6 +219,10 @@ export const limits = {
   // Delayed messages.
   /** The clock is looked at so often, milliseconds, also when nothing is due: it may have been set. */
   timerTickMs: 1_000,
+  /** Messages are read so long before they are due, milliseconds; at most so many, and about so many bytes, are kept. */
+  timerReadAheadMs: 1_000,
+  timerReadAheadCountMax: 4_096,
+  timerReadAheadSizeBytes: 8_388_608,
   /** Between the beginnings of two groups of due messages, milliseconds: what is due meanwhile goes together. */
   timerGatherMs: 4,
   /** A larger step forward of the clock than this, milliseconds, is believed when it has lasted for so long. */
@@ -252,6 +260,8 @@ export const limits = {
   coldReceiveWaitMs: 1_000,
   /** Filter expression, characters. Longer: ILLEGAL_FILTER_EXPRESSION. */
   filterExpressionLengthMax: 16_384,
+  /** All filter expressions in the settings of a client, characters. More: ILLEGAL_FILTER_EXPRESSION. */
+  settingsFilterLengthMax: 262_144,
   /** Parentheses, NOT and signs inside each other in an SQL filter. More: ILLEGAL_FILTER_EXPRESSION. */
   sqlFilterDepthMax: 64,
   /** Operators and operands of an SQL filter; the texts of an IN are bounded by its length alone. More: ILLEGAL_FILTER_EXPRESSION. */

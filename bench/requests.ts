@@ -12,21 +12,28 @@ const clientHeaders = {
 /** The path of SendMessage, for load programs that build their own requests. */
 export const sendPath: string = methods.SendMessage.path;
 
+/**
+ * The id of every message of the loads that send the same bytes again and again. It is not of the clients' format, so that
+ * the broker does not take them for retries: only `identifiedSends` loads the send window.
+ */
+const repeatedId = "00A2B3C4D5E6F7081900000000000000FF";
+
 /** What a message may carry besides its body. */
 export interface SendExtras {
   readonly messageGroup?: string;
+  readonly messageId?: string;
   readonly userProperties?: Readonly<Record<string, string>>;
 }
 
 /** A SendMessage request of one message as a framed gRPC message. */
 export function sendBody(topic: string, size: number, extras: SendExtras = {}): Buffer {
-  const { messageGroup, userProperties = {} } = extras;
+  const { messageGroup, messageId = repeatedId, userProperties = {} } = extras;
   const message = {
     topic: { name: topic },
     userProperties,
     systemProperties: {
       tag: "bench",
-      messageId: "01A2B3C4D5E6F7081900000000000000FF",
+      messageId,
       bodyEncoding: 1,
       messageType: messageGroup === undefined ? 1 : 2,
       ...(messageGroup === undefined ? {} : { messageGroup }),
@@ -43,6 +50,34 @@ export function sendBody(topic: string, size: number, extras: SendExtras = {}): 
 export function sendRequest(topic: string, size: number, extras: SendExtras = {}): RawRequest {
   const headerBlock = headerBlockFor(sendPath, clientHeaders);
   return { headerBlock, body: sendBody(topic, size, extras) };
+}
+
+/** Sends whose message ids are of the clients' format and all different. */
+export interface IdentifiedSends {
+  readonly requests: readonly RawRequest[];
+  /** Gives every request an id that none has had; while none is in flight. `round` is in `[0, 65,535]`. */
+  renew(round: number): void;
+}
+
+/** `count` sends of one message each. */
+export function identifiedSends(topic: string, size: number, count: number): IdentifiedSends {
+  const headerBlock = headerBlockFor(sendPath, clientHeaders);
+  const start = "01A2B3C4D5E6F70819";
+  const roundAt = start.length;
+  const requests = Array.from({ length: count }, (_, index) => {
+    const id = `${start}0000${hex(index, 12)}`;
+    return { headerBlock, body: sendBody(topic, size, { messageId: id }) };
+  });
+  return {
+    requests,
+    renew: (round) => {
+      for (const { body } of requests) body.write(hex(round, 4), body.indexOf(start) + roundAt);
+    },
+  };
+}
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).toUpperCase().padStart(digits, "0");
 }
 
 /** A ReceiveMessage request of up to 32 messages, of all or of those for which `sql` is true. */

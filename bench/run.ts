@@ -9,6 +9,7 @@ import { measureGrowth, measureStart } from "./loads/footprint.ts";
 import { measureKinds } from "./loads/kinds.ts";
 import { measureBacklog, measureQueues, measureReceive } from "./loads/receive.ts";
 import { measureReplication } from "./loads/replication.ts";
+import { measureRetries } from "./loads/retries.ts";
 import { measureSdk } from "./loads/sdk.ts";
 import { measureSend } from "./loads/send.ts";
 import { circumstances, isMet, type ReportRow, tableOf } from "./report.ts";
@@ -19,6 +20,7 @@ const loads: Readonly<Record<string, () => Promise<ReportRow[]>>> = {
   receive: measureReceive,
   sdk: measureSdk,
   kinds: measureKinds,
+  retries: measureRetries,
   filter: measureFilter,
   queues: measureQueues,
   backlog: () => measureBacklog(2_000_000),

@@ -376,6 +376,7 @@ export class Broker {
         ]),
       ),
       diskUsageRatio: (replica.slot.current?.store.stats.diskUsedPercent ?? 0) / 100,
+      delayedMessages: replica.slot.current?.state?.held.count("timer") ?? 0,
     };
   }
 }

@@ -113,7 +113,7 @@ describe("delayed messages in a group of brokers", () => {
     await until("it follows", () => isLevel(first, second) && second.replica.slaveLog.isReady);
     const startMs = systemClock.now();
     const handle = await send(first.replica, "recalled", startMs + 3_600_000);
-    const dueMs = startMs + 900;
+    const dueMs = startMs + 2_500;
     for (const text of texts(20)) await send(first.replica, text, dueMs);
     await until("the slave has them", () => isLevel(first, second));
     home.disk.kill();

@@ -145,6 +145,19 @@ function trafficMetrics(metrics: Metrics, { traffic, replica }: MeasuredParts): 
     labelNames: readonly string[],
     read: (set: SetSample) => void,
   ): void => metrics.sampled("counter", { name: `rocketmq_${name}`, help, labelNames }, read);
+  metrics.sampled(
+    "counter",
+    {
+      name: "cometmq_sends_repeated_total",
+      help: "Messages that were sent again and are stored once.",
+    },
+    (set) => set({}, traffic.repeats),
+  );
+  metrics.sampled(
+    "gauge",
+    { name: "cometmq_send_window_messages", help: "Sent messages that would be recognized again." },
+    (set) => set({}, replica.local?.sends?.count ?? 0),
+  );
   counter("messages_in_total", "Messages stored.", inLabels, ins("messages"));
   counter("throughput_in_total", "Bytes of bodies stored.", inLabels, ins("bytes"));
   counter("messages_out_total", "Messages handed out.", outLabels, outs("messages"));

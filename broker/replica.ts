@@ -26,7 +26,9 @@ import {
 } from "./held-services.ts";
 import type { KeyIndex } from "./index/index.ts";
 import { decodeProgress, type Metadata, type StateStore } from "./metadata/index.ts";
+import { ReignSends } from "./reign-sends.ts";
 import { ReplicaList } from "./replica-list.ts";
+import type { SendWindow } from "./sends/index.ts";
 import { SlaveLog } from "./slave-log.ts";
 import type { Storage, StorageOptions } from "./storage.ts";
 import { StorageSlot } from "./storage-slot.ts";
@@ -40,6 +42,8 @@ export interface LocalParts extends HeldServices {
   readonly metadata: Metadata;
   readonly delivery: Delivery;
   readonly index: KeyIndex | undefined;
+  /** Recognizes repeated sends; undefined when that is switched off, and while it acts. */
+  readonly sends: SendWindow | undefined;
   /** False while it acts: messages are for a master. */
   readonly canSend: boolean;
 }
@@ -93,6 +97,8 @@ export class Replica {
   #ruling: AbortController | undefined;
   #quorum: ReplicaQuorum | undefined;
   #parts: LocalParts | undefined;
+  /** Of the reign that lasts. */
+  #sends: ReignSends | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   /** An overlay was handed over: nobody acts before the master has had its time. */
   #mayActFromMs = 0;
@@ -227,6 +233,7 @@ export class Replica {
       await this.#beginConfirmed(store, epoch);
       await state.begin();
       await reign.progress?.((noted) => takeOver(store, state, noted));
+      this.#sends = await ReignSends.open(this.options, store, state.metadata);
       await this.#serve(storage, { kind: "master", epoch });
     });
   }
@@ -238,6 +245,8 @@ export class Replica {
     return this.#inTurn(async () => {
       this.#reign = 0;
       this.#quorum = undefined;
+      this.#sends?.close();
+      this.#sends = undefined;
       this.server.endLinks(reason);
       // The store refuses what delivery would still write: what was confirmed is with the next master.
       const reopening = this.slot.reopen();
@@ -323,8 +332,18 @@ export class Replica {
       brokerName: config.values.brokerName,
     });
     const { metadata } = state;
+    const sends = isActing ? undefined : this.#sends?.window;
     const services = isActing ? noHeldServices : openHeldServices(this.options, held, metadata);
-    this.#parts = { store, state, metadata, delivery, ...services, index, canSend: !isActing };
+    this.#parts = {
+      store,
+      state,
+      metadata,
+      delivery,
+      ...services,
+      index,
+      sends,
+      canSend: !isActing,
+    };
     this.#stand(standing);
   }
 

@@ -29,6 +29,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   "broker/cluster": ["base", "broker/ha", "broker/metadata", "registrar", "route", "transport"],
   "broker/ha": ["base", "broker/metadata", "broker/store"],
   "broker/ha/election": ["base"],
+  "broker/sends": ["base", "broker/metadata", "broker/store"],
   "broker/remoting": [
     "base",
     "broker/clients",
@@ -38,6 +39,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
     "broker/held",
     "broker/index",
     "broker/metadata",
+    "broker/sends",
     "broker/store",
     "broker/timers",
     "broker/transactions",
@@ -56,6 +58,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
     "broker/index",
     "broker/metadata",
     "broker/remoting",
+    "broker/sends",
     "broker/store",
     "broker/timers",
     "broker/transactions",

@@ -50,6 +50,13 @@ export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   /** Bytes. */
   readonly tailCacheSize: number;
   readonly messageIndexEnable: boolean;
+  /** Messages. */
+  readonly sendWindowCount: number;
+  /** Milliseconds. */
+  readonly sendWindowAge: number;
+  /** Bytes. */
+  readonly sendWindowRebuildSize: number;
+  readonly sendWindowAnyId: boolean;
   /** Bytes of a body. */
   readonly maxMessageSize: number;
   readonly autoCreateTopicEnable: boolean;
@@ -227,6 +234,33 @@ const diskKeys = {
   messageIndexEnable: key.boolean({
     default: true,
     meaning: "Whether messages can be looked up by key and id.",
+  }),
+  sendWindowCount: key.int({
+    default: 262_144,
+    min: 0,
+    max: 16_777_216,
+    unit: "messages",
+    meaning:
+      "Newest sent messages of which a repeated send is recognized and stored once, 44 bytes each; 0: none.",
+  }),
+  sendWindowAge: key.duration({
+    unit: "ms",
+    default: 600_000,
+    min: 1_000,
+    max: 86_400_000,
+    meaning: "Age up to which a repeated send is recognized.",
+  }),
+  sendWindowRebuildSize: key.size({
+    default: 64 * 2 ** 20,
+    min: 0,
+    max: 2 ** 32,
+    meaning:
+      "Bytes at the end of the log that are read for sent messages when the broker becomes master, before it takes sends.",
+  }),
+  sendWindowAnyId: key.boolean({
+    default: false,
+    meaning:
+      "Whether repeated sends are recognized by ids of any form, not only those of the official clients.",
   }),
 };
 

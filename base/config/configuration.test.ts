@@ -42,7 +42,8 @@ describe("configuration", () => {
     const { values, warnings } = load(
       "brokerClusterName = DefaultCluster\nbrokerName = broker-a\nbrokerId = 0\ndeleteWhen = 04\n" +
         "fileReservedTime = 48\nbrokerRole = ASYNC_MASTER\nflushDiskType = ASYNC_FLUSH\n" +
-        "namesrvAddr=a:9876;b:9876\nlistenPort=10911\nsendMessageThreadPoolNums=8\n",
+        "namesrvAddr=a:9876;b:9876\nlistenPort=10911\nsendMessageThreadPoolNums=8\n" +
+        "enablePropertyFilter = true\n",
     );
     assert.equal(values.brokerName, "broker-a");
     assert.equal(values.fileReservedTime, 48);
@@ -51,8 +52,9 @@ describe("configuration", () => {
       { host: "a", port: 9876 },
       { host: "b", port: 9876 },
     ]);
-    assert.equal(warnings.length, 2);
+    assert.equal(warnings.length, 3);
     assert.match(warnings[0] ?? "", /^broker\.conf:9: unknown key listenPort; a RocketMQ key/);
+    assert.match(warnings[2] ?? "", /unknown key enablePropertyFilter; a RocketMQ key/);
   });
 
   it("shows no secret: not in lists, not in errors", () => {

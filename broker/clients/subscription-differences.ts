@@ -1,6 +1,6 @@
 // Notices when consumers of one group want different messages of one topic at the same time. RocketMQ leaves open what
-// happens then; here each receive is served by its own filter, and what one member's filter passes over the others
-// do not get. So the operator hears of it: once for each group and topic, until nobody subscribes to that any more.
+// happens then; here each receive is served by its own filter, and what one member's filter skips the others do not
+// get. So the operator hears of it: once for each group and topic, until nobody subscribes to that any more.
 import type { Logger } from "../../base/index.ts";
 import type { Subscription } from "./settings.ts";
 
@@ -42,7 +42,7 @@ export class SubscriptionDifferences {
         group,
         topic: subscription.topic,
         filters: [...counts.keys()].map((text) => text.slice(0, shownLength)).join("; "),
-        hint: "let all of them subscribe alike: what the filter of one passes over the others do not get",
+        hint: "let all of them subscribe alike: what the filter of one skips the others do not get",
       },
     );
   }

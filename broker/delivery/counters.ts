@@ -7,7 +7,7 @@ export interface DeliveryCounters {
   /** Of those, handed out not for the first time. */
   redelivered: number;
   acknowledged: number;
-  /** Passed over by a filter. */
+  /** Skipped by a filter. */
   filtered: number;
   /** Copied to a dead-letter topic. */
   deadLettered: number;

@@ -4,7 +4,7 @@
 import { readMessageProperties } from "@cometmq/proto";
 import { background, type Logger, limits, toMqError } from "../../base/index.ts";
 import { deadLetterTopic } from "../metadata/index.ts";
-import { type RecordDraft, RecordType, type RecordView } from "../store/index.ts";
+import { type RecordDraft, RecordType, type RecordView, sentFlag } from "../store/index.ts";
 import type { DeliveryCounters } from "./counters.ts";
 import type { PendingMessage } from "./lane.ts";
 import type { DeliveryMetadata } from "./ports.ts";
@@ -98,7 +98,7 @@ function copyFor(subscription: Subscription, record: RecordView): RecordDraft {
   const { messageId } = readMessageProperties(record.systemProperties);
   return {
     type: RecordType.message,
-    flags: record.flags,
+    flags: record.flags & ~sentFlag,
     topic: deadLetterTopic(subscription.group),
     queueId: 0,
     systemProperties: Buffer.concat([

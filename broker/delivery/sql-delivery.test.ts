@@ -12,7 +12,7 @@ const sql = (expression: string): ReturnType<typeof parseFilter> =>
 const oneQueue = { topic: { readQueueNums: 1 } };
 
 describe("delivery: SQL filters", () => {
-  it("hands out what matches and passes over the rest, as if acknowledged", async () => {
+  it("hands out what matches and skips the rest, as if acknowledged", async () => {
     const scene = await Scene.open();
     for (const price of ["5", "15", "x", undefined, "25"]) {
       scene.store.send("t", 0, price === undefined ? {} : { properties: { price } });
@@ -73,7 +73,7 @@ describe("delivery: SQL filters", () => {
     for (let i = 0; i < 6; i++) scene.store.send("t", 0, { properties: { n: String(i) } });
     const low = await scene.receive({ filter: sql("n < 2"), clientId: "low", countMax: 2 });
     assert.deepEqual(names(low), ["0:0", "0:1"]);
-    // What one passes over the other does not get: the place in the queue is the group's.
+    // What one skips the other does not get: the place in the queue is the group's.
     const four = await scene.receive({ filter: sql("n = 4"), clientId: "four" });
     assert.deepEqual(names(four), ["0:4"]);
     assert.deepEqual(await scene.receive({ filter: sql("n = 2"), clientId: "low" }), []);
@@ -95,7 +95,7 @@ describe("delivery: SQL filters", () => {
     assert.deepEqual(names(others), ["0:3", "0:5"], "4 waits for 2");
     assert.ok(two);
     scene.ack(two);
-    assert.deepEqual(await scene.receive({ filter: sql("n > 4") }), [], "4 is passed over");
+    assert.deepEqual(await scene.receive({ filter: sql("n > 4") }), [], "4 is skipped");
     for (const message of others) scene.ack(message);
     assert.deepEqual(await scene.receive({ filter }), []);
     assert.equal(scene.delivery.progress("g")[0]?.pendingCount, 0);

@@ -72,9 +72,9 @@ export class SqlTokens {
     this.#passBlanks();
     const at = this.#at;
     if (at >= this.#expression.length) return { kind: "end", at };
+    if (this.#expression[at] === "'") return { kind: "text", text: this.#text(), at };
     const name = this.#take(namePattern);
     if (name !== undefined) return named(name, at);
-    if (this.#expression[at] === "'") return { kind: "text", text: this.#text(), at };
     const number = this.#number();
     if (number !== undefined) return { kind: "number", number, at };
     const symbol = symbols.find((one) => this.#expression.startsWith(one, at));
@@ -86,8 +86,11 @@ export class SqlTokens {
   #passBlanks(): void {
     for (;;) {
       const at = this.#at;
-      if (this.#take(blank) !== undefined || this.#take(lineComment) !== undefined) continue;
-      if (!this.#expression.startsWith("/*", at)) return;
+      const first = this.#expression[at] ?? "";
+      if (first > "/") return;
+      if (this.#take(blank) !== undefined) continue;
+      if (first === "-" && this.#take(lineComment) !== undefined) continue;
+      if (first !== "/" || this.#expression[at + 1] !== "*") return;
       const end = this.#expression.indexOf("*/", at + 2);
       if (end < 0) throw sqlError(this.#expression, at, "the comment that begins here has no */");
       this.#at = end + 2;

@@ -117,6 +117,11 @@ export class HeldWindow {
     this.#options.changed();
   }
 
+  /** Whether a message that was taken is held still, as it was. */
+  holds(entry: HeldEntry): boolean {
+    return this.#items.get(entry.id)?.entry === entry;
+  }
+
   /** Looks at a message that was taken no more, although it is held still: until the next window. */
   forget(entry: HeldEntry): void {
     if (this.#items.get(entry.id)?.entry === entry) this.#items.delete(entry.id);
@@ -174,20 +179,18 @@ export class HeldWindow {
     if (next === undefined || entry.dueMs < next) this.#options.changed();
   }
 
-  /** Keeps the sooner half of those that wait. */
+  /** Keeps the sooner half of those that wait. Without a sort of objects: it must not hold anybody up. */
   #trim(): void {
     const items = this.#soonest.drain().filter(({ isGone }) => !isGone);
-    items.sort((one, other) => one.wakeAtMs - other.wakeAtMs || one.id - other.id);
     const kept = Math.floor(this.#countMax / 2);
-    for (const item of items.slice(0, kept)) this.#soonest.push(item);
-    for (const item of items.slice(kept)) {
+    const end = placeOf(items, kept);
+    for (const item of items) {
       // What was put back belongs to an earlier place than it waits at: it stays.
-      if (item.wakeAtMs !== item.entry.dueMs) this.#soonest.push(item);
-      else {
-        this.#items.delete(item.id);
-        if (this.#end === undefined || isBefore(item.entry, this.#end)) this.#end = item.entry;
-      }
+      const isPutBack = item.wakeAtMs !== item.entry.dueMs;
+      if (isPutBack || isBefore(item.entry, end)) this.#soonest.push(item);
+      else this.#items.delete(item.id);
     }
+    if (this.#end === undefined || isBefore(end, this.#end)) this.#end = end;
   }
 
   #sweep(): void {
@@ -208,7 +211,8 @@ export class HeldWindow {
   async #read(from: HeldPlace, reading: Reading): Promise<void> {
     const { state, kind, logger, clock } = this.#options;
     try {
-      const page = await state.page(kind, from, Math.ceil(this.#countMax / 2));
+      const count = Math.min(limits.heldPageCount, Math.ceil(this.#countMax / 2));
+      const page = await state.page(kind, from, count);
       this.#reading = undefined;
       if (!this.#isClosed && !reading.isVain && this.#end === from) this.#takeIn(page, reading);
       this.#isFailing = false;
@@ -240,4 +244,16 @@ export class HeldWindow {
 
 function isBefore(one: HeldPlace, other: HeldPlace): boolean {
   return one.dueMs === other.dueMs ? one.id < other.id : one.dueMs < other.dueMs;
+}
+
+/** The place of the item that `index` others come before. */
+function placeOf(items: readonly Item[], index: number): HeldPlace {
+  const dues = new Float64Array(items.length);
+  for (let at = 0; at < items.length; at++) dues[at] = items[at]?.entry.dueMs ?? 0;
+  const dueMs = dues.sort()[index] ?? Number.MAX_SAFE_INTEGER;
+  const sooner = dues.indexOf(dueMs);
+  const same = items.filter(({ entry }) => entry.dueMs === dueMs);
+  const ids = new Float64Array(same.length);
+  for (let at = 0; at < same.length; at++) ids[at] = same[at]?.id ?? 0;
+  return { dueMs, id: ids.sort()[index - sooner] ?? Number.MAX_SAFE_INTEGER };
 }

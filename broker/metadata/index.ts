@@ -32,7 +32,7 @@ export {
   type MetadataListener,
   type MetadataOptions,
 } from "./metadata.ts";
-export type { MetadataChange } from "./metadata-codec.ts";
+export { decodeMetadataChange, type MetadataChange } from "./metadata-codec.ts";
 export {
   checkGroupName,
   checkTopicName,

@@ -5,6 +5,7 @@ import type { Cluster } from "../cluster/index.ts";
 import type { Delivery } from "../delivery/index.ts";
 import type { Standing } from "../ha/index.ts";
 import type { Metadata } from "../metadata/index.ts";
+import type { SendWindow } from "../sends/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Timers } from "../timers/index.ts";
 import type { Transactions } from "../transactions/index.ts";
@@ -12,7 +13,7 @@ import type { Traffic } from "./traffic.ts";
 
 /** What a broker serves by itself while it is a master or acts for one. Another object in each reign. */
 export interface LocalParts {
-  readonly store: Pick<Store, "send">;
+  readonly store: Pick<Store, "send" | "sendAgain" | "read" | "readCold">;
   readonly metadata: Metadata;
   readonly delivery: Pick<
     Delivery,
@@ -21,6 +22,8 @@ export interface LocalParts {
     readonly pulls: Pick<Delivery["pulls"], "pull">;
     readonly offsets: Pick<Delivery["offsets"], "get" | "commit" | "reset" | "atTime" | "bounds">;
   };
+  /** Recognizes repeated sends; none when that is switched off. */
+  readonly sends?: SendWindow | undefined;
   /** Undefined while it acts for its master. */
   readonly timers: Pick<Timers, "nowMs" | "admit" | "settled" | "handleOf" | "recall"> | undefined;
   /** Undefined while it acts for its master. */

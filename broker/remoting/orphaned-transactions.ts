@@ -1,6 +1,6 @@
 // Asks a producer how a transaction ended: a command on its telemetry stream, with all of the message. Its answer is an
 // EndTransaction, of this producer or of another one.
-import { messagingService, rocketmq } from "@cometmq/proto";
+import { messagingService, rocketmq, timestampOfMs } from "@cometmq/proto";
 import type { ClientTable } from "../clients/index.ts";
 import type { Orphan, Producers } from "../transactions/index.ts";
 import { md5Digest } from "./body-digest.ts";
@@ -24,21 +24,12 @@ function commandOf({ topic, transactionId, record }: Orphan): Uint8Array {
   const { body, flags } = record;
   const systemProperties = rocketmq.v2.SystemProperties.decode(record.systemProperties);
   if ((flags & messageFlags.bodyDigestMissing) !== 0) systemProperties.bodyDigest = md5Digest(body);
-  const message: rocketmq.v2.IMessage = {
-    topic: { name: topic },
-    userProperties: rocketmq.v2.Message.decode(record.userProperties).userProperties,
-    systemProperties: {
-      ...systemProperties,
-      storeTimestamp: {
-        seconds: Math.floor(record.storeTimeMs / 1000),
-        nanos: (record.storeTimeMs % 1000) * 1e6,
-      },
-      deliveryAttempt: 1,
-      // Rust wants one in every message that it reads. It settles nothing.
-      receiptHandle: transactionId,
-    },
-    body,
-  };
+  systemProperties.storeTimestamp = timestampOfMs(record.storeTimeMs);
+  systemProperties.deliveryAttempt = 1;
+  // Rust wants one in every message that it reads. It settles nothing.
+  systemProperties.receiptHandle = transactionId;
+  const { userProperties } = rocketmq.v2.Message.decode(record.userProperties);
+  const message = { topic: { name: topic }, userProperties, systemProperties, body };
   return response.encode({
     status: okStatus,
     recoverOrphanedTransactionCommand: { message, transactionId },

@@ -46,6 +46,16 @@ describe("RecallMessage", () => {
     assert.deepEqual(await recall(handleOf("elsewhere")), [Code.INVALID_RECEIPT_HANDLE, ""]);
   });
 
+  it("waits for the master where an acting one is asked: HA_NOT_AVAILABLE", async () => {
+    const handle = handleOf("broker-a");
+    broker.handles.add(handle);
+    broker.local = { ...broker.parts, timers: undefined, canSend: false };
+    const request = RecallMessage.request.encode({ topic: { name: "t" }, recallHandle: handle });
+    const bytes = await broker.unary(RecallMessage.path, request, { remainingMs: 100 });
+    assert.equal(RecallMessage.response.decode(bytes).status?.code, Code.HA_NOT_AVAILABLE);
+    assert.deepEqual(broker.calls, []);
+  });
+
   it("says what timers say", async () => {
     assert.ok(broker.parts.timers !== undefined);
     for (const code of ["MESSAGE_NOT_FOUND", "TOPIC_NOT_FOUND", "HA_NOT_AVAILABLE"] as const) {

@@ -13,6 +13,7 @@ import { requireClientId } from "../clients/index.ts";
 import { isPassedOn } from "../cluster/index.ts";
 import { messageGroupHash, queueOfMessageGroup } from "../delivery/index.ts";
 import { isDerivedTopic, type TopicConfig } from "../metadata/index.ts";
+import { sendOnce } from "../sends/index.ts";
 import { type Appended, type RecordDraft, RecordType, tagHash } from "../store/index.ts";
 import { type Arrival, completedProperties, hasReadableDigest } from "./completed-properties.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
@@ -43,6 +44,14 @@ interface SendTopic {
   /** Brokers among which message groups are spread; undefined when all live here. */
   readonly groupBrokers: readonly string[] | undefined;
   nextQueueId: number;
+}
+
+/** A send of which something may be stored already. */
+interface RepeatedSend {
+  readonly messages: readonly MessageView[];
+  readonly drafts: readonly RecordDraft[];
+  readonly topic: SendTopic;
+  readonly held: HeldSend | undefined;
 }
 
 /** The handler of SendMessage. */
@@ -187,8 +196,12 @@ class Sender {
         drafts.push(held.draftOf(kind, message, draft));
       } else drafts.push(draft);
     }
+    const { store, sends } = parts;
+    const mayRepeat = sends?.mayRepeat(messages, now) === true;
     held?.begin();
-    return parts.store.send(drafts).then(
+    if (mayRepeat)
+      return this.#sendOnce({ messages, drafts, topic, held }, { window: sends, store }, call);
+    return store.send(drafts, sends).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
         const results = entries(messages, okStatus, appended);
@@ -202,6 +215,26 @@ class Sender {
         return this.#failed(error, call, messages);
       },
     );
+  }
+
+  /** Stores what the log does not have yet; all are answered, what was there before with its first offset. */
+  async #sendOnce(
+    { messages, drafts, topic, held }: RepeatedSend,
+    parts: Parameters<typeof sendOnce>[0],
+    call: ServerCall,
+  ): Promise<Uint8Array> {
+    try {
+      const { appended, isRepeat, stored } = await sendOnce(parts, messages, drafts);
+      const fresh = drafts.filter((_, index) => isRepeat[index] === false);
+      const bytes = fresh.reduce((sum, { body }) => sum + body.length, 0);
+      this.#count(topic.traffic, fresh.length, bytes);
+      this.#context.traffic.repeats += drafts.length - fresh.length;
+      const results = entries(messages, okStatus, appended);
+      return writeSendMessageResponse(okStatus, held?.stored(results, stored, appended) ?? results);
+    } catch (error) {
+      held?.refused();
+      return this.#failed(error, call, messages);
+    }
   }
 
   #count(traffic: TrafficCount, messages: number, bytes: number): void {
@@ -254,7 +287,7 @@ function draftOf(
   const hash = messageGroup ? messageGroupHash(messageGroup) : 0;
   return {
     type: RecordType.message,
-    flags: hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing,
+    flags: messageFlags.sent | (hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing),
     topic: topic.name,
     // Clients choose the queue of a message group in as many ways as there are clients: the server does.
     // Without one, 0 is also what clients send that do not choose.

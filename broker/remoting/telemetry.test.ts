@@ -195,6 +195,13 @@ describe("Telemetry", () => {
     await refusedFilter(1, "a|b", /a\|b/);
     await refusedFilter(1, "x".repeat(16_385), /at most 16384/);
     await refusedFilter(3, "a", /filter type 3 is unknown/);
+    const long = { type: 2, expression: `a = '${"x".repeat(16_000)}'` };
+    const subscriptions = Array.from({ length: 17 }, () => ({
+      topic: { name: "t" },
+      expression: long,
+    }));
+    const subscription = { group: { name: "g" }, subscriptions };
+    await refused({ clientType: 2, subscription }, 40_010, /in all, at most 262144/);
     assert.deepEqual(broker.clients.consumers("g"), []);
     assert.equal(broker.metadata.group("g"), undefined);
   });

@@ -1,6 +1,6 @@
 // Telemetry: the stream on which a client says what it is and gets its settings.
 import { messagingService, type rocketmq } from "@cometmq/proto";
-import { background, type CancelTimer, type MqError } from "../../base/index.ts";
+import { background, type CancelTimer, limits, MqError } from "../../base/index.ts";
 import {
   type BidiStream,
   GrpcStatus,
@@ -106,10 +106,7 @@ class Conversation {
       role.topics.forEach(checkTopicName);
       settings = producerSettings(sent, server);
     } else {
-      for (const { topic, filterType, expression } of role.subscriptions) {
-        checkTopicName(topic);
-        parseFilter(filterType, expression);
-      }
+      checkSubscriptions(role);
       checkGroupName(role.group);
       const group = await this.#groupOf(role, bytes);
       if (group instanceof Uint8Array) {
@@ -164,12 +161,13 @@ class Conversation {
     if (this.#isFull || this.#stream.signal.aborted) return false;
     if (this.#stream.write(command)) return true;
     this.#isFull = true;
-    background(
-      this.#stream.drained().then(() => {
-        this.#isFull = false;
-      }),
-    );
+    background(this.#drain());
     return true;
+  }
+
+  async #drain(): Promise<void> {
+    await this.#stream.drained();
+    this.#isFull = false;
   }
 
   #reply(command: Uint8Array, identity: ClientIdentity): void {
@@ -189,6 +187,22 @@ class Conversation {
     if (isNodeClient(identity.language)) return;
     const grpcStatus = failure.status < 50_000 ? GrpcStatus.invalidArgument : GrpcStatus.internal;
     throw new RpcError(grpcStatus, failure.message);
+  }
+}
+
+/** Throws ILLEGAL_TOPIC, ILLEGAL_FILTER_EXPRESSION. */
+function checkSubscriptions({ subscriptions }: ConsumerRole): void {
+  const { settingsFilterLengthMax } = limits;
+  const length = subscriptions.reduce((sum, { expression }) => sum + expression.length, 0);
+  if (length > settingsFilterLengthMax) {
+    throw new MqError(
+      "ILLEGAL_FILTER_EXPRESSION",
+      `the filters of the settings have ${length} characters in all, at most ${settingsFilterLengthMax} are allowed`,
+    );
+  }
+  for (const { topic, filterType, expression } of subscriptions) {
+    checkTopicName(topic);
+    parseFilter(filterType, expression);
   }
 }
 

@@ -21,6 +21,9 @@ export class Traffic {
     out: { messages: 0, bytes: 0 },
   };
 
+  /** Messages that were sent again and not stored again. */
+  repeats = 0;
+
   /** The counter of what is sent to `topic`; the same object until the topic is forgotten. */
   sent(topic: string): TrafficCount {
     let count = this.#in.get(topic);

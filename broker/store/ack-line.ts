@@ -11,6 +11,11 @@ export interface Appended {
   readonly storeTimeMs: number;
 }
 
+/** Hears where the records of a send went, one each, before any of them is written. */
+export interface SendPlaces {
+  placed(appended: readonly Appended[]): void;
+}
+
 interface Waiting {
   readonly end: number;
   readonly deadlineMs: number;

@@ -1,8 +1,9 @@
 // Who waits for which part of the log: appends of the broker itself until it may be seen, sends of clients until
 // replication allows an answer. Decides nothing: the quorum and the disk do.
-import { type Clock, MqError } from "../../base/index.ts";
+import { type Clock, limits, MqError } from "../../base/index.ts";
 import { AckLine, type Appended } from "./ack-line.ts";
 import { loneQuorum, type Quorum } from "./quorum.ts";
+import { RepeatLine } from "./repeat-line.ts";
 
 /** Time between two looks for those who wait too long, milliseconds. */
 export const timeoutCheckMs = 250;
@@ -13,6 +14,7 @@ export class Answers {
   readonly #timeoutMs: number;
   readonly #seen = new AckLine();
   readonly #sent = new AckLine();
+  readonly #again = new RepeatLine();
   #deadlineMs = 0;
   #quorum: Quorum = loneQuorum;
   #confirmed: number;
@@ -26,7 +28,7 @@ export class Answers {
 
   /** Appends that wait. */
   get count(): number {
-    return this.#seen.count + this.#sent.count;
+    return this.#seen.count + this.#sent.count + this.#again.count;
   }
 
   /** Everything before it may be seen. Never goes back. */
@@ -59,6 +61,33 @@ export class Answers {
     return this.#sent.wait(end, this.#deadlineMs, appended);
   }
 
+  /** As `untilAnswered`, for a send that is in the log already, anywhere before its end. `stopped`: why the store takes nothing. */
+  untilAnsweredAgain(end: number, durable: number, stopped?: MqError): Promise<void> {
+    const refusal = this.#repeatRefusal(end, stopped);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    if (this.#again.count >= limits.repeatedSendsWaitingMax) {
+      return Promise.reject(
+        new MqError("TOO_MANY_REQUESTS", "too many repeated sends wait for the first ones"),
+      );
+    }
+    const waiting = this.#again.wait(end, this.#deadlineMs);
+    this.#answerAgain(durable);
+    return waiting;
+  }
+
+  /** A lease that is over refuses always; a store that has failed, and too few brokers in sync, what was not confirmed before. */
+  #repeatRefusal(end: number, stopped: MqError | undefined): MqError | undefined {
+    const refusal = this.#quorum.refusal();
+    if (refusal?.code === "NOT_MASTER" || end > this.#confirmed) return stopped ?? refusal;
+    return stopped?.code === "STORE_FAILED" ? undefined : stopped;
+  }
+
+  #answerAgain(durable: number): void {
+    if (this.#again.count === 0) return;
+    const quorum = this.#quorum;
+    this.#again.confirm(quorum.answered(durable), (end) => quorum.outcome(end));
+  }
+
   /** Takes the newest word of disk and quorum. Gives the confirmed position. */
   confirm(durable: number): number {
     this.#confirmed = Math.max(this.#confirmed, this.#quorum.confirmed(durable));
@@ -68,6 +97,7 @@ export class Answers {
   /** Answers all that have become due. To be called when everything confirmed has been dispatched. */
   answer(durable: number): void {
     this.#seen.confirm(this.#confirmed);
+    this.#answerAgain(durable);
     if (this.#sent.count === 0) return;
     const quorum = this.#quorum;
     this.#sent.confirm(quorum.answered(durable), (end) => quorum.outcome(end));
@@ -79,12 +109,14 @@ export class Answers {
     this.#deadlineMs = nowMs + timeoutCheckMs + this.#timeoutMs;
     this.#seen.expire(nowMs, (end) => lateError(end, durable));
     this.#sent.expire(nowMs, (end) => lateError(end, durable));
+    this.#again.expire(nowMs, (end) => lateError(end, durable));
   }
 
   /** Refuses all that end behind `end`. */
   refuse(end: number, error: MqError): void {
     this.#seen.refuse(end, error);
     this.#sent.refuse(end, error);
+    this.#again.refuse(end, error);
   }
 }
 

@@ -12,6 +12,8 @@ export interface StoreFollower {
   arrived?(queue: ConsumeQueue, endOffset: number): void;
   /** Everything before `position` is confirmed and told: once per round, last. */
   confirmed?(position: number): void;
+  /** What was appended behind `end` and not confirmed is not in the log: there was no space for it. */
+  tookBack?(end: number): void;
 }
 
 /** Records appended and not yet dispatched: a ring of their ends, types and queues. */
@@ -66,6 +68,7 @@ export class Dispatcher {
 
   /** Forgets records that end behind `end`, newest first: they were taken back. */
   takeBack(end: number): void {
+    for (const follower of this.#followers) follower.tookBack?.(end);
     while (this.#count > 0) {
       const index = (this.#head + this.#count - 1) & (this.#ends.length - 1);
       if ((this.#ends[index] ?? 0) <= end) return;

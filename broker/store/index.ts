@@ -1,4 +1,4 @@
-export type { Appended } from "./ack-line.ts";
+export type { Appended, SendPlaces } from "./ack-line.ts";
 export type { EpochStart } from "./checkpoint.ts";
 export type { RecordPlace } from "./cold-reader.ts";
 export type { ConsumeQueue } from "./consume-queue.ts";
@@ -17,7 +17,14 @@ export { scanLog } from "./log-scanner.ts";
 export type { StoreObserver } from "./log-writer.ts";
 export { nodeDisk } from "./node-disk.ts";
 export type { Quorum } from "./quorum.ts";
-export { type RecordDraft, RecordType, type RecordView, recordSize } from "./record.ts";
+export {
+  isHeld,
+  type RecordDraft,
+  RecordType,
+  type RecordView,
+  recordSize,
+  sentFlag,
+} from "./record.ts";
 export type { RetentionOptions } from "./retention.ts";
 export { Segments } from "./segments.ts";
 export { SteadyTime } from "./steady-time.ts";

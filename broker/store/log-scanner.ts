@@ -110,6 +110,16 @@ export async function* scanLog(
   }
 }
 
+/** As `scanLog`, from the first record at or behind `from`, any byte place, even before the log. */
+export async function* scanTail(
+  segments: Segments,
+  from: number,
+  to: number,
+): AsyncGenerator<RecordView[], void, void> {
+  const first = await findRecord(segments, Math.max(from, segments.start));
+  if (first !== undefined && first < to) yield* scanLog(segments, first, to);
+}
+
 /** CORRUPT with file and position. */
 export function corruptError(bad: BadRecord, why = ""): MqError {
   const hint =

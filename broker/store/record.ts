@@ -29,6 +29,9 @@ export const RecordType = {
   carriedMessage: 11,
 } as const;
 
+/** Flag of a record that a client has sent, as it came; the broker's own copies of it are without. */
+export const sentFlag = 2;
+
 /** Whether a record of this type begins the life of a held message: a due time stands in it, and no queue has it yet. */
 export function isHeld(type: number): boolean {
   return type === RecordType.delayedMessage || type === RecordType.halfMessage;

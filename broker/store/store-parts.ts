@@ -7,10 +7,12 @@ import type { CommitLogStart } from "./commit-log.ts";
 import { ConsumeQueues } from "./consume-queues.ts";
 import { type Disk, errorCode, type FolderLock, isDiskFull } from "./disk.ts";
 import { FlushMarkFile } from "./flush-mark.ts";
+import type { LogWriterEvents, LogWriterParts } from "./log-writer.ts";
 import { QueueFiles } from "./queue-files.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import { Segments } from "./segments.ts";
 import type { StoreOptions } from "./store-options.ts";
+import type { TailCache } from "./tail-cache.ts";
 
 /** The parts of a recovered store; closed by whoever opened them. */
 export interface StoreParts {
@@ -92,4 +94,15 @@ async function recoverParts(
 export function logStart({ recovered, segments }: StoreParts): CommitLogStart {
   const { end, storeTimeMs, epochs } = recovered;
   return { end, segmentStart: segments.all.at(-1)?.start ?? end, storeTimeMs, epochs };
+}
+
+/** What the writer of an opened store works on. */
+export function writerParts(
+  { options, segments }: StoreParts,
+  tail: TailCache,
+  events: LogWriterEvents,
+): LogWriterParts {
+  const { clock, observer, flushDiskType } = options;
+  const flushesAlways = flushDiskType === "SYNC_FLUSH";
+  return { segments, tail, clock, observer, flushesAlways, events };
 }

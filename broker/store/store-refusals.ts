@@ -24,3 +24,11 @@ export function backlogRefusal(behindBytes: number): MqError | undefined {
 export function isClients(draft: RecordDraft): boolean {
   return draft.type === RecordType.message || isHeld(draft.type);
 }
+
+/** Nothing of what was under way is stored. */
+export function diskFull(folder: string, cause: unknown): MqError {
+  return new MqError("DISK_FULL", "no space left on the disk: nothing was stored", {
+    cause,
+    facts: { folder },
+  });
+}

@@ -9,7 +9,7 @@ import {
   type Position,
   position as toPosition,
 } from "../../base/index.ts";
-import type { Appended } from "./ack-line.ts";
+import type { Appended, SendPlaces } from "./ack-line.ts";
 import { Answers, timeoutCheckMs } from "./answers.ts";
 import type { EpochStart } from "./checkpoint.ts";
 import type { ColdReader, RecordPlace } from "./cold-reader.ts";
@@ -22,7 +22,7 @@ import { Dispatcher, type StoreFollower } from "./dispatcher.ts";
 import { FlushLine } from "./flush-line.ts";
 import type { FlushMarkFile } from "./flush-mark.ts";
 import { LogReader, type LogReadWish } from "./log-reader.ts";
-import { scanLog } from "./log-scanner.ts";
+import { scanLog, scanTail } from "./log-scanner.ts";
 import { LogWriter } from "./log-writer.ts";
 import type { QueueFiles } from "./queue-files.ts";
 import type { Quorum } from "./quorum.ts";
@@ -30,8 +30,14 @@ import { epochStartDraft, type RecordDraft, type RecordView } from "./record.ts"
 import type { RetentionOptions } from "./retention.ts";
 import type { Segments } from "./segments.ts";
 import { type StoreOptions, withDefaults } from "./store-options.ts";
-import { logStart, openParts, type StoreParts } from "./store-parts.ts";
-import { backlogRefusal, isClients, type StoreState, stateRefusal } from "./store-refusals.ts";
+import { logStart, openParts, type StoreParts, writerParts } from "./store-parts.ts";
+import {
+  backlogRefusal,
+  diskFull,
+  isClients,
+  type StoreState,
+  stateRefusal,
+} from "./store-refusals.ts";
 import { type StoreStats, statsOf } from "./store-stats.ts";
 import { TailCache } from "./tail-cache.ts";
 import { type ExpireHook, Upkeep } from "./upkeep.ts";
@@ -91,7 +97,10 @@ export class Store {
       },
       logStart(parts),
     );
-    this.#writer = new LogWriter(this.#writerParts(), recovered.end);
+    const failed = (error: MqError): void => this.#fail(error);
+    const rolledBack = (cause: unknown): void => this.#rollBack(cause);
+    const events = { advanced: () => this.#advance(), rolledBack, failed };
+    this.#writer = new LogWriter(writerParts(parts, this.#tail, events), recovered.end);
     this.#guard = new DiskGuard(options.disk, options.commitLogFolder, options);
     this.#upkeep = new Upkeep({
       options,
@@ -106,7 +115,7 @@ export class Store {
         epochs: this.#log.epochs,
       }),
       flushTo: (place) => this.flushTo(toPosition(place)),
-      failed: (error) => this.#fail(error),
+      failed,
     });
   }
 
@@ -279,13 +288,20 @@ export class Store {
 
   /**
    * As `append`, for what clients send: resolves when the quorum lets it be answered. Rejects with HA_NOT_AVAILABLE too,
-   * before anything is stored (facts without `position`) or when it is stored here alone (with it).
+   * before anything is stored (facts without `position`) or when it is stored here alone (with it). Tells `places` at once.
    */
-  send(group: readonly RecordDraft[]): Promise<readonly Appended[]> {
+  send(group: readonly RecordDraft[], places?: SendPlaces): Promise<readonly Appended[]> {
     const refusal = this.#refusal(group) ?? this.#answers.quorum.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     const appended = this.#append(group);
+    places?.placed(appended);
     return this.#answers.untilAnswered(this.#log.end, appended);
+  }
+
+  /** Answers for a send again whose last record ends at `end`, as the quorum has it then. Rejects as `send` does. */
+  sendAgain(end: number): Promise<void> {
+    const stopped = this.#failure ?? stateRefusal(this.#state);
+    return this.#answers.untilAnsweredAgain(end, this.durable, stopped);
   }
 
   /** The consume queue of a topic, when it exists. */
@@ -337,6 +353,11 @@ export class Store {
    */
   scan(from: number, to?: number): AsyncIterable<RecordView[]> {
     return scanLog(this.#segments, from, to ?? this.confirmed);
+  }
+
+  /** As `scan`, beginning with the first record in the last `sizeBytes` of what is confirmed. */
+  scanTail(sizeBytes: number): AsyncIterable<RecordView[]> {
+    return scanTail(this.#segments, this.confirmed - sizeBytes, this.confirmed);
   }
 
   /** Lets a follower hear of records confirmed from now on. */
@@ -412,11 +433,10 @@ export class Store {
   }
 
   #refusal(group: readonly RecordDraft[]): MqError | undefined {
-    const { end } = this.#log;
-    const stopped = this.#failure ?? stateRefusal(this.#state);
-    if (stopped !== undefined) return stopped;
     return (
-      backlogRefusal(end - this.#dispatcher.dispatched) ??
+      this.#failure ??
+      stateRefusal(this.#state) ??
+      backlogRefusal(this.#log.end - this.#dispatcher.dispatched) ??
       this.#log.refusal(group) ??
       this.#guard.refusal(group.some(isClients))
     );
@@ -449,22 +469,6 @@ export class Store {
     this.#writer.appended(end);
   }
 
-  #writerParts(): ConstructorParameters<typeof LogWriter>[0] {
-    const { clock, observer, flushDiskType } = this.#options;
-    return {
-      segments: this.#segments,
-      tail: this.#tail,
-      clock,
-      observer,
-      flushesAlways: flushDiskType === "SYNC_FLUSH",
-      events: {
-        advanced: () => this.#advance(),
-        rolledBack: (cause) => this.#rollBack(cause),
-        failed: (error) => this.#fail(error),
-      },
-    };
-  }
-
   #advance(): void {
     const { durable, flushed } = this;
     const confirmed = this.#answers.confirm(durable);
@@ -477,10 +481,7 @@ export class Store {
 
   #rollBack(cause: unknown): void {
     const { written } = this.#writer;
-    const error = new MqError("DISK_FULL", "no space left on the disk: nothing was stored", {
-      cause,
-      facts: { folder: this.#options.folder },
-    });
+    const error = diskFull(this.#options.folder, cause);
     this.#dispatcher.takeBack(written);
     this.#log.takeBack(written, this.#segments.all.at(-1)?.start ?? written);
     this.#answers.refuse(written, error);
@@ -491,9 +492,8 @@ export class Store {
   #fail(error: MqError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    this.#options.logger.error("the store takes no writes until restart", {
-      reason: error.message,
-    });
+    const { logger } = this.#options;
+    logger.error("the store takes no writes until restart", { reason: error.message });
     this.#answers.refuse(this.confirmed, error);
     this.#flushes.refuse(0, error);
   }

@@ -19,6 +19,7 @@ import { noPeers, type Peers } from "../peers.ts";
 import { Replica } from "../replica.ts";
 import { type Disk, type RecordDraft, RecordType } from "../store/index.ts";
 import { SimulatedDisk } from "../store/testkit/simulated-disk.ts";
+import type { Producers } from "../transactions/index.ts";
 import { LoopNetwork } from "./loop-network.ts";
 
 /** One broker's machine: what stays when its process goes. */
@@ -82,6 +83,8 @@ export interface ElectedReplica {
 
 /** A group on one network. */
 export class ReplicaGroup {
+  /** Whom its brokers ask about transactions; a test may put others here before it starts them. */
+  producers: Producers = { canAsk: () => false, ask: () => false };
   readonly network: LoopNetwork = new LoopNetwork();
   logger: Logger = silentLogger;
   #started = 0;
@@ -128,6 +131,7 @@ export class ReplicaGroup {
       instanceId,
       grpcPort: () => 1,
       delivery: { isAlive: () => true },
+      producers: this.producers,
     });
   }
 

@@ -6,12 +6,13 @@ import {
   type Clock,
   type Logger,
   limits,
-  MqError,
+  type MqError,
 } from "../../base/index.ts";
 import { type HeldMessages, HeldWindow } from "../held/index.ts";
-import type { HeldChange, HeldEntry, Metadata } from "../metadata/index.ts";
-import { type RecordDraft, RecordType, type RecordView, SteadyTime } from "../store/index.ts";
+import type { Metadata } from "../metadata/index.ts";
+import { type RecordDraft, SteadyTime } from "../store/index.ts";
 import type { TimerCounters } from "./counters.ts";
+import { DueReader, type ReadyMessage } from "./due-reader.ts";
 
 /** What letting messages go stands on. */
 export interface DueMessagesOptions {
@@ -31,6 +32,7 @@ export class DueMessages {
   readonly #options: DueMessagesOptions;
   readonly #time: SteadyTime;
   readonly #window: HeldWindow;
+  readonly #reader: DueReader;
   readonly #cancelTick: CancelTimer;
   #cancelAlarm: CancelTimer = () => {};
   /** When the alarm rings, monotonic milliseconds. */
@@ -59,6 +61,12 @@ export class DueMessages {
       ...(windowMax === undefined ? {} : { countMax: windowMax }),
       changed: () => this.#arm(),
     });
+    this.#reader = new DueReader({
+      ...options,
+      window: this.#window,
+      nowMs: () => this.nowMs(),
+      changed: () => this.#look(),
+    });
     this.#cancelTick = clock.every(limits.timerTickMs, () => this.#look());
   }
 
@@ -76,36 +84,43 @@ export class DueMessages {
     return this.#window.count;
   }
 
+  /** Of those, the ones that are there with their bodies. */
+  get readCount(): number {
+    return this.#reader.count;
+  }
+
   /** Lets no more messages go. Resolves when the log has answered for those that are under way. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTick();
     this.#cancelAlarm();
     this.#window.close();
+    this.#reader.close();
     await this.#answer;
   }
 
-  /** Takes what is due now, if anything is and nothing is under way. */
+  /** Reads what is due soon, and lets go what is due now unless something is under way. */
   #look(): void {
+    if (this.#isClosed) return;
     const nowMs = this.nowMs();
     this.#tellAhead();
-    if (this.#isReleasing || this.#isClosed) return;
-    const most = { count: limits.heldGroupCountMax, sizeBytes: limits.heldGroupSizeBytes };
-    const due = this.#window.take(nowMs, most);
-    if (due.length === 0) return this.#arm();
-    this.#isReleasing = true;
-    this.#restUntilMs = this.#options.clock.monotonicMs() + limits.timerGatherMs;
-    background(this.#release(due));
+    this.#reader.readAhead(nowMs);
+    if (!this.#isReleasing && this.#isRested()) this.#letGo(nowMs);
+    this.#arm();
   }
 
-  /** Wakes when the next message is due; the tick looks at what is further ahead. */
+  #isRested(): boolean {
+    return this.#options.clock.monotonicMs() >= this.#restUntilMs;
+  }
+
+  /** Wakes when the next message is due or to be read; the tick looks at what is further ahead. */
   #arm(): void {
-    if (this.#isReleasing || this.#isClosed) return;
-    const nextMs = this.#window.nextAtMs;
+    if (this.#isClosed) return;
+    const nextMs = this.#reader.nextAtMs(!this.#isReleasing);
     if (nextMs === undefined) return;
     const { clock } = this.#options;
     const monotonicMs = clock.monotonicMs();
-    const restMs = this.#restUntilMs - monotonicMs;
+    const restMs = this.#isReleasing ? 0 : this.#restUntilMs - monotonicMs;
     const delayMs = Math.max(nextMs - this.#time.now(), restMs, 0);
     if (delayMs > limits.timerTickMs || monotonicMs + delayMs >= this.#alarmAtMs) return;
     this.#cancelAlarm();
@@ -117,102 +132,56 @@ export class DueMessages {
     this.#cancelAlarm = clock.after(delayMs, ring, { unref: true });
   }
 
-  async #release(due: readonly HeldEntry[]): Promise<void> {
-    try {
-      const claimed = due.filter((entry) => this.#claim(entry));
-      const records = await this.#read(claimed);
-      if (this.#isClosed) for (const entry of records.keys()) this.#options.held.free(entry);
-      else if (records.size > 0) await this.#commit(claimed, records);
-    } finally {
-      this.#isReleasing = false;
-    }
-    this.#arm();
+  #letGo(nowMs: number): void {
+    const most = { count: limits.heldGroupCountMax, sizeBytes: limits.heldGroupSizeBytes };
+    const due = this.#reader.take(nowMs, most).filter((message) => this.#claim(message));
+    if (due.length === 0) return;
+    this.#isReleasing = true;
+    this.#restUntilMs = this.#options.clock.monotonicMs() + limits.timerGatherMs;
+    background(this.#release(due));
   }
 
-  /** Claims a message; not one that somebody else is changing, or whose topic is gone. */
-  #claim(entry: HeldEntry): boolean {
-    const { held } = this.#options;
-    if (held.state.isDead(entry)) this.#window.forget(entry);
-    else if (held.claim(entry)) return true;
-    else this.#window.putBack(entry, this.nowMs() + limits.heldClaimLookMs);
+  /** Claims a message; not one that somebody else is changing. */
+  #claim(message: ReadyMessage): boolean {
+    if (this.#options.held.claim(message.entry)) return true;
+    this.#reader.putBack(message, this.nowMs() + limits.heldClaimLookMs);
     return false;
   }
 
-  /** The records of claimed messages, as far as they can be read; the others are given up. */
-  async #read(
-    entries: readonly HeldEntry[],
-  ): Promise<ReadonlyMap<HeldEntry, RecordView | undefined>> {
-    // In the order of the log: those that lie together are read together.
-    const places = entries.toSorted((one, other) => one.position - other.position);
-    const { store } = this.#options.held;
-    try {
-      const records = await store.readCold(places);
-      return new Map(places.map((entry, index) => [entry, records[index]]));
-    } catch {
-      return await this.#readEach(places);
-    }
-  }
-
-  async #readEach(
-    entries: readonly HeldEntry[],
-  ): Promise<ReadonlyMap<HeldEntry, RecordView | undefined>> {
+  async #release(due: readonly ReadyMessage[]): Promise<void> {
     const { held } = this.#options;
-    const found = new Map<HeldEntry, RecordView | undefined>();
-    for (const entry of entries) {
-      try {
-        const [record] = await held.store.readCold([entry]);
-        found.set(entry, record);
-      } catch (error) {
-        this.#cannotRead(entry, error);
-        held.free(entry);
-      }
-    }
-    return found;
-  }
-
-  /** A disk may come to its senses; what is damaged is left to the next start, with whatever file lies there then. */
-  #cannotRead(entry: HeldEntry, error: unknown): void {
-    const { logger, counters } = this.#options;
-    const isDamaged = error instanceof MqError && error.code === "CORRUPT";
-    if (isDamaged) this.#window.forget(entry);
-    else this.#window.putBack(entry, this.nowMs() + limits.heldRetryMs);
-    counters.unreadable += 1;
-    logger.error(
-      isDamaged
-        ? "a delayed message is damaged; it is not delivered before its file is restored and the broker restarted"
-        : "a delayed message cannot be read, tried again",
-      { topic: entry.topic, position: entry.position, reason: messageOf(error) },
-    );
-  }
-
-  /** Appends the copies of those that were read, in the order in which they were due. */
-  async #commit(
-    due: readonly HeldEntry[],
-    records: ReadonlyMap<HeldEntry, RecordView | undefined>,
-  ): Promise<void> {
-    const { held, counters, released } = this.#options;
-    const entries = due.filter((entry) => records.has(entry));
-    const changes: HeldChange[] = [];
-    const copies: RecordDraft[] = [];
-    for (const entry of entries) {
-      const record = records.get(entry);
-      changes.push({ ...entry, next: undefined });
-      if (record === undefined) held.noteLost(entry);
-      else copies.push(this.#copyOf(entry, record));
-    }
+    const copies = due.flatMap(({ copy }) => (copy === undefined ? [] : [this.#placed(copy)]));
+    for (const { entry, copy } of due) if (copy === undefined) held.noteLost(entry);
+    const changes = due.map(({ entry }) => ({ ...entry, next: undefined }));
     const { answer, fate } = held.commit(changes, copies);
     this.#answer = answer.catch(() => {});
     const failure = await fate;
-    if (failure !== undefined) return this.#failed(entries, failure);
-    if (this.#isFailing) this.#options.logger.info("due messages are delivered again");
+    this.#isReleasing = false;
+    if (failure === undefined) this.#released(due, copies.length);
+    else this.#failed(due, failure);
+    this.#look();
+  }
+
+  /** The topic may have fewer queues by now than when the message came. */
+  #placed(copy: RecordDraft): RecordDraft {
+    const queueCount = this.#options.metadata.topic(copy.topic)?.writeQueueNums ?? 1;
+    return copy.queueId < queueCount ? copy : { ...copy, queueId: copy.queueId % queueCount };
+  }
+
+  #released(messages: readonly ReadyMessage[], count: number): void {
+    const { counters, logger, released } = this.#options;
+    if (this.#isFailing) logger.info("due messages are delivered again");
     this.#isFailing = false;
-    counters.delivered += copies.length;
+    counters.delivered += count;
     const nowMs = this.nowMs();
-    for (const entry of entries) released(Math.max(0, nowMs - entry.dueMs));
+    for (const message of messages) {
+      this.#reader.done(message);
+      released(Math.max(0, nowMs - message.entry.dueMs));
+    }
   }
 
   /** Nothing of it is in the log. */
-  #failed(entries: readonly HeldEntry[], failure: MqError): void {
+  #failed(messages: readonly ReadyMessage[], failure: MqError): void {
     const { logger, counters } = this.#options;
     counters.failures += 1;
     if (!this.#isFailing && !this.#isClosed) {
@@ -221,23 +190,7 @@ export class DueMessages {
     }
     this.#isFailing = true;
     const wakeAtMs = this.nowMs() + limits.heldRetryMs;
-    for (const entry of entries) this.#window.putBack(entry, wakeAtMs);
-  }
-
-  /** What consumers will see. The topic may have fewer queues by now than when the message came. */
-  #copyOf({ topic }: HeldEntry, record: RecordView): RecordDraft {
-    const queueCount = this.#options.metadata.topic(topic)?.writeQueueNums ?? 1;
-    return {
-      type: RecordType.deliveredTimer,
-      flags: record.flags,
-      topic,
-      queueId: record.queueId % queueCount,
-      systemProperties: record.systemProperties,
-      userProperties: record.userProperties,
-      body: record.body,
-      tagHash: record.tagHash,
-      messageGroupHash: record.messageGroupHash,
-    };
+    for (const message of messages) this.#reader.putBack(message, wakeAtMs);
   }
 
   #tellAhead(): void {
@@ -252,8 +205,4 @@ export class DueMessages {
     }
     this.#isAhead = isAhead;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { limits } from "../../base/index.ts";
+import { carryHeld } from "../held/index.ts";
 import { RecordType } from "../store/index.ts";
 import { draft, scanAll, send } from "../store/testkit/open-store.ts";
 import { TimerScene } from "./testkit/timer-scene.ts";
@@ -124,6 +125,67 @@ describe("timers", () => {
       dues,
       dues.toSorted((one, other) => one - other),
     );
+  });
+
+  it("read a message before it is due, so that its time finds it in memory", async () => {
+    await timed.stop();
+    timed = await TimerScene.open({ store: { tailCacheSizeBytes: 1 } });
+    await timed.send("a", timed.nowMs + 3_000);
+    for (let index = 0; index < 40; index++) {
+      await timed.scene.store.append([draft("x".repeat(50_000), { topic: "other" })]);
+    }
+    const reads: number[] = [];
+    timed.scene.disk.onOperation = ({ kind, path }) => {
+      if (kind === "read" && path.includes("/commitlog/")) reads.push(timed.nowMs);
+    };
+    const dueMs = timed.nowMs + 3_000;
+    await timed.scene.pass(1_500);
+    assert.deepEqual(reads, []);
+    await timed.scene.pass(1_600);
+    assert.equal(reads.length, 1);
+    assert.ok((reads[0] ?? dueMs) <= dueMs - limits.timerReadAheadMs / 2);
+    assert.deepEqual(await timed.delivered(), ["a"]);
+  });
+
+  it("read a bounded number ahead, and no message is late for that", async () => {
+    const laterMs = timed.nowMs + 900;
+    const laters = numbered(2 * limits.timerReadAheadCountMax);
+    for (let from = 0; from < laters.length; from += 512) {
+      await timed.sendAll(laters.slice(from, from + 512), laterMs);
+    }
+    await timed.scene.pass(100);
+    const most = limits.timerReadAheadCountMax + limits.heldGroupCountMax;
+    assert.ok(timed.timers.readCount <= most, `${timed.timers.readCount} are in memory`);
+    await timed.send("sooner", timed.nowMs + 200);
+    await timed.scene.pass(205, 5);
+    assert.deepEqual(await timed.delivered(), ["sooner"]);
+    assert.ok(timed.timers.readCount <= most, `${timed.timers.readCount} are in memory`);
+    await timed.scene.until(() => timed.deliveredCount === laters.length + 1);
+    assert.equal(timed.timers.readCount, 0);
+  });
+
+  it("keep a bounded number in memory while nothing can be delivered", async () => {
+    const most = limits.timerReadAheadCountMax + 2 * limits.heldGroupCountMax;
+    for (let from = 0; from < 8; from++) {
+      await timed.sendAll(numbered(1_000, from * 1_000), timed.nowMs + 50 + from * 100);
+    }
+    timed.scene.disk.capacityBytes = 1;
+    await timed.scene.pass(4_000, 50);
+    assert.ok(timed.timers.readCount <= most, `${timed.timers.readCount} are in memory`);
+    timed.scene.disk.capacityBytes = Number.POSITIVE_INFINITY;
+    await timed.scene.until(() => timed.deliveredCount === 8_000);
+    assert.equal(new Set(await timed.delivered()).size, 8_000);
+  });
+
+  it("deliver once what was carried or recalled after it was read", async () => {
+    await timed.send("carried", timed.nowMs + 500);
+    const recalled = await timed.send("recalled", timed.nowMs + 500);
+    await timed.scene.until(() => timed.timers.readCount === 2);
+    await carryHeld(timed.scene.held, timed.scene.store.end);
+    await timed.timers.recall("t", recalled.handle);
+    await timed.scene.pass(600);
+    assert.deepEqual(await timed.delivered(), ["carried"]);
+    assert.deepEqual([await timed.scene.all(), timed.timers.readCount], [[], 0]);
   });
 
   it("deliver at once, after a restart, what came due meanwhile, and the rest in its time", async () => {

@@ -66,6 +66,11 @@ export class Timers {
     return this.#due.windowCount;
   }
 
+  /** Of those, the ones that are there with their bodies. */
+  get readCount(): number {
+    return this.#due.readCount;
+  }
+
   /** Makes room for `count` messages that are about to be appended; `settled` follows. Throws TOO_MANY_REQUESTS. */
   admit(count: number): void {
     const max = this.#options.pendingMax();

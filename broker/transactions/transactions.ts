@@ -9,7 +9,7 @@ import { Checks, type CheckTimes } from "./checks.ts";
 import { committedCopy } from "./copies.ts";
 import { newCounters, type TransactionCounters } from "./counters.ts";
 import { OpenHalves } from "./open-halves.ts";
-import { type Outcome, Outcomes } from "./outcomes.ts";
+import { type Outcome, type OutcomeNote, Outcomes } from "./outcomes.ts";
 import type { Producers } from "./ports.ts";
 
 /** What transactions stand on. */
@@ -180,7 +180,6 @@ export class Transactions {
     outcome: "committed" | "rolled back",
     copies: readonly RecordDraft[],
   ): Promise<void> {
-    const { counters } = this;
     // Whoever comes when the claim is given up finds it: it is taken back when nothing has come of it.
     const note = this.#outcomes.note(entry.id, outcome);
     const { answer, fate } = this.#options.held.commit(
@@ -188,13 +187,20 @@ export class Transactions {
       copies,
       "send",
     );
-    const told = fate.then((failure) => {
-      if (failure !== undefined) this.#outcomes.takeBack(entry.id, note);
-      else if (outcome === "committed") counters.committed += 1;
-      else counters.rolledBack += 1;
-    });
+    const told = this.#tellFate(entry, note, fate);
     await answer;
     await told;
+  }
+
+  async #tellFate(
+    { id }: HeldEntry,
+    note: OutcomeNote,
+    fate: Promise<MqError | undefined>,
+  ): Promise<void> {
+    const failure = await fate;
+    if (failure !== undefined) this.#outcomes.takeBack(id, note);
+    else if (note.outcome === "committed") this.counters.committed += 1;
+    else this.counters.rolledBack += 1;
   }
 
   /** Answers for a transaction that is not open. */

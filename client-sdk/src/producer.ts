@@ -6,6 +6,7 @@ import { ClientError, toError } from "./client-error.ts";
 import { type MessageOptions, MessageType, prepareMessage } from "./message.ts";
 import { type Abortable, type ClientOptions, checkOptions, numberOption } from "./options.ts";
 import { QueuedSend } from "./queued-send.ts";
+import { recallMessage } from "./recall.ts";
 import { SendBuffer } from "./send-buffer.ts";
 import type { SendReceipt } from "./send-receipt.ts";
 import { Sender } from "./sender.ts";
@@ -179,6 +180,16 @@ export class Producer {
     } catch (error) {
       return Promise.reject(toError(error));
     }
+  }
+
+  /**
+   * Calls a delayed message back that is not due yet, by the `recallHandle` of its receipt; resolves with its message id
+   * when it will surely not be delivered. Rejects with MESSAGE_NOT_FOUND when it was delivered or called back before,
+   * INVALID_RECEIPT_HANDLE for a handle that is not one of this topic. After a TIMEOUT it may have been called back.
+   */
+  async recall(topic: string, recallHandle: string, options: Abortable = {}): Promise<string> {
+    this.#core.assertRunning();
+    return await recallMessage(this.#core, { topic, recallHandle, ...options });
   }
 
   #enqueue(

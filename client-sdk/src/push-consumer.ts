@@ -136,7 +136,7 @@ export class PushConsumer {
     this.#scan();
   }
 
-  /** What comes while a poll is held is passed over for good when the filter of that poll does not match. */
+  /** What comes while a poll is held is skipped for good when the filter of that poll does not match. */
   async #endPolls(topic: string): Promise<void> {
     const pollers = [...this.#pollers].filter(([key]) => key.startsWith(`${topic} `));
     for (const [, { stop }] of pollers) stop.abort();

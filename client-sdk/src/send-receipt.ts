@@ -13,7 +13,7 @@ export interface MessageQueue {
 export class SendReceipt {
   readonly messageId: string;
   readonly transactionId: string;
-  /** Names a delayed message for recall; empty otherwise. */
+  /** Names a delayed message to `Producer.recall`; empty when it was not delayed, or is due already. */
   readonly recallHandle: string;
   /** Index of the message in its queue. */
   readonly offset: number;

@@ -174,6 +174,34 @@ describe("a call that is passed on", function () {
     assert.equal((await recall(kept)).status?.code, Code.MESSAGE_NOT_FOUND);
   });
 
+  it("ends a transaction where its message is held, whichever broker is asked", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b, "TRANSACTION");
+    tell(holder("b", b.grpcPort));
+    const sendHalf = async (messageId: string): Promise<string> => {
+      const systemProperties = { messageId, messageType: 4, bodyEncoding: 1 };
+      const { status, entries } = await client(a).call(methods.SendMessage, {
+        messages: [{ topic: { name: topic }, systemProperties, body: Buffer.from("x") }],
+      });
+      assert.equal(status?.code, Code.OK, status?.message);
+      return entries[0]?.transactionId ?? "";
+    };
+    const end = async (transactionId: string, resolution: number): Promise<number | undefined> => {
+      const request = { topic: { name: topic }, transactionId, resolution };
+      return (await client(a).call(methods.EndTransaction, request)).status?.code;
+    };
+    const [good, bad] = [await sendHalf("good"), await sendHalf("bad")];
+    assert.deepEqual([await end(good, 1), await end(bad, 2)], [Code.OK, Code.OK]);
+    assert.deepEqual([await end(good, 1), await end(good, 2)], [Code.OK, Code.BAD_REQUEST]);
+    const altered = `${good.slice(0, 20)}${good[20] === "A" ? "B" : "A"}${good.slice(21)}`;
+    assert.equal(await end(altered, 1), Code.INVALID_TRANSACTION_ID);
+    const { messages } = await client(a).receive(receiving()).done;
+    assert.deepEqual(
+      messages.map(({ systemProperties }) => systemProperties?.messageId),
+      ["good"],
+    );
+  });
+
   it("goes to the next master when one cannot be reached, and fails for want of any only after a while", async () => {
     const [a, b] = [await open("a"), await open("b")];
     await makeTopic(b);

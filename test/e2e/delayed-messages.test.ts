@@ -87,7 +87,7 @@ describe("delayed messages", function () {
   });
 
   it("wait through a restart, and count in the metrics", async () => {
-    const dueMs = Date.now() + 2_500;
+    const dueMs = Date.now() + 4_000;
     await send("a", dueMs);
     await send("b", dueMs);
     const { recallHandle } = await send("c", dueMs);

@@ -9,14 +9,13 @@ import {
   PushConsumer,
   SimpleConsumer,
 } from "rocketmq-client-nodejs";
+// The package has no better door for FilterType.
+import definitions from "rocketmq-client-nodejs/proto/apache/rocketmq/v2/definition_pb.js";
 import { type BrokerFixture, startBroker } from "./broker-fixture.ts";
 import { brokerAdminService, RawClient } from "./raw-client.ts";
 import { until } from "./waiting.ts";
 
 const quiet: ILogger = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
-
-/** `FilterType.SQL`, which the package does not export. */
-const sqlFilter = 2;
 
 interface Stoppable {
   shutdown(): Promise<void>;
@@ -250,7 +249,10 @@ describe("the official Node.js client", function () {
   it("filters by SQL, and is told at its start what is wrong with an expression", async () => {
     await send("sql", 30, "red");
     await send("sql", 30, "green");
-    const filter = new FilterExpression("TAGS = 'red' AND index BETWEEN 5 AND 12", sqlFilter);
+    const filter = new FilterExpression(
+      "TAGS = 'red' AND index BETWEEN 5 AND 12",
+      definitions.FilterType.SQL,
+    );
     const messages = await drain(await startSimple("sql-group", "sql", filter), 8);
     const indexes = messages.map((message) => Number(message.properties.get("index")));
     assert.deepEqual(
@@ -261,7 +263,9 @@ describe("the official Node.js client", function () {
     const wrong = new SimpleConsumer({
       ...options(),
       consumerGroup: "sql-group",
-      subscriptions: new Map([["sql", new FilterExpression("index > '5'", sqlFilter)]]),
+      subscriptions: new Map([
+        ["sql", new FilterExpression("index > '5'", definitions.FilterType.SQL)],
+      ]),
     });
     await assert.rejects(wrong.startup(), /at character 9: > takes numbers and properties/);
     await wrong.shutdown();

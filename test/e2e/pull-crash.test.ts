@@ -75,13 +75,13 @@ describe("offsets and a broker that is killed with -9", function () {
     /** By group and queue: what was acknowledged last, and what was asked for after that. */
     const told = new Map<string, { acknowledged: number; asked: number }>();
     for (let round = 0; round < 3; round++) {
-      let isOver = false;
+      const over = new AbortController();
       let acknowledgedCount = 0;
       const committers = queues.flatMap((id) =>
         ["g", "h"].map(async (name) => {
           const committer = client();
           const key = `${name} ${id}`;
-          for (let step = 0; !isOver; step++) {
+          for (let step = 0; !over.signal.aborted; step++) {
             // Mostly forward, now and then back.
             const offset = (step * 7) % 200;
             const known = told.get(key) ?? { acknowledged: 0, asked: 0 };
@@ -97,7 +97,7 @@ describe("offsets and a broker that is killed with -9", function () {
       );
       await until("commits", () => acknowledgedCount > 60);
       await broker.stop("SIGKILL");
-      isOver = true;
+      over.abort();
       await Promise.all(committers);
       await start(address.slice(address.lastIndexOf(":") + 1));
       for (const [key, { acknowledged, asked }] of told) {

@@ -97,7 +97,7 @@ describe("SQL filters", function () {
     await consumer.startup();
     await until("the message", () => got.length === 1);
     await until("a held poll", async () => (await heldPolls()) === 1);
-    // A poll that is held with the old filter would pass these over, for good.
+    // A poll that is held with the old filter would skip these, for good.
     await consumer.subscribe(topic, sql("n = 2 OR n = 41"));
     await send(topic, 42);
     await until("the messages", () => got.length === 3);

@@ -2,6 +2,7 @@
 // as clients were promised it: which message is where, and what a consumer is done with.
 import { decodeProgress, type PendingEntry, pendingFlags } from "../../broker/metadata/index.ts";
 import { asRecordBuffer, checkRecord, RecordType, RecordView } from "../../broker/store/record.ts";
+import { DelayedLog, delayedTopic } from "./delayed-log.ts";
 
 /** Where a message stands. */
 export interface Place {
@@ -27,6 +28,8 @@ export class ConfirmedLog {
   readonly messages: Map<string, Place> = new Map();
   /** Behind the record with which group `g` was done with a message, by `queue/offset`. */
   readonly doneAt: Map<string, number> = new Map();
+  /** Delayed messages, which have a topic of their own. */
+  readonly delayed: DelayedLog;
   readonly #problems: string[];
   readonly #nextOffsets = new Map<number, number>();
   readonly #lanes = new Map<number, Lane>();
@@ -38,6 +41,7 @@ export class ConfirmedLog {
 
   constructor(problems: string[]) {
     this.#problems = problems;
+    this.delayed = new DelayedLog(problems);
   }
 
   get end(): number {
@@ -86,6 +90,7 @@ export class ConfirmedLog {
 
   #note(record: RecordView): void {
     if (record.type === RecordType.progress) return this.#noteProgress(record);
+    if (record.topic === delayedTopic) return this.delayed.note(record);
     if (record.type !== RecordType.message || record.topic !== "t") return;
     const { queueId, queueOffset, position } = record;
     const next = this.#nextOffsets.get(queueId) ?? 0;

@@ -89,6 +89,10 @@ async function goesOn(world: World, watch: Watch, traffic: Traffic): Promise<str
     const left = ruler === undefined ? [] : unconsumed(watch, ruler);
     return `${left.length} messages are not consumed, ${left[0]} for example,`;
   }
+  const isDelivered = (): boolean => rulerOf(world)?.local?.timers?.pendingCount === 0;
+  if (!(await happens(world, isDelivered))) {
+    return `${rulerOf(world)?.local?.timers?.pendingCount} delayed messages are not delivered`;
+  }
   traffic.stop();
   await time.pass(500);
   return (await happens(world, () => isAllLevel(world)))

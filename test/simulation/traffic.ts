@@ -3,6 +3,7 @@ import { MqError } from "../../base/index.ts";
 import { parseFilter } from "../../broker/delivery/index.ts";
 import type { LocalParts } from "../../broker/replica.ts";
 import { RecordType } from "../../broker/store/index.ts";
+import { DelayedTraffic } from "./delayed-traffic.ts";
 import type { Machine } from "./machine.ts";
 import { PromisedProgress } from "./promised-progress.ts";
 import type { Watch } from "./watch.ts";
@@ -43,6 +44,7 @@ const messageGroupCount = 7;
 export class Traffic {
   readonly acked: Map<string, Acked> = new Map();
   readonly given: Given[] = [];
+  readonly delayed: DelayedTraffic;
   /** Acknowledgements of consumers that were taken. */
   consumedCount = 0;
   /** The broker that has acknowledged in each epoch. */
@@ -60,16 +62,18 @@ export class Traffic {
     this.#problems = watch.problems;
     this.#watch = watch;
     this.#progress = new PromisedProgress(world, watch);
+    this.delayed = new DelayedTraffic(world, watch.problems);
     this.#send();
     this.#receive();
   }
 
   stopSending(): void {
     this.#isSending = false;
+    this.delayed.stopSending();
   }
 
   stop(): void {
-    this.#isSending = false;
+    this.stopSending();
     this.#isReceiving = false;
   }
 

@@ -12,6 +12,7 @@ export function verdict(world: World, watch: Watch, traffic: Traffic): readonly 
   return [
     ...wholeLogs,
     ...lost(world, watch, traffic),
+    ...watch.log.delayed.verdict(traffic.delayed, isKept(world)),
     ...traffic.given.flatMap((given) => wrongGiven(world, watch, given)),
     ...(world.mode.isRetaining ? [] : skipped(watch, traffic)),
     ...(world.mode.isOrdered && !world.mode.isRetaining ? disorder(watch, traffic) : []),
@@ -44,10 +45,14 @@ function differences({ machines }: World): string[] {
   });
 }
 
+/** Whether what was answered OK is there for good: an elected ASYNC_MASTER answers before the others have it. */
+function isKept({ mode }: World): boolean {
+  return !mode.isElected || mode.role !== "ASYNC_MASTER";
+}
+
 /** What was answered OK and is not where it was said to be. */
-function lost({ mode }: World, { log }: Watch, { acked }: Traffic): string[] {
-  // An elected ASYNC_MASTER answers before the others have it.
-  if (mode.isElected && mode.role === "ASYNC_MASTER") return [];
+function lost(world: World, { log }: Watch, { acked }: Traffic): string[] {
+  if (!isKept(world)) return [];
   const problems: string[] = [];
   for (const [body, { brokerId, epoch, atMs, position, queueId, offset }] of acked) {
     const place = log.messages.get(body);

@@ -13,4 +13,6 @@ export interface BrokerStatus {
   readonly nameServers: Readonly<Record<string, string>>;
   /** Used share of the disk, `[0, 1]`. */
   readonly diskUsageRatio: number;
+  /** Messages that wait for their time. */
+  readonly delayedMessages: number;
 }

@@ -42,7 +42,11 @@ export function getBrokerStatus(context: AdminContext): MethodHandler {
       nameServers: status.nameServers,
       ha: haFields(context, ha),
     };
-    const rows = [...rowsOf(answer, context.clock.now()), ...replicationRows(ha)];
+    const rows = [
+      ...rowsOf(answer, context.clock.now()),
+      { name: "delayedMessages", value: String(status.delayedMessages) },
+      ...replicationRows(ha),
+    ];
     return { ...answer, rows };
   });
 }

@@ -133,6 +133,7 @@ function handlers(ha?: HaPort): ReadonlyMap<string, MethodHandler> {
       rssBytes: 0,
       nameServers: {},
       diskUsageRatio: 0.5,
+      delayedMessages: 7,
     }),
   } as unknown as AdminContext;
   return brokerAdminMethods(context);
@@ -219,6 +220,7 @@ describe("GetBrokerStatus", () => {
 
   it("of a lone master has no slaves", async () => {
     const lone = await rows();
+    assert.equal(lone["delayedMessages"], "7");
     assert.deepEqual([lone["role"], lone["slaves"]], ["master", "0 known, 0 in sync"]);
   });
 

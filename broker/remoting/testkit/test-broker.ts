@@ -75,7 +75,12 @@ export class TestBroker {
   constructor(options: TestBrokerOptions = {}) {
     const flags = { brokerName: "broker-a", autoCreateTopicEnable: "true", ...options.flags };
     this.parts = {
-      store: { send: (group) => this.#append(group) },
+      store: {
+        send: (group) => this.#append(group),
+        sendAgain: async () => {},
+        read: () => undefined,
+        readCold: async () => [],
+      },
       metadata: this.metadata,
       delivery: this.#delivery(),
       timers: this.#timers(),

@@ -48,6 +48,7 @@ export interface FakeBehaviour {
     request: rocketmq.v2.IQueryRouteRequest,
     usual: rocketmq.v2.IQueryRouteResponse,
   ) => rocketmq.v2.IQueryRouteResponse | Buffer;
+  recall?: (request: rocketmq.v2.IRecallMessageRequest) => rocketmq.v2.IRecallMessageResponse;
   settings?: rocketmq.v2.ISettings | "silent";
   /** Messages in a batch are answered as one unit, as RocketMQ does. */
   answerBatchAsUnit?: boolean;
@@ -165,6 +166,11 @@ export class FakeBroker {
         this.deadLettered.push(request.messageId);
         this.#remove(request.receiptHandle);
         return methods.ForwardMessageToDeadLetterQueue.response.encode({ status: ok });
+      }),
+      RecallMessage: this.#unary((bytes) => {
+        const request = methods.RecallMessage.request.decode(bytes);
+        const answer = this.behaviour.recall?.(request) ?? { status: ok, messageId: "recalled" };
+        return methods.RecallMessage.response.encode(answer);
       }),
       ReceiveMessage: this.#receive,
       QueryAssignment: this.#unary((bytes, metadata) =>

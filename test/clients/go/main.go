@@ -1,5 +1,6 @@
 // The official Go client against a running broker, with its default settings (TLS on).
-// Usage: clients ENDPOINT TOPIC COUNT. Prints one JSON line and exits with 0 only when all came.
+// Usage: clients ENDPOINT TOPIC COUNT, or clients kinds ENDPOINT PREFIX FEATURE...
+// Prints one JSON line and exits with 0 only when all came.
 package main
 
 import (
@@ -22,6 +23,10 @@ func config(endpoint, group string) *rmq.Config {
 }
 
 func main() {
+	if os.Args[1] == "kinds" {
+		kinds(os.Args[2], os.Args[3], os.Args[4:])
+		return
+	}
 	endpoint, topic := os.Args[1], os.Args[2]
 	count, err := strconv.Atoi(os.Args[3])
 	check(err, "count")

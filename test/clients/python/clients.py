@@ -1,6 +1,7 @@
 """The official Python client against a running broker, with its default settings (plaintext).
 
-Usage: clients.py ENDPOINT TOPIC COUNT. Prints one JSON line and exits with 0 only when all came.
+Usage: clients.py ENDPOINT TOPIC COUNT, or clients.py kinds ENDPOINT PREFIX FEATURE...
+Prints one JSON line and exits with 0 only when all came.
 """
 import json
 import sys
@@ -77,4 +78,10 @@ def main():
     sys.exit(0 if set(result.values()) == {count} else 1)
 
 
-main()
+if sys.argv[1] == "kinds":
+    sys.dont_write_bytecode = True
+    import kinds
+
+    kinds.main(sys.argv[2], sys.argv[3], sys.argv[4:])
+else:
+    main()

@@ -20,13 +20,18 @@ import org.apache.rocketmq.client.apis.producer.Producer;
 
 /**
  * The official Java client against a running broker, with its default settings (TLS on).
- * Usage: Clients ENDPOINT TOPIC COUNT. Prints one JSON line and exits with 0 only when all came.
+ * Usage: Clients ENDPOINT TOPIC COUNT, or Clients kinds ENDPOINT PREFIX FEATURE...
+ * Prints one JSON line and exits with 0 only when all came.
  */
 public final class Clients {
     private static final Duration ROUND = Duration.ofSeconds(60);
     private static final ClientServiceProvider PROVIDER = ClientServiceProvider.loadService();
 
     public static void main(String[] args) throws Exception {
+        if (args[0].equals("kinds")) {
+            Kinds.run(args[1], args[2], List.of(args).subList(3, args.length));
+            System.exit(0);
+        }
         ClientConfiguration configuration = ClientConfiguration.newBuilder().setEndpoints(args[0]).build();
         String topic = args[1];
         int count = Integer.parseInt(args[2]);

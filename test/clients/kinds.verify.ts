@@ -1,0 +1,97 @@
+// Every kind of message and way to consume with the official clients of other languages: what each of them can do here.
+import assert from "node:assert/strict";
+import { startBroker } from "../../bench/servers.ts";
+import { brokerAdminService, RawClient } from "../e2e/raw-client.ts";
+import { type Program, programs } from "./programs.ts";
+
+const ok = "ok";
+
+/** By feature: what each client's program has to say of it, `ok` for those that are not named. */
+const expected: Readonly<Record<string, Readonly<Record<string, string | RegExp>>>> = {
+  fifo: {},
+  // It starts with the next message of a message group while the failed one waits for its second attempt.
+  fifoPastFailure: { "Go (TLS)": /^out of order: \[0 1 2 3 4/ },
+  retry: {},
+  nack: {},
+  tags: {},
+  sql: {},
+  delay: {},
+  recall: {},
+  transaction: {},
+  dlq: {},
+};
+
+/** Message types of the topics that are not NORMAL. */
+const types: Readonly<Record<string, string>> = {
+  fifo: "FIFO",
+  fifoPastFailure: "FIFO",
+  delay: "DELAY",
+  recall: "DELAY",
+  transaction: "TRANSACTION",
+};
+
+/** Attributes of the consumer groups that are made before. */
+const groups: Readonly<Record<string, object>> = {
+  fifo: { consumeMessageOrderly: true },
+  fifoPastFailure: {
+    consumeMessageOrderly: true,
+    retryPolicy: { customizedBackoff: { next: [{ seconds: 1 }] } },
+  },
+  dlq: { retryMaxTimes: 1, retryPolicy: { customizedBackoff: { next: [{ seconds: 1 }] } } },
+};
+
+describe("official clients with every kind of message", function () {
+  this.timeout(400_000);
+  let all: readonly Program[] = [];
+
+  before(async () => {
+    all = await programs();
+  });
+
+  it("do what they have", async () => {
+    await using broker = await startBroker();
+    const endpoint = `127.0.0.1:${broker.port}`;
+    const features = Object.keys(expected);
+    const outcomes = await Promise.all(
+      all.map(async ({ name, run }, index) => {
+        await makeTopicsAndGroups(endpoint, `client${index}`, features);
+        const outcome = await run(["kinds", endpoint, `client${index}`, ...features]);
+        return { name, outcome };
+      }),
+    );
+    for (const { name, outcome } of outcomes) {
+      assertOutcome(name, outcome);
+    }
+  });
+});
+
+function assertOutcome(name: string, outcome: unknown): void {
+  assert.ok(typeof outcome === "object" && outcome !== null);
+  const told = new Map<string, unknown>(Object.entries(outcome));
+  for (const [feature, exceptions] of Object.entries(expected)) {
+    const wanted = exceptions[name] ?? ok;
+    const what = `${name}, ${feature}: ${told.get(feature)}`;
+    if (wanted instanceof RegExp) assert.match(String(told.get(feature)), wanted, what);
+    else assert.equal(told.get(feature), wanted, what);
+  }
+}
+
+async function makeTopicsAndGroups(
+  endpoint: string,
+  prefix: string,
+  features: readonly string[],
+): Promise<void> {
+  const operator = new RawClient(endpoint);
+  const { UpdateTopic, UpdateGroup } = brokerAdminService.methods;
+  for (const feature of features) {
+    const name = `${prefix}-${feature}`;
+    const topic = { name, messageType: types[feature] ?? "NORMAL" };
+    const { status } = await operator.call(UpdateTopic, topic);
+    assert.equal(status?.code, 20_000, status?.message);
+    const attributes = groups[feature];
+    if (attributes === undefined) continue;
+    const answer = await operator.call(UpdateGroup, { name, ...attributes });
+    assert.equal(answer.status?.code, 20_000, answer.status?.message);
+  }
+  operator.close();
+}
