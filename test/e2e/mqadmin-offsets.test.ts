@@ -128,7 +128,7 @@ describe("mqadmin for offsets", function () {
 
   it("resets one queue of one broker to an offset", async () => {
     const topic = "by-offset";
-    await using _producer = await newTopic(topic, 40);
+    await (await newTopic(topic, 40)).shutdown();
     await using consumer = await simple("offset", topic);
     await receive(consumer, 40, { ack: true });
     const master = cluster.masters.find(({ name }) => name === "m2");
@@ -168,7 +168,7 @@ describe("mqadmin for offsets", function () {
 
   it("lets a group go on where another is, with what that has not acknowledged", async () => {
     const topic = "cloned";
-    await using _producer = await newTopic(topic, 40);
+    await (await newTopic(topic, 40)).shutdown();
     await using consumer = await simple("source", topic);
     await receive(consumer, 20, { ack: true });
     await receive(consumer, 4, { ack: false });
@@ -244,7 +244,7 @@ describe("mqadmin for offsets", function () {
 
   it("says what is wrong, and what was not done where", async () => {
     const topic = "partial";
-    await using _producer = await newTopic(topic, 8);
+    await (await newTopic(topic, 8)).shutdown();
     await using consumer = await simple("partial", topic);
     await receive(consumer, 8, { ack: true });
     await refused(1, /has never consumed/, "skipAccumulatedMessage", "-g", "nobody", "-t", topic);
