@@ -91,6 +91,10 @@ export class HeldMessages {
     try {
       entry = await this.state.find(key);
       return entry;
+    } catch (error) {
+      // The database is closed with the log.
+      if (this.#isClosed && !(error instanceof MqError)) throw notApplied();
+      throw error;
     } finally {
       if (entry === undefined) this.free(key);
     }

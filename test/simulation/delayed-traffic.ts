@@ -83,13 +83,15 @@ export class DelayedTraffic implements DelayedPromises {
   async #recall(text: string, handle: string): Promise<void> {
     const place = this.#serving();
     if (place === undefined) return;
+    // A process that dies meanwhile says nothing, and may have done it.
+    this.doubtful.add(text);
     try {
       await place.local.timers?.recall(delayedTopic, handle);
       this.recalled.add(text);
+      this.doubtful.delete(text);
     } catch (error) {
-      if (error instanceof MqError && error.code === "MESSAGE_NOT_FOUND") return;
-      this.doubtful.add(text);
-      throw error;
+      if (!(error instanceof MqError) || error.code !== "MESSAGE_NOT_FOUND") throw error;
+      this.doubtful.delete(text);
     }
   }
 
