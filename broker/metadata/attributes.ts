@@ -13,7 +13,7 @@ export interface AttributeRule {
 }
 
 /** What kind of messages a topic takes. */
-export const messageTypes = ["NORMAL", "FIFO", "DELAY", "TRANSACTION", "MIXED"] as const;
+export const messageTypes = ["NORMAL", "FIFO", "DELAY", "TRANSACTION", "LITE", "MIXED"] as const;
 export type MessageType = (typeof messageTypes)[number];
 
 /** The attribute of a topic that names its message type. */
@@ -22,6 +22,14 @@ export const messageTypeKey = "message.type";
 export const fifoBrokersKey = "fifo.brokers";
 /** The attribute of a topic that lets message groups go on elsewhere while their broker is down, out of order. */
 export const fifoFailoverKey = "fifo.failover";
+/** The attribute of a LITE topic that says after how many minutes without a message its lite topics are gone. */
+export const liteExpirationKey = "lite.topic.expiration";
+/** The attribute of a group that names the LITE topic whose lite topics it consumes. */
+export const liteBindTopicKey = "lite.bind.topic";
+/** The attribute of a group that says whether several of its clients may subscribe to one lite topic. */
+export const liteModelKey = "lite.sub.model";
+/** The attribute of a group that says how many lite topics each of its clients may subscribe to. */
+export const liteClientQuotaKey = "lite.sub.client.quota";
 /** The attribute of a group that says where it starts on a queue it has not read. */
 export const consumeFromKey = "consume.from";
 
@@ -40,6 +48,14 @@ export const topicAttributes: readonly AttributeRule[] = [
     allowed: "broker names with ; between them",
     allows: (value) => value.length <= limits.fifoBrokersSizeMax && !/(^|;)(;|$)/.test(value),
   },
+  {
+    key: liteExpirationKey,
+    meaning: "minutes without a message after which a lite topic is gone",
+    allowed: `-1 (never) or ${limits.liteExpirationMinMinutes} to ${limits.liteExpirationMaxMinutes}`,
+    allows: (value) =>
+      value === "-1" ||
+      isWhole(value, limits.liteExpirationMinMinutes, limits.liteExpirationMaxMinutes),
+  },
 ];
 
 /** Every attribute a consumer group may carry. */
@@ -49,6 +65,22 @@ export const groupAttributes: readonly AttributeRule[] = [
     meaning: "where the group starts on a queue it has not read",
     allowed: "default, first, last, or milliseconds since 1970",
     allows: (value) => parseConsumeFrom(value) !== undefined,
+  },
+  {
+    key: liteBindTopicKey,
+    meaning: "the LITE topic whose lite topics the group consumes; kept by the broker",
+    allowed: `a topic name of at most ${limits.topicLengthMax} characters`,
+    allows: (value) => value !== "" && value.length <= limits.topicLengthMax,
+  },
+  oneOf(liteModelKey, "how many clients of the group may subscribe to one lite topic", [
+    "Shared",
+    "Exclusive",
+  ]),
+  {
+    key: liteClientQuotaKey,
+    meaning: "lite topics that one client of the group may subscribe to",
+    allowed: `1 to ${limits.liteClientQuotaMax}`,
+    allows: (value) => isWhole(value, 1, limits.liteClientQuotaMax),
   },
 ];
 
@@ -88,6 +120,10 @@ export function checkAttributes(
       );
     }
   }
+}
+
+function isWhole(value: string, min: number, max: number): boolean {
+  return /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max;
 }
 
 function oneOf(key: string, meaning: string, values: readonly string[]): AttributeRule {

@@ -4,6 +4,9 @@ export {
   consumeFromKey,
   fifoBrokersKey,
   fifoFailoverKey,
+  liteBindTopicKey,
+  liteClientQuotaKey,
+  liteModelKey,
   type MessageType,
   messageTypeKey,
 } from "./attributes.ts";
@@ -59,6 +62,8 @@ export { type StateOptions, StateStore } from "./state-store.ts";
 export type { QueueRange } from "./state-values.ts";
 export {
   brokersOfTopic,
+  isLite,
+  liteExpirationMs,
   permission,
   type TopicConfig,
   type TopicDraft,

@@ -3,6 +3,7 @@ import { limits, MqError } from "../../base/index.ts";
 import {
   checkAttributes,
   fifoBrokersKey,
+  liteExpirationKey,
   type MessageType,
   messageTypeKey,
   messageTypes,
@@ -69,6 +70,19 @@ export function makeTopic(draft: TopicDraft, nowMs: number): TopicConfig {
 /** Whether messages with a message group may be sent to the topic. */
 export function takesMessageGroups({ messageType }: Pick<TopicConfig, "messageType">): boolean {
   return messageType === "FIFO" || messageType === "MIXED";
+}
+
+/** Whether the topic holds lite topics, and nothing else. */
+export function isLite({ messageType }: Pick<TopicConfig, "messageType">): boolean {
+  return messageType === "LITE";
+}
+
+/** After how long without a message a lite topic is gone, milliseconds; undefined: never. */
+export function liteExpirationMs({
+  attributes,
+}: Pick<TopicConfig, "attributes">): number | undefined {
+  const minutes = Number(attributes[liteExpirationKey] ?? -1);
+  return minutes > 0 ? minutes * 60_000 : undefined;
 }
 
 /** The brokers among which the message groups of a topic are spread, as recorded; empty when that is the only one. */
