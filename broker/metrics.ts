@@ -239,6 +239,25 @@ function deliveryMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
     "Queues of groups that wait at the bound of pending messages.",
     (set) => set({}, now()?.figures().fullLanes ?? 0),
   );
+  gauge("cometmq_lite_topics", "Lite topics that have messages.", (set) =>
+    set({}, now()?.lite.state.topics ?? 0),
+  );
+  gauge("cometmq_lite_messages", "Messages of lite topics whose place is kept in memory.", (set) =>
+    set({}, now()?.lite.state.offsets ?? 0),
+  );
+  gauge(
+    "cometmq_lite_subscriptions",
+    "Lite topics that clients subscribe to, counted once a client.",
+    (set) => set({}, now()?.lite.state.subscriptions ?? 0),
+  );
+  metrics.sampled(
+    "counter",
+    {
+      name: "cometmq_lite_topics_expired_total",
+      help: "Lite topics that have gone because nothing came any more.",
+    },
+    (set) => set({}, now()?.lite.state.expired ?? 0),
+  );
   metrics.sampled(
     "counter",
     { name: "rocketmq_send_to_dlq_messages_total", help: "Messages given up on." },

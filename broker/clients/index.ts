@@ -13,6 +13,7 @@ export type { QueueShares, SharedQueue, ShareQuestion } from "./queue-shares.ts"
 export {
   type ClientRole,
   clientTypes,
+  isLiteConsumer,
   consumerSettings,
   producerSettings,
   readSettings,

@@ -67,9 +67,9 @@ export function makeTopic(draft: TopicDraft, nowMs: number): TopicConfig {
   };
 }
 
-/** Whether messages with a message group may be sent to the topic. */
+/** Whether the order of message groups, or lite topics, has to be kept in the topic. */
 export function takesMessageGroups({ messageType }: Pick<TopicConfig, "messageType">): boolean {
-  return messageType === "FIFO" || messageType === "MIXED";
+  return messageType === "FIFO" || messageType === "MIXED" || messageType === "LITE";
 }
 
 /** Whether the topic holds lite topics, and nothing else. */

@@ -17,8 +17,9 @@ export interface LocalParts {
   readonly metadata: Metadata;
   readonly delivery: Pick<
     Delivery,
-    "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls"
+    "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls" | "syncLite"
   > & {
+    readonly lite: { readonly topics: Pick<Delivery["lite"]["topics"], "admit"> };
     readonly pulls: Pick<Delivery["pulls"], "pull">;
     readonly offsets: Pick<Delivery["offsets"], "get" | "commit" | "reset" | "atTime" | "bounds">;
   };

@@ -31,13 +31,14 @@ export function typeOf(message: MessageView): MessageKind {
  */
 export function checkMessageType(message: MessageView, topicType: string): MessageKind {
   const type = typeOf(message);
-  if (type !== topicType && topicType !== "MIXED") {
+  // A lite topic is below a topic that has no other messages.
+  if (type !== topicType && (topicType !== "MIXED" || type === "LITE")) {
     throw new MqError(
       "MESSAGE_PROPERTY_CONFLICT_WITH_TYPE",
       `the message is of type ${type}, but topic "${message.topic}" accepts ${topicType}`,
     );
   }
-  if (type === "LITE" || type === "PRIORITY") {
+  if (type === "PRIORITY") {
     throw new MqError(
       "UNSUPPORTED",
       `messages of type ${type} are not supported by this version of the server`,

@@ -195,6 +195,10 @@ class Sender {
         held ??= new HeldSend(parts, config.values.timerMaxDelaySec);
         drafts.push(held.draftOf(kind, message, draft));
       } else drafts.push(draft);
+      if (kind === "LITE") {
+        const { maxLiteTopicCount } = config.values;
+        parts.delivery.lite.topics.admit(draft, message.liteTopic ?? "", maxLiteTopicCount);
+      }
     }
     const { store, sends } = parts;
     const mayRepeat = sends?.mayRepeat(messages, now) === true;
@@ -283,8 +287,9 @@ function draftOf(
   topic: TopicConfig,
   chosen: Arrival & { readonly queueId: number },
 ): RecordDraft {
-  const { queueId, messageGroup } = message;
-  const hash = messageGroup ? messageGroupHash(messageGroup) : 0;
+  const { queueId } = message;
+  const ordered = message.messageGroup || message.liteTopic;
+  const hash = ordered ? messageGroupHash(ordered) : 0;
   return {
     type: RecordType.message,
     flags: messageFlags.sent | (hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing),
