@@ -23,6 +23,7 @@ export interface MessageOptions {
   /** When it is delivered; wins over `delay`. */
   readonly deliveryTimestamp?: Date | undefined;
   readonly priority?: number | undefined;
+  /** One of many cheap topics below a topic of type LITE; its messages are stored and delivered in the order of `send`. */
   readonly liteTopic?: string | undefined;
 }
 
@@ -148,7 +149,7 @@ function typeOf(kinds: Kinds): number {
   }
   if (messageGroup !== undefined) return checkedGroup(messageGroup, topic);
   if (deliveryTimestampMs !== undefined) return MessageType.DELAY;
-  if (liteTopic !== undefined) return MessageType.LITE;
+  if (liteTopic !== undefined) return checkedLiteTopic(liteTopic, topic);
   if (priority !== undefined && Number.isInteger(priority) && priority >= 0)
     return MessageType.PRIORITY;
   throw new ClientError("BAD_REQUEST", `priority must be a whole number from 0, got ${priority}`, {
@@ -172,6 +173,11 @@ function isPlain(kinds: Kinds): boolean {
     kinds.liteTopic === undefined &&
     kinds.priority === undefined
   );
+}
+
+function checkedLiteTopic(liteTopic: string, topic: string): number {
+  if (liteTopic.trim() !== "") return MessageType.LITE;
+  throw new ClientError("ILLEGAL_LITE_TOPIC", "the lite topic is blank", { topic });
 }
 
 function checkedGroup(messageGroup: string, topic: string): number {
