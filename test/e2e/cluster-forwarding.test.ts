@@ -143,6 +143,50 @@ describe("a call that is passed on", function () {
     assert.match(address, /^127\.0\.0\.1:\d+$/);
   });
 
+  it("tells all brokers of a LITE topic which lite topics a client wants", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(a, "LITE");
+    await makeTopic(b, "LITE");
+    tell(holder("b", b.grpcPort));
+    const { status } = await client(a).call(methods.SyncLiteSubscription, {
+      topic: { name: topic },
+      group,
+      liteTopicSet: ["session"],
+    });
+    assert.equal(status?.code, Code.OK, status?.message);
+    for (const [broker, name] of [
+      [a, "a"],
+      [b, "b"],
+    ] as const) {
+      for (const liteTopic of ["session", "other"]) {
+        const sent = await client(broker, "producer").call(methods.SendMessage, {
+          messages: [
+            {
+              topic: { name: topic },
+              systemProperties: { messageId: `${liteTopic} ${name}`, liteTopic },
+              body: Buffer.from("x"),
+            },
+          ],
+        });
+        assert.equal(sent.status?.code, Code.OK, sent.status?.message);
+      }
+      const messageQueue = { topic: { name: topic }, id: -1, broker: { name } };
+      const { messages, text } = await client(a).receive({ ...receiving(), messageQueue }).done;
+      assert.deepEqual(
+        messages.map(({ systemProperties }) => systemProperties?.messageId),
+        [`session ${name}`],
+        text,
+      );
+      const handle = messages[0]?.systemProperties?.receiptHandle ?? "";
+      const acked = await client(a).call(methods.AckMessage, {
+        group,
+        topic: { name: topic },
+        entries: [{ receiptHandle: handle, liteTopic: "session" }],
+      });
+      assert.equal(acked.status?.code, Code.OK, acked.status?.message);
+    }
+  });
+
   it("recalls a delayed message where it is held, whichever broker is asked", async () => {
     const [a, b] = [await open("a"), await open("b")];
     await makeTopic(b, "DELAY");
