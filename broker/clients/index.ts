@@ -13,8 +13,8 @@ export type { QueueShares, SharedQueue, ShareQuestion } from "./queue-shares.ts"
 export {
   type ClientRole,
   clientTypes,
-  isLiteConsumer,
   consumerSettings,
+  isLiteConsumer,
   producerSettings,
   readSettings,
   type ServerSettings,

@@ -57,8 +57,9 @@ export class LiteDelivery {
   serve(subscription: Subscription, lite: LiteSubscription): void {
     const { timeline } = this.#parts;
     lite.distribute(timeline.nowMs());
+    const woken = [...lite.woken];
     // What is woken from here on has its turn later.
-    for (const client of [...lite.woken]) {
+    for (const client of woken) {
       this.#serveClient(subscription, client);
       if (client.polls.count === 0 || client.ready.size === 0) lite.woken.delete(client);
     }

@@ -86,7 +86,7 @@ export class LiteSyncs {
     checkQuota(request, { client, wanted, count: this.#parts.topics.figures.subscriptions });
     client.version = version ?? client.version;
     if (change === "set") {
-      for (const hash of [...client.topics.keys()]) {
+      for (const hash of client.topics.keys()) {
         if (!wanted.has(hash)) lite.unsubscribe(client, hash);
       }
     }
@@ -175,6 +175,7 @@ function checkQuota(
 
 /** The queue offset that `start` means for a lite topic. */
 async function placeOf(lite: LiteQueue, hash: number, start: LiteStart): Promise<number> {
+  if (start.from === "time") return await lite.queue.offsetByTime(start.value);
   const offsets = lite.offsets(hash);
   switch (start.from) {
     case "first":
@@ -183,9 +184,7 @@ async function placeOf(lite: LiteQueue, hash: number, start: LiteStart): Promise
       return lite.end;
     case "offset":
       return Math.min(start.value, lite.end);
-    case "tail":
+    default:
       return start.value === 0 ? lite.end : (offsets?.fromEnd(start.value) ?? lite.end);
-    case "time":
-      return await lite.queue.offsetByTime(start.value);
   }
 }

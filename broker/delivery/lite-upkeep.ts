@@ -39,7 +39,7 @@ export class LiteUpkeep {
   }
 
   async #run(): Promise<void> {
-    for (const queue of [...this.#parts.topics.all()]) {
+    for (const queue of this.#parts.topics.all()) {
       try {
         await this.#look(queue);
       } catch (error) {

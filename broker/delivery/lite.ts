@@ -50,7 +50,11 @@ export class Lite {
         for (const { lite } of parts.table().ofTopic(queue.queue.topic)) lite?.arrived(queue, hash);
       },
       opened: () => this.#upkeep?.start(),
-      loaded: (topic) => parts.table().ofTopic(topic).forEach(parts.wake),
+      loaded: (topic) =>
+        parts
+          .table()
+          .ofTopic(topic)
+          .forEach((one) => parts.wake(one)),
     });
   }
 

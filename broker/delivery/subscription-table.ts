@@ -184,7 +184,7 @@ export class SubscriptionTable {
     if (rest.length > 0) this.#byTopic.set(subscription.topic, rest);
     else this.#byTopic.delete(subscription.topic);
     for (const poll of subscription.polls.all()) poll.fail(error);
-    for (const { id, polls } of [...(subscription.lite?.clients.values() ?? [])]) {
+    for (const { id, polls } of subscription.lite?.clients.values() ?? []) {
       for (const poll of polls.all()) poll.fail(error);
       subscription.lite?.leave(id);
     }

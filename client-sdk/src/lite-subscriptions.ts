@@ -126,12 +126,17 @@ export class LiteSubscriptions {
     options: SubscribeLiteOptions,
     done: () => void = () => {},
   ): Promise<void> {
-    const told = this.#turn.then(async () => {
+    const told = this.#afterTurn(this.#turn, async () => {
       await this.#tell(action, action === COMPLETE_ADD ? [...this.#names] : names, options);
       done();
     });
     this.#turn = told.catch(() => {});
     return told;
+  }
+
+  async #afterTurn(turn: Promise<unknown>, task: () => Promise<void>): Promise<void> {
+    await turn;
+    await task();
   }
 
   /** One broker is told, which tells the others of the topic. */

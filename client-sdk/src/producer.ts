@@ -13,7 +13,7 @@ import { Sender } from "./sender.ts";
 import { Bell } from "./timing.ts";
 import { Transaction, type TransactionChecker } from "./transaction.ts";
 import { TransactionEnds } from "./transaction-ends.ts";
-import { orderOf, type OutgoingMessage, requestSizeOf } from "./wire/send-request.ts";
+import { type OutgoingMessage, orderOf, requestSizeOf } from "./wire/send-request.ts";
 
 /** Options of a producer. */
 export interface ProducerOptions extends ClientOptions {

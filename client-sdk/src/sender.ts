@@ -13,7 +13,7 @@ import { refusedForOne, type SendOutcome, sendOutcomes } from "./send-results.ts
 import { sipHash24 } from "./sip-hash.ts";
 import { sleep } from "./timing.ts";
 import { BufferPool } from "./wire/buffer-pool.ts";
-import { orderOf, type OutgoingMessage, writeSendRequest } from "./wire/send-request.ts";
+import { type OutgoingMessage, orderOf, writeSendRequest } from "./wire/send-request.ts";
 import { readSendResponse } from "./wire/send-response.ts";
 
 /** A message on its way, and who waits for it. */
