@@ -8,6 +8,7 @@ export {
   type RetryDialect,
   requireClientId,
   retryDialect,
+  tellsAllBrokers,
 } from "./identity.ts";
 export type { QueueShares, SharedQueue, ShareQuestion } from "./queue-shares.ts";
 export {

@@ -3,7 +3,7 @@
 import { Code, messagingService, rocketmq } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
 import type { MethodHandler, ServerCall } from "../../transport/index.ts";
-import { clientTypes, isLiteConsumer } from "../clients/index.ts";
+import { clientTypes, isLiteConsumer, tellsAllBrokers } from "../clients/index.ts";
 import { hopHeaders, isPassedOn } from "../cluster/index.ts";
 import type { LiteChange, LiteLoss, LiteStart } from "../delivery/index.ts";
 import { checkTopicName, liteClientQuotaKey, liteModelKey } from "../metadata/index.ts";
@@ -52,6 +52,10 @@ export function syncLiteSubscription(context: RemotingContext): MethodHandler {
       );
     }
     const here = (parts: LocalParts): Promise<Answer> => syncHere(context, parts, { wish, call });
+    const parts = context.local();
+    const isHere = parts?.metadata.topic(wish.topic) !== undefined;
+    // Told twice, a start would be taken twice.
+    if (isHere && tellsAllBrokers(identity.language)) return await here(parts);
     const headers = { [hopHeaders.clientType]: String(client.type) };
     const passing = { path: method.path, request: bytes, topic: wish.topic, headers };
     return await untilServed<Answer | Uint8Array>(context, call, () =>
