@@ -21,10 +21,12 @@ export class LiteUpkeep {
   /** Lite topics that have gone because nothing came any more. */
   expiredCount = 0;
   readonly #parts: LiteUpkeepParts;
+  /** What is left of this round. */
+  #queues: LiteQueue[] = [];
   readonly #alarm: Alarm = {
     dueAtMs: 0,
     heapIndex: -1,
-    ring: () => background(this.#run().finally(() => this.start())),
+    ring: () => background(this.#run()),
   };
 
   constructor(parts: LiteUpkeepParts) {
@@ -35,22 +37,24 @@ export class LiteUpkeep {
   start(): void {
     const { timeline, topics } = this.#parts;
     if (this.#alarm.heapIndex >= 0 || topics.isEmpty) return;
-    timeline.set(this.#alarm, timeline.nowMs() + limits.liteUpkeepPeriodMs);
+    const waitMs = this.#queues.length > 0 ? 0 : limits.liteUpkeepPeriodMs;
+    timeline.set(this.#alarm, timeline.nowMs() + waitMs);
   }
 
+  /** One queue at a time, so that others have their turn in between. */
   async #run(): Promise<void> {
-    for (const queue of this.#parts.topics.all()) {
-      try {
-        await this.#look(queue);
-      } catch (error) {
-        const { topic, queueId } = queue.queue;
-        this.#parts.logger.warn("idle lite topics cannot be looked for; tried again", {
-          topic,
-          queueId,
-          error: error instanceof Error ? error.message : String(error),
-        });
-      }
+    if (this.#queues.length === 0) this.#queues = [...this.#parts.topics.all()];
+    const queue = this.#queues.pop();
+    try {
+      if (queue !== undefined) await this.#look(queue);
+    } catch (error) {
+      this.#parts.logger.warn("idle lite topics cannot be looked for; tried again", {
+        topic: queue?.queue.topic,
+        queueId: queue?.queue.queueId,
+        error: error instanceof Error ? error.message : String(error),
+      });
     }
+    this.start();
   }
 
   async #look(lite: LiteQueue): Promise<void> {

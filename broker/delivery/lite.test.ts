@@ -1,5 +1,6 @@
 // Lite topics in delivery: who gets what, in which order, from where, and what a restart leaves.
 import assert from "node:assert/strict";
+import { limits } from "../../base/index.ts";
 import type { GroupDraft, TopicDraft } from "../metadata/index.ts";
 import type { LiteSync } from "./lite-sync.ts";
 import { messageGroupHash } from "./message-group-hash.ts";
@@ -270,6 +271,57 @@ describe("lite topics", () => {
     await scene.crash();
     await subscribe(scene, "c1", "a", "b");
     assert.deepEqual(await bodies(scene), []);
+  });
+
+  it("refuses new lite topics at the bound, and all messages when too many places are kept", async () => {
+    const scene = await open();
+    send(scene, "a");
+    const { topics } = scene.delivery.lite;
+    const place = { topic: "t", queueId: 0 };
+    topics.admit(place, "a", 1);
+    topics.admit(place, "b", 2);
+    assert.throws(() => topics.admit(place, "b", 1), { code: "LITE_TOPIC_QUOTA_EXCEEDED" });
+    topics.figures.offsets = limits.liteOffsetsMax;
+    assert.throws(() => topics.admit(place, "a", 1), { code: "TOO_MANY_REQUESTS" });
+  });
+
+  it("forgets the places of what all groups have had when many are kept", async () => {
+    const scene = await open();
+    await subscribe(scene, "c1", "a");
+    for (const name of ["a", "a", "x", "a"]) send(scene, name);
+    await ackAll(scene);
+    await scene.clock.pass(60_000);
+    const { figures } = scene.delivery.lite.topics;
+    assert.equal(figures.offsets, 4);
+    figures.offsets += limits.liteOffsetsMax / 2;
+    await scene.clock.pass(60_000);
+    assert.equal(figures.offsets - limits.liteOffsetsMax / 2, 2);
+    await sync(scene, { names: ["a"], start: { from: "first" } });
+    await subscribe(scene, "c1", "x");
+    assert.deepEqual((await bodies(scene)).toSorted(), ["a3", "x2"]);
+  });
+
+  it("forgets what has expired from the log", async () => {
+    const scene = await open();
+    await subscribe(scene, "c1", "a", "b");
+    for (const name of ["a", "b", "a"]) send(scene, name);
+    const queue = scene.store.queue("t", 0);
+    assert(queue !== undefined);
+    scene.store.expire(queue, 2);
+    await scene.clock.pass(60_000);
+    assert.equal(scene.delivery.lite.state.topics, 1);
+    assert.deepEqual(await bodies(scene), ["a2"]);
+  });
+
+  it("ends the polls and forgets the subscriptions of a topic that is deleted", async () => {
+    const scene = await open();
+    await subscribe(scene, "c1", "a");
+    const waiting = poll(scene, "c1");
+    await settle();
+    await scene.metadata.deleteTopic("t");
+    await assert.rejects(waiting, { code: "TOPIC_NOT_FOUND" });
+    assert.deepEqual(scene.delivery.lite.state.subscriptions, 0);
+    assert.deepEqual(scene.delivery.lite.state.topics, 0);
   });
 
   it("counts what waits of all lite topics as lag", async () => {
