@@ -10,6 +10,7 @@ import {
   LiteSimpleConsumer,
   type MessageView,
   Producer,
+  SimpleConsumer,
 } from "@cometmq/client";
 import { type ProgramProcess, run, stopAll } from "./program-process.ts";
 import { brokerAdminService, RawClient } from "./raw-client.ts";
@@ -137,6 +138,33 @@ describe("lite topics in a real server", function () {
     await second.subscribeLite("five");
     await assert.rejects(second.subscribeLite("six"), { code: "LITE_SUBSCRIPTION_QUOTA_EXCEEDED" });
     await assert.rejects(second.subscribeLite("x".repeat(65)), { code: "ILLEGAL_LITE_TOPIC" });
+  });
+
+  it("go on when a message was given up, which is a dead letter with its lite topic", async () => {
+    const seen: string[] = [];
+    const operator = new RawClient(address);
+    const wish = { name: "givers-up", retryMaxTimes: 0, consumeMessageOrderly: true };
+    await operator.call(brokerAdminService.methods.UpdateGroup, wish);
+    operator.close();
+    const consumer = await push("givers-up", ({ body }) => {
+      seen.push(body.toString());
+      return seen.length === 1 ? ConsumeResult.FAILURE : ConsumeResult.SUCCESS;
+    });
+    await consumer.subscribeLite("eight");
+    await send("eight", "a", "b");
+    await until("the second message", () => seen.length === 2, 20_000);
+    assert.deepEqual(seen, ["a", "b"]);
+    const undertaker = new SimpleConsumer({
+      endpoints: address,
+      consumerGroup: "undertaker",
+      subscriptions: new Map([["%DLQ%givers-up", "*"]]),
+      awaitDuration: 5_000,
+    });
+    await undertaker.startup();
+    consumers.push(undertaker);
+    const [dead] = await undertaker.receive();
+    assert.equal(dead?.body.toString(), "a");
+    assert.equal(dead?.liteTopic, "eight");
   });
 
   it("are received and settled one by one by a simple consumer", async () => {
