@@ -26,7 +26,7 @@ import {
   sendToOwner,
 } from "./message-group-owner.ts";
 import { checkMessage } from "./message-rules.ts";
-import { checkMessageType } from "./message-type.ts";
+import { type AcceptedType, checkMessageType } from "./message-type.ts";
 import { notServedHere } from "./owner.ts";
 import { existingTopic, requireWritable } from "./resources.ts";
 import { SendElsewhere } from "./send-elsewhere.ts";
@@ -39,7 +39,7 @@ const { path } = messagingService.methods.SendMessage;
 interface SendTopic {
   readonly config: TopicConfig;
   /** The type that messages are checked against; derived topics take any. */
-  readonly accepts: string;
+  readonly accepts: AcceptedType;
   readonly traffic: TrafficCount;
   /** Brokers among which message groups are spread; undefined when all live here. */
   readonly groupBrokers: readonly string[] | undefined;
@@ -157,9 +157,9 @@ class Sender {
     if (parts === undefined) return undefined;
     const found = existingTopic({ config, metadata: parts.metadata }, name);
     requireWritable(found);
-    const topic = {
+    const topic: SendTopic = {
       config: found,
-      accepts: isDerivedTopic(name) ? "MIXED" : found.messageType,
+      accepts: isDerivedTopic(name) ? "ANY" : found.messageType,
       traffic: this.#context.traffic.sent(name),
       groupBrokers: groupBrokersOf(found),
       nextQueueId: 0,
@@ -283,26 +283,32 @@ function draftOf(
   topic: TopicConfig,
   chosen: Arrival & { readonly queueId: number },
 ): RecordDraft {
-  const { queueId, messageGroup } = message;
+  const { messageGroup } = message;
   const hash = messageGroup ? messageGroupHash(messageGroup) : 0;
   return {
     type: RecordType.message,
     flags: messageFlags.sent | (hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing),
     topic: topic.name,
-    // Clients choose the queue of a message group in as many ways as there are clients: the server does.
-    // Without one, 0 is also what clients send that do not choose.
-    queueId:
-      hash > 0
-        ? queueOfMessageGroup(hash, topic.writeQueueNums)
-        : queueId > 0 && queueId < topic.writeQueueNums
-          ? queueId
-          : chosen.queueId,
+    queueId: queueFor(message, topic, hash) ?? chosen.queueId,
     systemProperties: completedProperties(message, chosen),
     userProperties: message.userProperties,
     body: message.body,
     tagHash: message.tag === undefined ? 0 : tagHash(message.tag),
     messageGroupHash: hash,
   };
+}
+
+/** The queue that a message has to go to; undefined when any will do. */
+function queueFor(
+  { queueId, priority = 0 }: MessageView,
+  topic: TopicConfig,
+  messageGroupHash: number,
+): number | undefined {
+  // Clients choose the queue of a message group in as many ways as there are clients: the server does.
+  if (messageGroupHash > 0) return queueOfMessageGroup(messageGroupHash, topic.writeQueueNums);
+  if (topic.messageType === "PRIORITY") return Math.min(priority, limits.priorityMax);
+  // 0 is also what clients send that do not choose.
+  return queueId > 0 && queueId < topic.writeQueueNums ? queueId : undefined;
 }
 
 /** One entry a message, in order. RocketMQ's transaction id is the message id for every message. */
