@@ -293,9 +293,9 @@ describe("SendMessage", () => {
   });
 
   it("says of the kinds it does not handle yet: UNSUPPORTED", async () => {
-    await broker.metadata.updateTopic({ name: "x", attributes: { "message.type": "MIXED" } });
-    const first = message({ topic: { name: "x" }, systemProperties: { priority: 1 } });
-    await refused([first], 50_500, /PRIORITY/);
+    await broker.metadata.ensureDeadLetterTopic("g");
+    const first = message({ topic: { name: "%DLQ%g" }, systemProperties: { liteTopic: "l" } });
+    await refused([first], 50_500, /LITE/);
   });
 
   it("takes any kind's check off dead-letter topics", async () => {
