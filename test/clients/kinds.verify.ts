@@ -16,6 +16,7 @@ const expected: Readonly<Record<string, Readonly<Record<string, string | RegExp>
   sql: {},
   delay: {},
   recall: {},
+  priority: {},
   transaction: {},
   dlq: {},
 };
@@ -26,6 +27,7 @@ const types: Readonly<Record<string, string>> = {
   fifoPastFailure: "FIFO",
   delay: "DELAY",
   recall: "DELAY",
+  priority: "PRIORITY",
   transaction: "TRANSACTION",
 };
 
