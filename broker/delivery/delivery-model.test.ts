@@ -173,7 +173,7 @@ class Model {
         const startMs = scene.clock.now();
         const taken = receiving.then((batch) => {
           this.take(batch, what.renew ? clientId : undefined);
-          this.#checkPriorities(batch, startMs);
+          return this.#checkPriorities(batch, startMs);
         });
         await scene.clock.pass(1);
         return await taken;

@@ -70,7 +70,7 @@ export class Selection {
         subscription.makeReady(lane);
         continue;
       }
-      this.#parts.redelivery.takeDue(turn, lane);
+      if (isAnyDue(turn, lane)) this.#parts.redelivery.takeDue(turn, lane);
       if (this.#takeNew(turn, lane)) subscription.makeReady(lane);
       if (isBeingRead(turn, lane)) subscription.waitsFor = lane;
     }
@@ -218,13 +218,18 @@ export class Selection {
  * Whether the turn has left something in `lane` that is being looked up or read now. Not so after a failed read: lower
  * priorities do not wait for a broken disk.
  */
-function isBeingRead({ subscription, nowMs, ...turn }: Turn, lane: Lane): boolean {
+function isBeingRead(turn: Turn, lane: Lane): boolean {
+  const { subscription } = turn;
   if (turn.messages.length >= turn.request.countMax) return false;
   if (lane.starting) return true;
   if (lane.ahead.failureCount > 0) return false;
   const end = lane.queue?.endOffset ?? 0;
   if (lane.ahead.filling && !lane.full && lane.cursor < end) return true;
   if (subscription.loading.some((entry) => entry.lane === lane)) return true;
-  const dueAtMs = subscription.due.peek(lane.queueId)?.dueAtMs ?? Number.POSITIVE_INFINITY;
-  return subscription.loading.length > 0 && dueAtMs <= nowMs;
+  return subscription.loading.length > 0 && isAnyDue(turn, lane);
+}
+
+function isAnyDue({ subscription, nowMs }: Turn, { queueId }: Lane): boolean {
+  const first = subscription.due.peek(queueId);
+  return first !== undefined && first.dueAtMs <= nowMs;
 }
