@@ -174,10 +174,12 @@ describe("delivery by priority", () => {
   });
 
   it("takes over what is pending when the topic becomes one of priorities", async () => {
-    const scene = await Scene.open({ topic: { readQueueNums: 4 } });
-    for (const queueId of [0, 1, 2, 3]) scene.store.send("t", queueId);
+    const readQueueNums = limits.priorityMax + 100;
+    const scene = await Scene.open({ topic: { readQueueNums } });
+    const queueIds = [0, 1, 2, limits.priorityMax + 99];
+    for (const queueId of queueIds) scene.store.send("t", queueId);
     for (const message of await scene.receive()) scene.nack(message, 0);
-    await scene.metadata.updateTopic({ name: "t", readQueueNums: 4, messageType: "PRIORITY" });
-    assert.deepEqual(names(await scene.receive()), ["3:0", "2:0", "1:0", "0:0"]);
+    await scene.metadata.updateTopic({ name: "t", readQueueNums, messageType: "PRIORITY" });
+    assert.deepEqual(names(await scene.receive()), ["354:0", "2:0", "1:0", "0:0"]);
   });
 });

@@ -87,7 +87,8 @@ export function takesMessageGroups({ messageType }: Pick<TopicConfig, "messageTy
 export function deliveredQueueNums(
   topic: Pick<TopicConfig, "messageType" | "readQueueNums">,
 ): number {
-  return topic.messageType === "PRIORITY" ? limits.priorityMax + 1 : topic.readQueueNums;
+  if (topic.messageType !== "PRIORITY") return topic.readQueueNums;
+  return Math.max(limits.priorityMax + 1, topic.readQueueNums);
 }
 
 /** The brokers among which the message groups of a topic are spread, as recorded; empty when that is the only one. */
