@@ -200,7 +200,8 @@ class Sender {
     try {
       taken = this.#take(messages, sending);
     } catch (error) {
-      if (messages.length === 1 || !(error instanceof MqError)) throw error;
+      const isAlone = messages.length === 1 || messages.length > limits.judgedApartMax;
+      if (isAlone || !(error instanceof MqError)) throw error;
       return this.#sendParts(messages, sending, error);
     }
     return this.#store(request, taken, sending);

@@ -1,7 +1,7 @@
 // Several messages in one request: what is stored together, and how each is answered.
 import assert from "node:assert/strict";
 import { messagingService, rocketmq } from "@cometmq/proto";
-import { MqError } from "../../base/index.ts";
+import { limits, MqError } from "../../base/index.ts";
 import { TestBroker } from "./testkit/index.ts";
 
 const { SendMessage } = messagingService.methods;
@@ -155,6 +155,19 @@ describe("SendMessage of several messages", () => {
       ["a", Code.INTERNAL_SERVER_ERROR],
       ["b", Code.ILLEGAL_MESSAGE_TAG],
     ]);
+  });
+
+  it("refuses all of a request that is too long to be judged message by message", async () => {
+    const of = (count: number): rocketmq.v2.IMessage[] =>
+      Array.from({ length: count }, (_unused, index) =>
+        message(`m${index}`, index === 7 ? { queueId: 1, tag: "a|b" } : { queueId: 2 }),
+      );
+    const all = await send(...of(limits.judgedApartMax + 1));
+    assert.equal(all.status?.code, Code.ILLEGAL_MESSAGE_TAG);
+    assert.deepEqual([all.entries.length, broker.appended.length], [0, 0]);
+    const apart = await send(...of(limits.judgedApartMax));
+    assert.equal(apart.status?.code, Code.MULTIPLE_RESULTS);
+    assert.equal(broker.appended[0]?.length, limits.judgedApartMax - 1);
   });
 
   it("counts no held message that is refused for its neighbour", async () => {

@@ -21,12 +21,13 @@ export function refusalsOf(
 ): readonly (MqError | undefined)[] {
   const faults = messages.map((message) => faultOf(message, judge));
   const queues = messages.map((message) => judge.queueOf(message));
-  return faults.map((fault, index) => {
-    if (fault !== undefined) return fault;
-    const guilty = faults.findIndex((other, place) => other && queues[place] === queues[index]);
-    const reason = faults[guilty];
-    return reason && neighbourOf(reason, guilty);
-  });
+  /** By queue: what its messages share that are refused for another one. */
+  const shared = new Map<number | undefined, MqError>();
+  for (const [index, fault] of faults.entries()) {
+    const queueId = queues[index];
+    if (fault !== undefined && !shared.has(queueId)) shared.set(queueId, neighbourOf(fault, index));
+  }
+  return faults.map((fault, index) => fault ?? shared.get(queues[index]));
 }
 
 /** Answers for all of `messages`, of which those that are not refused have been sent as a request of their own. */
