@@ -62,6 +62,7 @@ export { type StateOptions, StateStore } from "./state-store.ts";
 export type { QueueRange } from "./state-values.ts";
 export {
   brokersOfTopic,
+  deliveredQueueNums,
   isLite,
   liteExpirationMs,
   permission,

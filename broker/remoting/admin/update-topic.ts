@@ -1,8 +1,7 @@
 // UpdateTopic: makes a topic, or changes the fields that are given.
 import { brokerAdminService } from "@cometmq/proto";
-import { MqError } from "../../../base/index.ts";
 import type { MethodHandler } from "../../../transport/index.ts";
-import { isLite, messageTypeKey, permission, type TopicDraft } from "../../metadata/index.ts";
+import { messageTypeKey, permission, type TopicDraft } from "../../metadata/index.ts";
 import { okStatus, unary } from "../unary.ts";
 import type { AdminContext } from "./admin-context.ts";
 import { changedAttributes } from "./attribute-change.ts";
@@ -29,12 +28,6 @@ export function updateTopic(context: AdminContext): MethodHandler {
       order: request.order ?? old?.order ?? false,
       attributes,
     };
-    if (old !== undefined && isLite(old) !== (attributes[messageTypeKey] === "LITE")) {
-      throw new MqError(
-        "BAD_REQUEST",
-        `the message type of topic ${old.name} may not become or cease to be LITE: delete the topic and make it anew`,
-      );
-    }
     const topic = await metadata.updateTopic(draft);
     return { status: okStatus, topic: topicFields(topic), created: old === undefined };
   });
