@@ -243,7 +243,7 @@ class Sender {
         held ??= new HeldSend(parts, timerMaxDelaySec);
         drafts.push(held.draftOf(kind, message, draft));
       } else drafts.push(draft);
-      if (kind === "LITE") {
+      if (kind === "LITE" && topic.accepts === "LITE") {
         parts.delivery.lite.topics.admit(draft, message.liteTopic ?? "", maxLiteTopicCount);
       }
     }
