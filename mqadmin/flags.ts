@@ -1,20 +1,30 @@
-// Typed access to the flags that yargs has read.
+// Typed access to the flags that were read.
 import { UsageFailure } from "./failure.ts";
 
-/** The flags of one invocation, by long name. */
-export class Flags {
-  readonly #values: Readonly<Record<string, unknown>>;
+/** A flag as it was written; true when it has no value. */
+export type FlagValue = string | true;
 
-  constructor(values: Readonly<Record<string, unknown>>) {
+type FlagValues = Readonly<Record<string, FlagValue | readonly FlagValue[]>>;
+
+/** The flags of one invocation, by long name; a list when one was given more than once. */
+export class Flags {
+  readonly #values: FlagValues;
+
+  constructor(values: FlagValues) {
     this.#values = values;
   }
 
   /** The text of a flag, or undefined when it was not given. */
   text(name: string): string | undefined {
     const value = this.#values[name];
-    if (Array.isArray(value)) throw new UsageFailure(`--${name} was given more than once`);
-    if (typeof value === "boolean" || typeof value === "number") return `${value}`;
-    return typeof value === "string" ? value : undefined;
+    if (typeof value === "object") throw new UsageFailure(`--${name} was given more than once`);
+    return value === undefined ? undefined : `${value}`;
+  }
+
+  /** All texts of a flag that may be given more than once. */
+  texts(name: string): readonly string[] {
+    const value = this.#values[name];
+    return value === undefined ? [] : [value].flat().map((one) => `${one}`);
   }
 
   /** The text of a flag that must be there and not be empty. */

@@ -1,109 +1,70 @@
 // The mqadmin program: finds the command, reads its flags, prints its answer.
 // Exit codes: 0 done, 1 failed, 2 the command line makes no sense.
-import yargs, { type Argv, type Options } from "yargs";
-import { Connections } from "./call.ts";
 import type { Command, FlagSpec } from "./command.ts";
-import * as commands from "./commands/index.ts";
+import { readCommand, readFlags } from "./command-line.ts";
+import { commands } from "./commands/index.ts";
 import { CommandFailure, PartialFailure, UsageFailure } from "./failure.ts";
-import { Flags } from "./flags.ts";
+import type { Flags } from "./flags.ts";
+import { commandHelp, completionScript, programHelp } from "./help.ts";
 import { render } from "./printing.ts";
-import { checkAddress, Session } from "./session.ts";
 
 const defaultNameServer = "127.0.0.1:9876";
 const defaultTimeoutMs = 5000;
 const usageExitCode = 2;
 
+const globalFlags: Readonly<Record<string, FlagSpec>> = {
+  namesrvAddr: {
+    short: "n",
+    type: "string",
+    value: "HOST:PORT[;HOST:PORT]",
+    about: `NameServers (else NAMESRV_ADDR, else ${defaultNameServer})`,
+  },
+  json: { type: "boolean", about: "print JSON for scripts" },
+  timeout: {
+    type: "string",
+    value: "MS",
+    about: `deadline of each call, ms (${defaultTimeoutMs})`,
+  },
+};
+
 /** Runs mqadmin with `args` (without node and script); resolves with the exit code. */
 export async function runMqadmin(args: readonly string[], version: string): Promise<number> {
-  let exitCode = 0;
-  const parser = globalOptions(yargs(longNames(withoutHelpWord(args)))).version(version);
-  for (const command of Object.values(commands)) {
-    parser.command(
-      command.name,
-      command.summary,
-      (builder) => builder.options(optionsOf(command)),
-      async (argv) => {
-        exitCode = await run(command, new Flags(argv));
-      },
-    );
-  }
   try {
-    await parser.parseAsync();
+    const wanted = readCommand(args, Object.keys(commands));
+    switch (wanted.kind) {
+      case "version":
+        process.stdout.write(`${version}\n`);
+        return 0;
+      case "completion":
+        process.stdout.write(completionScript(await allCommands(), globalFlags));
+        return 0;
+      case "help": {
+        const command = await commands[wanted.command ?? ""]?.();
+        process.stdout.write(
+          command === undefined
+            ? programHelp(await allCommands(), globalFlags)
+            : commandHelp(command, globalFlags),
+        );
+        return 0;
+      }
+      case "run":
+        return await run(wanted.command, wanted.args);
+    }
   } catch (error) {
-    exitCode = report(error);
+    return report(error);
   }
-  return exitCode;
 }
 
-/** RocketMQ's `mqadmin help COMMAND` is `mqadmin COMMAND --help`. */
-function withoutHelpWord(args: readonly string[]): string[] {
-  return args[0] === "help" ? [...args.slice(1), "--help"] : [...args];
+function allCommands(): Promise<Command[]> {
+  return Promise.all(Object.values(commands).map((load) => load()));
 }
 
-/** yargs reads `-bn x` as `-b -n x`; RocketMQ has flags of two letters and one dash. */
-function longNames(args: readonly string[]): string[] {
-  const command = Object.values(commands).find(({ name }) => args.includes(name));
-  const written = Object.values(command?.flags ?? {})
-    .map(({ short }) => `-${short ?? ""}`)
-    .filter((flag) => flag.length > 2);
-  return args.map((arg) => (written.includes(arg.split("=", 1)[0] ?? "") ? `-${arg}` : arg));
-}
-
-function globalOptions(parser: Argv): Argv {
-  return parser
-    .scriptName("mqadmin")
-    .usage("$0 COMMAND [FLAGS]\n\nAdministers CometMQ clusters with RocketMQ's commands and flags.")
-    .options({
-      namesrvAddr: {
-        alias: "n",
-        type: "string",
-        describe: `NameServers, HOST:PORT[;HOST:PORT] (else NAMESRV_ADDR, else ${defaultNameServer})`,
-        global: true,
-      },
-      json: { type: "boolean", describe: "print JSON for scripts", global: true },
-      timeout: {
-        type: "string",
-        describe: `deadline of each call, ms (${defaultTimeoutMs})`,
-        global: true,
-      },
-    })
-    .parserConfiguration({
-      "parse-numbers": false,
-      "parse-positional-numbers": false,
-      "camel-case-expansion": false,
-    })
-    .demandCommand(1, "Name a command; mqadmin --help lists them.")
-    .strict()
-    .recommendCommands()
-    .help("help")
-    .alias("h", "help")
-    .completion("completion", "print a completion script for bash or zsh")
-    .exitProcess(false)
-    .wrap(Math.min(110, process.stdout.columns ?? 110))
-    .fail((message, error) => {
-      throw error ?? new UsageFailure(message);
-    });
-}
-
-function optionsOf(command: Command): Record<string, Options> {
-  return Object.fromEntries(
-    Object.entries(command.flags).map(([name, flag]) => [name, optionOf(flag)]),
-  );
-}
-
-function optionOf(flag: FlagSpec): Options {
-  return {
-    ...(flag.short === undefined ? {} : { alias: flag.short }),
-    type: flag.type,
-    describe: flag.value === undefined ? flag.about : `${flag.value}: ${flag.about}`,
-    demandOption: flag.required ?? false,
-    requiresArg: flag.type !== "boolean",
-  };
-}
-
-async function run(command: Command, flags: Flags): Promise<number> {
+async function run(name: string, args: readonly string[]): Promise<number> {
   let exitCode = 0;
   try {
+    const command = await commands[name]?.();
+    if (command === undefined) return usageExitCode;
+    const flags = readFlags(args, command, globalFlags);
     const timeoutMs = flags.int("timeout", { min: 1, max: 600_000 }) ?? defaultTimeoutMs;
     const intervalS =
       "interval" in command.flags ? flags.int("interval", { min: 1, max: 86_400 }) : undefined;
@@ -114,15 +75,21 @@ async function run(command: Command, flags: Flags): Promise<number> {
       await new Promise((resolve) => setTimeout(resolve, intervalS * 1000));
     }
   } catch (error) {
-    return report(error, command.name);
+    return report(error, name);
   }
 }
 
 async function runOnce(command: Command, flags: Flags, timeoutMs: number): Promise<number> {
+  // What talks to brokers takes longest to load, and help needs none of it.
+  const { Connections } = await import("./call.ts");
+  const { checkAddress, Session } = await import("./session.ts");
   const connections = new Connections(timeoutMs);
   const json = flags.bool("json") ?? false;
   try {
-    const answer = await command.run(flags, new Session(nameServers(flags), connections));
+    const nameServers = writtenNameServers(flags).map((address) =>
+      checkAddress(address, "--namesrvAddr"),
+    );
+    const answer = await command.run(flags, new Session(nameServers, connections));
     process.stdout.write(render(answer, json));
     return 0;
   } catch (error) {
@@ -133,12 +100,12 @@ async function runOnce(command: Command, flags: Flags, timeoutMs: number): Promi
   }
 }
 
-function nameServers(flags: Flags): string[] {
+function writtenNameServers(flags: Flags): string[] {
   const written = flags.text("namesrvAddr") ?? process.env["NAMESRV_ADDR"] ?? defaultNameServer;
-  const addresses = written.split(/[;,]/).map((address) => address.trim());
-  return addresses
-    .filter((address) => address !== "")
-    .map((address) => checkAddress(address, "--namesrvAddr"));
+  return written
+    .split(/[;,]/)
+    .map((address) => address.trim())
+    .filter((address) => address !== "");
 }
 
 function report(error: unknown, command?: string): number {

@@ -17,6 +17,9 @@ export const consumerConnection: Command = {
       differ ||= answer.subscriptionsDiffer ?? false;
       for (const client of answer.clients ?? []) clients.push(shownClient(master.name, client));
     }
+    // Each broker compares those that are connected to it.
+    const wishes = new Set(clients.map(({ uses }) => uses).filter((uses) => uses !== ""));
+    differ ||= wishes.size > 1;
     const warning = `The consumers of ${group} subscribe differently: each of them is served by its own.`;
     return {
       json: { group, subscriptionsDiffer: differ, clients },
