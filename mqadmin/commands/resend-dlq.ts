@@ -1,8 +1,8 @@
 // resendDLQ: gives a group's dead letters to that group again.
 import { cometmq } from "@cometmq/proto";
 import { type Command, groupFlag } from "../command.ts";
-import { completed } from "../each-master.ts";
-import { CommandFailure, UsageFailure } from "../failure.ts";
+import { completed, type Master, type Outcomes } from "../each-master.ts";
+import { CommandFailure, NoRouteFailure, UsageFailure } from "../failure.ts";
 import type { Flags } from "../flags.ts";
 import type { Session } from "../session.ts";
 import { onMastersOf, topicMasterFlags } from "../topic-masters.ts";
@@ -40,22 +40,16 @@ export const resendDLQ: Command = {
     const group = flags.required("groupName");
     const messageId = flags.text("msgId");
     const wish = wishOf(flags, messageId);
-    let missing: string | undefined;
-    const outcomes = await onMastersOf(
-      session,
-      { flags, topic: `%DLQ%${group}` },
-      async ({ name, address }) => {
-        const found = await resendAt(session, { address, group, messageId }, wish);
-        if (messageId !== undefined && found.messages.length === 0) missing ??= messageId;
-        return { broker: name, ...found };
-      },
-    );
+    const outcomes = await eachMaster(session, flags, async ({ name, address }) => {
+      const found = await resendAt(session, { address, group, messageId }, wish);
+      return { broker: name, ...found };
+    });
     const done = outcomes.done.map(({ broker, messages, left }) => ({ broker, messages, left }));
     const all = done.flatMap(({ broker, messages }) =>
       messages.map((message) => ({ broker, ...message })),
     );
-    if (missing !== undefined && all.length === 0 && outcomes.failed.length === 0) {
-      throw new CommandFailure(`the group ${group} has no dead letter with id ${missing}`);
+    if (messageId !== undefined && all.length === 0 && outcomes.failed.length === 0) {
+      throw new CommandFailure(`the group ${group} has no dead letter with id ${messageId}`);
     }
     return completed(outcomes, {
       json: done,
@@ -75,6 +69,21 @@ export const resendDLQ: Command = {
     });
   },
 };
+
+/** Asks every master that has dead letters of the group. */
+async function eachMaster<T>(
+  session: Session,
+  flags: Flags,
+  act: (master: Master) => Promise<T>,
+): Promise<Outcomes<T>> {
+  const group = flags.required("groupName");
+  try {
+    return await onMastersOf(session, { flags, topic: `%DLQ%${group}` }, act);
+  } catch (error) {
+    if (!(error instanceof NoRouteFailure)) throw error;
+    throw new CommandFailure(`the group ${group} has no dead letters on any broker`);
+  }
+}
 
 interface Resent {
   readonly messageId: string;
