@@ -90,7 +90,7 @@ describe("mqadmin command line", () => {
     const script = completionScript(all, globals);
     for (const command of all) {
       const shorts = Object.values(command.flags).flatMap(({ short }) => short ?? []);
-      assert.equal(new Set(shorts).size, shorts.length, `${command.name}: ${shorts}`);
+      assert.equal(new Set(shorts).size, shorts.length, `${command.name}: ${shorts.join(" ")}`);
       assert.ok(!shorts.includes("n") && !shorts.includes("h"), command.name);
       assert.ok(help.includes(command.summary.slice(0, 20)), command.name);
       assert.ok(script.includes(` ${command.name} `), command.name);

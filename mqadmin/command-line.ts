@@ -105,9 +105,9 @@ function suggestion(word: string, names: readonly string[]): string {
 /** Letters to insert, remove or replace. */
 function editDistance(a: string, b: string): number {
   let before = Array.from({ length: b.length + 1 }, (_unused, index) => index);
-  for (const [row, letter] of [...a].entries()) {
+  for (const [row, letter] of Array.from(a).entries()) {
     const now = [row + 1];
-    for (const [column, other] of [...b].entries()) {
+    for (const [column, other] of Array.from(b).entries()) {
       const kept = (before[column] ?? 0) + (letter === other ? 0 : 1);
       now.push(Math.min(kept, (before[column + 1] ?? 0) + 1, (now[column] ?? 0) + 1));
     }

@@ -31,28 +31,22 @@ const globalFlags: Readonly<Record<string, FlagSpec>> = {
 export async function runMqadmin(args: readonly string[], version: string): Promise<number> {
   try {
     const wanted = readCommand(args, Object.keys(commands));
-    switch (wanted.kind) {
-      case "version":
-        process.stdout.write(`${version}\n`);
-        return 0;
-      case "completion":
-        process.stdout.write(completionScript(await allCommands(), globalFlags));
-        return 0;
-      case "help": {
-        const command = await commands[wanted.command ?? ""]?.();
-        process.stdout.write(
-          command === undefined
-            ? programHelp(await allCommands(), globalFlags)
-            : commandHelp(command, globalFlags),
-        );
-        return 0;
-      }
-      case "run":
-        return await run(wanted.command, wanted.args);
-    }
+    if (wanted.kind === "run") return await run(wanted.command, wanted.args);
+    process.stdout.write(wanted.kind === "version" ? `${version}\n` : await aboutItself(wanted));
+    return 0;
   } catch (error) {
     return report(error);
   }
+}
+
+async function aboutItself(wanted: {
+  readonly kind: "help" | "completion";
+  readonly command?: string | undefined;
+}): Promise<string> {
+  if (wanted.kind === "completion") return completionScript(await allCommands(), globalFlags);
+  const command = await commands[wanted.command ?? ""]?.();
+  if (command !== undefined) return commandHelp(command, globalFlags);
+  return programHelp(await allCommands(), globalFlags);
 }
 
 function allCommands(): Promise<Command[]> {

@@ -161,7 +161,7 @@ describe("KeyIndex", () => {
       RecordType.carriedMessage,
     ] as const;
     const sent = await send(...types.map((type) => ({ type, id: `id-${type}`, keys: ["a"] })));
-    assert.deepEqual((await byKey("a")).toSorted(), sent.toSorted());
+    assert.deepEqual(new Set(await byKey("a")), new Set(sent));
     const found = await index.byId("t", `id-${RecordType.halfMessage}`);
     assert.deepEqual(places(found), sent.slice(1, 2));
   });

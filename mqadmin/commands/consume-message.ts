@@ -49,11 +49,9 @@ export const consumeMessage: Command = {
     return {
       json: found,
       table: {
-        columns: [
-          ...["Broker", "Queue", "Offset", "Stored", "Type", "Tag", "Message id"],
-          ...(isOfGroup ? ["State"] : []),
-          "Body",
-        ],
+        columns: ["Broker", "Queue", "Offset", "Stored", "Type", "Tag", "Message id"].concat(
+          isOfGroup ? ["State", "Body"] : ["Body"],
+        ),
         rows: found.map((m) => [
           m.broker,
           m.queueId,

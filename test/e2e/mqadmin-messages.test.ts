@@ -145,7 +145,14 @@ describe("mqadmin for messages", function () {
     assert.equal(half.transaction, "open");
     assert.equal((await find("mixed", half.messageId)).hold?.state, "HALF");
     const byKey = await json<Found[]>("queryMsgByKey", "-t", "mixed", "-k", "wait");
-    assert.deepEqual(byKey.map((one) => one.hold?.state).sort(), ["DELAYED", "HALF"]);
+    const states = byKey.map(({ messageId, hold: held }) => [messageId, held?.state] as const);
+    assert.deepEqual(
+      new Map(states),
+      new Map([
+        [delayed.messageId, "DELAYED"],
+        [half.messageId, "HALF"],
+      ]),
+    );
     const committed = await send("mixed", "-p", "in", "--transaction", "commit");
     const visible = await find("mixed", committed.messageId);
     assert.deepEqual([visible.type, visible.hold], ["TRANSACTION", undefined]);
@@ -215,7 +222,10 @@ describe("mqadmin for messages", function () {
       got.map(({ deliveryAttempt }) => deliveryAttempt),
       [1, 1],
     );
-    assert.deepEqual(got.map(({ properties }) => properties.get("from")).sort(), ["m1", "m2"]);
+    assert.deepEqual(
+      new Set(got.map(({ properties }) => properties.get("from"))),
+      new Set(["m1", "m2"]),
+    );
     for (const message of got) await failing.ack(message);
     const rest = await mqadmin("resendDLQ", "-g", "failing", "-n", nameServer);
     assert.match(rest.stdout, /m1: 0 of 0 dead letters resent/);

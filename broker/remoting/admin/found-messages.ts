@@ -53,8 +53,6 @@ export async function foundMessages(
 function withoutFormerHolds(
   messages: readonly cometmq.v1.IStoredMessage[],
 ): cometmq.v1.IStoredMessage[] {
-  const isEnded = ({ hold }: cometmq.v1.IStoredMessage): boolean =>
-    hold?.state === cometmq.v1.HoldState.ENDED;
   const living = new Set(messages.filter((message) => !isEnded(message)).map(idOf));
   const told = new Set<string>();
   return messages.filter((message) => {
@@ -65,6 +63,10 @@ function withoutFormerHolds(
     told.add(id);
     return true;
   });
+}
+
+function isEnded({ hold }: cometmq.v1.IStoredMessage): boolean {
+  return hold?.state === cometmq.v1.HoldState.ENDED;
 }
 
 function idOf({ message }: cometmq.v1.IStoredMessage): string {

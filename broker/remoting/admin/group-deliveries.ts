@@ -32,7 +32,9 @@ export async function groupDeliveries(
   return deliveries;
 }
 
-function pending(standing: MessageStanding): Omit<cometmq.v1.IGroupDelivery, "group"> {
+function pending(
+  standing: Exclude<MessageStanding, { readonly kind: "done" }>,
+): Omit<cometmq.v1.IGroupDelivery, "group"> {
   switch (standing.kind) {
     case "waiting":
       return { state: DeliveryState.WAITING };
@@ -45,10 +47,8 @@ function pending(standing: MessageStanding): Omit<cometmq.v1.IGroupDelivery, "gr
     }
     case "visible again":
       return { state: DeliveryState.VISIBLE_AGAIN, attempt: standing.attempt };
-    case "dying":
+    default:
       return { state: DeliveryState.DYING, attempt: standing.attempt };
-    case "done":
-      return { state: DeliveryState.DONE };
   }
 }
 
