@@ -7,7 +7,7 @@ import { isQueued } from "../../store/index.ts";
 import { okStatus } from "../unary.ts";
 import type { AdminContext, MessageFinder } from "./admin-context.ts";
 import { groupDeliveries } from "./group-deliveries.ts";
-import { holdOf } from "./hold.ts";
+import { holdsOf } from "./hold.ts";
 import { brokerAt, storedMessage } from "./stored-message.ts";
 
 /** The index, or UNSUPPORTED when it is switched off. */
@@ -32,15 +32,19 @@ export async function foundMessages(
 ): Promise<cometmq.v1.IQueryMessagesResponse> {
   const indexBehind = requireIndex(context).indexedPosition < context.store.confirmed;
   const broker = brokerAt(context, call);
+  const records = (await context.store.readCold(found)).filter((record) => record !== undefined);
+  const holds = await holdsOf(
+    context.held,
+    records.filter(({ type }) => !isQueued(type)),
+  );
   const messages: cometmq.v1.IStoredMessage[] = [];
-  for (const record of await context.store.readCold(found)) {
-    if (record === undefined) continue;
+  for (const record of records) {
     const message = storedMessage(record, broker);
-    messages.push(
-      isQueued(record.type)
-        ? { ...message, deliveries: await groupDeliveries(context, deliveries, record) }
-        : { ...message, hold: await holdOf(context.held, record) },
-    );
+    const hold = holds.get(record.position);
+    const more = hold
+      ? { hold }
+      : { deliveries: await groupDeliveries(context, deliveries, record) };
+    messages.push({ ...message, ...more });
   }
   if (messages.length === 0) {
     const hint = indexBehind ? "; the index is still behind, ask again" : "";

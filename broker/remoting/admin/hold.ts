@@ -1,6 +1,6 @@
-// Whether a message that is in no queue is held still: until its time, or until its producer ends its transaction.
+// Whether messages that are in no queue are held still: until their time, or until their producers end their transactions.
 import { cometmq } from "@cometmq/proto";
-import type { HeldEntry, HeldKind } from "../../metadata/index.ts";
+import type { HeldEntry } from "../../metadata/index.ts";
 import { RecordType, type RecordView } from "../../store/index.ts";
 import type { AdminContext } from "./admin-context.ts";
 
@@ -8,66 +8,69 @@ const { HoldState } = cometmq.v1;
 
 const pageCount = 4_096;
 
-/** What has become of the held message in `record` as the state says now. */
-export async function holdOf(
+type Held = NonNullable<AdminContext["held"]>;
+
+/** What has become of the held messages in `records` as the state says now, by position. */
+export async function holdsOf(
   held: AdminContext["held"],
-  record: RecordView,
-): Promise<cometmq.v1.IHold> {
-  const entry = held === undefined ? undefined : await entryOf(held, record);
-  if (entry === undefined) return { state: HoldState.ENDED };
-  const { kind, dueMs, count } = entry;
+  records: readonly RecordView[],
+): Promise<ReadonlyMap<number, cometmq.v1.IHold>> {
+  const holds = new Map<number, cometmq.v1.IHold>();
+  /** A transaction is due at another time after each check: those are found by a look at all. */
+  const unknown = new Set<number>();
+  for (const record of records) {
+    const timer = held === undefined ? undefined : await timerOf(held, record);
+    holds.set(record.position, timer === undefined ? ended : holdOf(timer));
+    if (timer === undefined && record.type !== RecordType.delayedMessage) {
+      unknown.add(record.position);
+    }
+  }
+  if (held === undefined || unknown.size === 0) return holds;
+  for await (const half of halves(held)) {
+    if (unknown.has(half.position)) holds.set(half.position, holdOf(half));
+  }
+  return holds;
+}
+
+const ended: cometmq.v1.IHold = { state: HoldState.ENDED };
+
+function holdOf({ kind, dueMs, count }: HeldEntry): cometmq.v1.IHold {
   if (kind === "timer") return { state: HoldState.DELAYED, dueMs };
   return { state: HoldState.HALF, dueMs, checkCount: count };
 }
 
-type Held = NonNullable<AdminContext["held"]>;
-
-async function entryOf(held: Held, record: RecordView): Promise<HeldEntry | undefined> {
-  const { dueMs, position } = record;
-  switch (record.type) {
-    case RecordType.delayedMessage:
-      // One that was carried on has a newer record, which is found as well.
-      return atPlace(await held.find({ kind: "timer", dueMs, id: position }), position);
-    case RecordType.halfMessage:
-      // Its due time has changed with each check.
-      return await search(held, {
-        kind: "half",
-        position,
-        fromMs: 0,
-        toMs: Number.MAX_SAFE_INTEGER,
-      });
-    default: {
-      const timer = await search(held, { kind: "timer", position, fromMs: dueMs, toMs: dueMs });
-      if (timer !== undefined) return timer;
-      const whenever = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER };
-      return await search(held, { kind: "half", position, ...whenever });
-    }
-  }
-}
-
-function atPlace(entry: HeldEntry | undefined, position: number): HeldEntry | undefined {
-  return entry?.position === position ? entry : undefined;
-}
-
-/** The message whose newest record lies at `position`, among those due in `[fromMs, toMs]`. */
-async function search(
+async function timerOf(
   held: Held,
-  sought: {
-    readonly kind: HeldKind;
-    readonly position: number;
-    readonly fromMs: number;
-    readonly toMs: number;
-  },
+  { type, dueMs, position }: RecordView,
 ): Promise<HeldEntry | undefined> {
-  let from = { dueMs: sought.fromMs, id: 0 };
+  if (type === RecordType.halfMessage) return undefined;
+  if (type === RecordType.delayedMessage) {
+    const entry = await held.find({ kind: "timer", dueMs, id: position });
+    // One that was carried on has a newer record, which is found as well.
+    return entry?.position === position ? entry : undefined;
+  }
+  for await (const entry of entriesFrom(held, "timer", dueMs)) {
+    if (entry.dueMs > dueMs) return undefined;
+    if (entry.position === position) return entry;
+  }
+  return undefined;
+}
+
+function halves(held: Held): AsyncGenerator<HeldEntry> {
+  return entriesFrom(held, "half", 0);
+}
+
+async function* entriesFrom(
+  held: Held,
+  kind: HeldEntry["kind"],
+  fromMs: number,
+): AsyncGenerator<HeldEntry> {
+  let from = { dueMs: fromMs, id: 0 };
   for (;;) {
-    const { entries, isLast } = await held.page(sought.kind, from, pageCount);
-    for (const entry of entries) {
-      if (entry.dueMs > sought.toMs) return undefined;
-      if (entry.position === sought.position) return entry;
-    }
+    const { entries, isLast } = await held.page(kind, from, pageCount);
+    yield* entries;
     const last = entries.at(-1);
-    if (isLast || last === undefined) return undefined;
+    if (isLast || last === undefined) return;
     from = { dueMs: last.dueMs, id: last.id + 1 };
   }
 }
