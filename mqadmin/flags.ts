@@ -1,30 +1,26 @@
-// Typed access to the flags that were read.
+// Typed access to the flags that yargs has read.
 import { UsageFailure } from "./failure.ts";
 
-/** A flag as it was written; true when it has no value. */
-export type FlagValue = string | true;
-
-type FlagValues = Readonly<Record<string, FlagValue | readonly FlagValue[]>>;
-
-/** The flags of one invocation, by long name; a list when one was given more than once. */
+/** The flags of one invocation, by long name. */
 export class Flags {
-  readonly #values: FlagValues;
+  readonly #values: Readonly<Record<string, unknown>>;
 
-  constructor(values: FlagValues) {
+  constructor(values: Readonly<Record<string, unknown>>) {
     this.#values = values;
   }
 
   /** The text of a flag, or undefined when it was not given. */
   text(name: string): string | undefined {
     const value = this.#values[name];
-    if (typeof value === "object") throw new UsageFailure(`--${name} was given more than once`);
-    return value === undefined ? undefined : `${value}`;
+    if (Array.isArray(value)) throw new UsageFailure(`--${name} was given more than once`);
+    if (typeof value === "boolean" || typeof value === "number") return `${value}`;
+    return typeof value === "string" ? value : undefined;
   }
 
   /** All texts of a flag that may be given more than once. */
   texts(name: string): readonly string[] {
     const value = this.#values[name];
-    return value === undefined ? [] : [value].flat().map((one) => `${one}`);
+    return [value].flat().filter((one) => typeof one === "string");
   }
 
   /** The text of a flag that must be there and not be empty. */

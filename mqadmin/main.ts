@@ -1,11 +1,11 @@
 // The mqadmin program: finds the command, reads its flags, prints its answer.
 // Exit codes: 0 done, 1 failed, 2 the command line makes no sense.
+import yargs, { type Argv, type Options } from "yargs";
 import type { Command, FlagSpec } from "./command.ts";
-import { readCommand, readFlags } from "./command-line.ts";
+import { commandOf, withoutHelpWord, writtenOut } from "./command-line.ts";
 import { commands } from "./commands/index.ts";
 import { CommandFailure, PartialFailure, UsageFailure } from "./failure.ts";
-import type { Flags } from "./flags.ts";
-import { commandHelp, completionScript, programHelp } from "./help.ts";
+import { Flags } from "./flags.ts";
 import { render } from "./printing.ts";
 
 const defaultNameServer = "127.0.0.1:9876";
@@ -29,36 +29,79 @@ const globalFlags: Readonly<Record<string, FlagSpec>> = {
 
 /** Runs mqadmin with `args` (without node and script); resolves with the exit code. */
 export async function runMqadmin(args: readonly string[], version: string): Promise<number> {
-  try {
-    const wanted = readCommand(args, Object.keys(commands));
-    if (wanted.kind === "run") return await run(wanted.command, wanted.args);
-    process.stdout.write(wanted.kind === "version" ? `${version}\n` : await aboutItself(wanted));
-    return 0;
-  } catch (error) {
-    return report(error);
-  }
-}
-
-async function aboutItself(wanted: {
-  readonly kind: "help" | "completion";
-  readonly command?: string | undefined;
-}): Promise<string> {
-  if (wanted.kind === "completion") return completionScript(await allCommands(), globalFlags);
-  const command = await commands[wanted.command ?? ""]?.();
-  if (command !== undefined) return commandHelp(command, globalFlags);
-  return programHelp(await allCommands(), globalFlags);
-}
-
-function allCommands(): Promise<Command[]> {
-  return Promise.all(Object.values(commands).map((load) => load()));
-}
-
-async function run(name: string, args: readonly string[]): Promise<number> {
   let exitCode = 0;
   try {
-    const command = await commands[name]?.();
-    if (command === undefined) return usageExitCode;
-    const flags = readFlags(args, command, globalFlags);
+    const asked = withoutHelpWord(args);
+    const wanted = await wantedCommands(asked);
+    const [only] = wanted;
+    const words = wanted.length === 1 && only ? writtenOut(asked, only, globalFlags) : asked;
+    const parser = globalOptions(yargs(words)).version(version);
+    for (const command of wanted) {
+      parser.command(
+        command.name,
+        command.summary,
+        (builder) => builder.options(optionsOf(command.flags)),
+        async (argv) => {
+          exitCode = await run(command, new Flags(argv));
+        },
+      );
+    }
+    await parser.parseAsync();
+  } catch (error) {
+    exitCode = report(error);
+  }
+  return exitCode;
+}
+
+/** The command that is asked for, alone: to load all takes a while. All of them when none is asked for. */
+async function wantedCommands(args: readonly string[]): Promise<readonly Command[]> {
+  const name = commandOf(args, Object.keys(commands));
+  const loaders = Object.entries(commands).filter(
+    ([known]) => name === undefined || known === name,
+  );
+  return await Promise.all(loaders.map(([, load]) => load()));
+}
+
+function globalOptions(parser: Argv): Argv {
+  return parser
+    .scriptName("mqadmin")
+    .usage("$0 COMMAND [FLAGS]\n\nAdministers CometMQ clusters with RocketMQ's commands and flags.")
+    .options(optionsOf(globalFlags))
+    .parserConfiguration({
+      "parse-numbers": false,
+      "parse-positional-numbers": false,
+      "camel-case-expansion": false,
+    })
+    .demandCommand(1, "Name a command; mqadmin --help lists them.")
+    .strict()
+    .recommendCommands()
+    .help("help")
+    .alias("h", "help")
+    .completion("completion", "print a completion script for bash or zsh")
+    .exitProcess(false)
+    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .fail((message, error) => {
+      throw error ?? new UsageFailure(message);
+    });
+}
+
+function optionsOf(flags: Readonly<Record<string, FlagSpec>>): Record<string, Options> {
+  return Object.fromEntries(Object.entries(flags).map(([name, flag]) => [name, optionOf(flag)]));
+}
+
+function optionOf(flag: FlagSpec): Options {
+  return {
+    ...(flag.short === undefined ? {} : { alias: flag.short }),
+    type: flag.type,
+    describe: flag.value === undefined ? flag.about : `${flag.value}: ${flag.about}`,
+    demandOption: flag.required ?? false,
+    requiresArg: flag.type !== "boolean",
+  };
+}
+
+async function run(command: Command, flags: Flags): Promise<number> {
+  let exitCode = 0;
+  try {
     const timeoutMs = flags.int("timeout", { min: 1, max: 600_000 }) ?? defaultTimeoutMs;
     const intervalS =
       "interval" in command.flags ? flags.int("interval", { min: 1, max: 86_400 }) : undefined;
@@ -69,7 +112,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
       await new Promise((resolve) => setTimeout(resolve, intervalS * 1000));
     }
   } catch (error) {
-    return report(error, name);
+    return report(error, command.name);
   }
 }
 
