@@ -130,6 +130,19 @@ describe("delivery: one message", () => {
     assert.deepEqual(names(await scene.receive({ clientId: "c2" })), ["0:3"]);
   });
 
+  it("holds back the rest of its message group also when nobody has received since the start", async () => {
+    const scene = await open({ orderly: true });
+    scene.store.send("t", 0, { messageGroupHash: a });
+    scene.ack(only(await scene.receive()));
+    await scene.clock.pass(limits.progressWindowMs);
+    await scene.crash();
+    assert.equal(giveAgain(scene, 0, a), "given");
+    scene.store.send("t", 0, { messageGroupHash: a });
+    const again = only(await scene.receive({ countMax: 1 }));
+    assert.deepEqual(names([again]), ["0:0"]);
+    assert.deepEqual(await scene.receive({ clientId: "c2" }), []);
+  });
+
   it("comes before those of its message group that are out", async () => {
     const scene = await open({ orderly: true });
     for (const messageGroupHash of [a, a]) scene.store.send("t", 0, { messageGroupHash });

@@ -3,6 +3,7 @@
 import { limits, MqError } from "../../base/index.ts";
 import { nextDeliveryNumber } from "./hand-out.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
+import type { DeliveryMetadata } from "./ports.ts";
 import type { ProgressWriter } from "./progress-writer.ts";
 import type { QueuePlace } from "./queue-bounds.ts";
 import type { Subscription } from "./subscription.ts";
@@ -52,6 +53,7 @@ export type GivenAgain =
 /** What tracking stands on. */
 export interface TrackingParts {
   readonly store: { readonly epoch: number };
+  readonly metadata: Pick<DeliveryMetadata, "group">;
   readonly table: SubscriptionTable;
   readonly writer: ProgressWriter;
   readonly timeline: Timeline;
@@ -88,8 +90,11 @@ export class Tracking {
     { topic, queueId, queueOffset }: MessagePlace,
     messageGroupHash: number,
   ): GivenAgain {
-    const { table, timeline, store } = this.#parts;
+    const { table, timeline, store, metadata } = this.#parts;
     const subscription = table.find(group, topic);
+    const config = metadata.group(group);
+    // Otherwise known from the first receive after a start on.
+    if (config !== undefined) subscription?.configure(config);
     const lane = subscription?.lanes[queueId];
     if (subscription === undefined || lane === undefined || lane.starting) return "no progress";
     if (queueOffset < (lane.queue?.minOffset ?? 0)) return "gone";
