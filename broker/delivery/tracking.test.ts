@@ -76,6 +76,7 @@ describe("delivery: one message", () => {
     scene.ack(first);
     assert.equal(giveAgain(scene, 0), "given");
     assert.equal(giveAgain(scene, 0), "not done");
+    assert.equal(scene.delivery.counters.givenAgain, 1);
     assert.deepEqual(standing(scene, 0), { kind: "visible again", attempt: 0 });
     assert.equal(scene.ack(first), "invalid");
     const second = only(await scene.receive());

@@ -1,6 +1,7 @@
 // One message as operators look for it: where it stands with each group, and how a group that is done with it gets it
 // again.
 import { limits, MqError } from "../../base/index.ts";
+import type { DeliveryCounters } from "./counters.ts";
 import { nextDeliveryNumber } from "./hand-out.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
 import type { DeliveryMetadata } from "./ports.ts";
@@ -57,6 +58,7 @@ export interface TrackingParts {
   readonly table: SubscriptionTable;
   readonly writer: ProgressWriter;
   readonly timeline: Timeline;
+  readonly counters: DeliveryCounters;
   wake(subscription: Subscription): void;
 }
 
@@ -113,6 +115,7 @@ export class Tracking {
     entry.dueAtMs = nowMs;
     putBack(subscription, entry, messageGroupHash);
     lane.touch(entry);
+    this.#parts.counters.givenAgain++;
     this.#parts.wake(subscription);
     return "given";
   }
