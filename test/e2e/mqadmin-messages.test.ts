@@ -199,11 +199,15 @@ describe("mqadmin for messages", function () {
     }
     const [first = "", second = ""] = ids;
     // The next receive finds that they have had their last delivery.
-    for (let dead = 0; dead < 2; ) {
-      assert.deepEqual(await receiveOnce(failing), []);
+    const buried = new AbortController();
+    const burying = (async () => {
+      while (!buried.signal.aborted) assert.deepEqual(await receiveOnce(failing), []);
+    })();
+    while (!buried.signal.aborted) {
       const states = await Promise.all(ids.map((id) => stateOf(topic, id)));
-      dead = states.filter((state) => state?.[0] === "failing DEAD_LETTER").length;
+      if (states.every((state) => state?.[0] === "failing DEAD_LETTER")) buried.abort();
     }
+    await burying;
     const { deliveries } = await find(topic, first);
     assert.equal(deliveries?.[0]?.deadLetter?.topic, "%DLQ%failing");
     const one = await json<Resent[]>("resendDLQ", "-g", "failing", "-i", first);
@@ -229,8 +233,9 @@ describe("mqadmin for messages", function () {
     for (const message of got) await failing.ack(message);
     const rest = await mqadmin("resendDLQ", "-g", "failing", "-n", nameServer);
     assert.match(rest.stdout, /m1: 0 of 0 dead letters resent/);
-    assert.deepEqual(await stateOf(topic, second), ["failing DONE", "other DONE"]);
-    assert.deepEqual(await receiveOnce(other), []);
+    for (const id of ids) {
+      assert.deepEqual(await stateOf(topic, id), ["failing DONE", "other DONE"]);
+    }
     await refused(1, /no dead letter with id 01AB/, "resendDLQ", "-g", "failing", "-i", "01AB");
     await refused(1, /no dead letters/, "resendDLQ", "-g", "other");
     await refused(2, /not both/, "resendDLQ", "-g", "failing", "-i", first, "-m", "3");
