@@ -54,7 +54,7 @@ export type GivenAgain =
 /** What tracking stands on. */
 export interface TrackingParts {
   readonly store: { readonly epoch: number };
-  readonly metadata: Pick<DeliveryMetadata, "group">;
+  readonly metadata: Pick<DeliveryMetadata, "group" | "topic">;
   readonly table: SubscriptionTable;
   readonly writer: ProgressWriter;
   readonly timeline: Timeline;
@@ -94,9 +94,11 @@ export class Tracking {
   ): GivenAgain {
     const { table, timeline, store, metadata } = this.#parts;
     const subscription = table.find(group, topic);
-    const config = metadata.group(group);
+    const [groupConfig, topicConfig] = [metadata.group(group), metadata.topic(topic)];
     // Otherwise known from the first receive after a start on.
-    if (config !== undefined) subscription?.configure(config);
+    if (groupConfig !== undefined && topicConfig !== undefined) {
+      subscription?.configure(groupConfig, topicConfig);
+    }
     const lane = subscription?.lanes[queueId];
     if (subscription === undefined || lane === undefined || lane.starting) return "no progress";
     if (queueOffset < (lane.queue?.minOffset ?? 0)) return "gone";
