@@ -48,10 +48,12 @@ describe("mqadmin for messages", function () {
   before(async () => {
     cluster = await ClusterProcesses.start({ nameServers: 1, masters: 2 });
     nameServer = cluster.nameServers[0]?.address ?? "";
-    for (const topic of ["tracked", "mixed"]) {
-      const type = topic === "mixed" ? "MIXED" : "NORMAL";
-      await cluster.createTopic(topic, "-r", "1", "-w", "1", "-a", `+message.type=${type}`);
-    }
+    const types = { tracked: "NORMAL", mixed: "MIXED", ranked: "PRIORITY" };
+    await Promise.all(
+      Object.entries(types).map(([topic, type]) =>
+        cluster.createTopic(topic, "-r", "1", "-w", "1", "-a", `+message.type=${type}`),
+      ),
+    );
   });
   after(() => cluster.close());
 
@@ -164,6 +166,9 @@ describe("mqadmin for messages", function () {
     const fifo = await send("mixed", "-p", "1", "--messageGroup", "group-1");
     const found = await find("mixed", fifo.messageId);
     assert.deepEqual([found.type, found.system["messageGroup"]], ["FIFO", "group-1"]);
+    const ranked = await send("ranked", "-p", "1", "--priority", "7");
+    const { type, system } = await find("ranked", ranked.messageId);
+    assert.deepEqual([type, system["priority"]], ["PRIORITY", "7"]);
     const table = await mqadmin("consumeMessage", "-t", "mixed", "-n", nameServer);
     assert.match(table.stdout, /FIFO group-1/);
     const body = ["sendMessage", "-t", "tracked", "-p", "x"];
