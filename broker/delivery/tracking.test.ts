@@ -156,6 +156,19 @@ describe("delivery: one message", () => {
     assert.equal(scene.ack(second), "invalid");
   });
 
+  it("comes again with its priority, also when nobody has received since the start", async () => {
+    const scene = await Scene.open({ topic: { attributes: { "message.type": "PRIORITY" } } });
+    scene.store.send("t", 9);
+    const place = { topic: "t", queueId: 9, queueOffset: 0 };
+    scene.ack(only(await scene.receive()));
+    await scene.clock.pass(limits.progressWindowMs);
+    await scene.crash();
+    for (const priority of [3, 20]) scene.store.send("t", priority);
+    assert.equal(scene.delivery.tracking.giveAgain("g", place, 0), "given");
+    const messages = [...(await scene.receive()), ...(await scene.receive())];
+    assert.deepEqual(names(messages), ["20:0", "9:0", "3:0"]);
+  });
+
   it("is not given again where the group has no place, or has it before it", async () => {
     const scene = await open();
     scene.store.send("t", 0);
