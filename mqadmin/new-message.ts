@@ -97,7 +97,7 @@ function kindOf(
   if (messageGroup !== undefined) return { messageType: MessageType.FIFO, messageGroup };
   const liteTopic = flags.text("liteTopic");
   if (liteTopic !== undefined) return { messageType: MessageType.LITE, liteTopic };
-  const priority = flags.int("priority", { min: -(2 ** 31), max: 2 ** 31 - 1 });
+  const priority = flags.int("priority", { min: 0, max: 2 ** 31 - 1 });
   if (priority !== undefined) return { messageType: MessageType.PRIORITY, priority };
   const deliverAtMs = flags.time("deliverAt") ?? afterDelay(flags);
   if (deliverAtMs === undefined) return {};

@@ -76,6 +76,7 @@ describe("delivery: one message", () => {
     scene.ack(first);
     assert.equal(giveAgain(scene, 0), "given");
     assert.equal(giveAgain(scene, 0), "not done");
+    assert.equal(scene.delivery.counters.givenAgain, 1);
     assert.deepEqual(standing(scene, 0), { kind: "visible again", attempt: 0 });
     assert.equal(scene.ack(first), "invalid");
     const second = only(await scene.receive());
@@ -130,6 +131,19 @@ describe("delivery: one message", () => {
     assert.deepEqual(names(await scene.receive({ clientId: "c2" })), ["0:3"]);
   });
 
+  it("holds back the rest of its message group also when nobody has received since the start", async () => {
+    const scene = await open({ orderly: true });
+    scene.store.send("t", 0, { messageGroupHash: a });
+    scene.ack(only(await scene.receive()));
+    await scene.clock.pass(limits.progressWindowMs);
+    await scene.crash();
+    assert.equal(giveAgain(scene, 0, a), "given");
+    scene.store.send("t", 0, { messageGroupHash: a });
+    const again = only(await scene.receive({ countMax: 1 }));
+    assert.deepEqual(names([again]), ["0:0"]);
+    assert.deepEqual(await scene.receive({ clientId: "c2" }), []);
+  });
+
   it("comes before those of its message group that are out", async () => {
     const scene = await open({ orderly: true });
     for (const messageGroupHash of [a, a]) scene.store.send("t", 0, { messageGroupHash });
@@ -140,6 +154,19 @@ describe("delivery: one message", () => {
     await scene.clock.pass(5_000);
     assert.deepEqual(names(await scene.receive({ clientId: "c2" })), ["0:0", "0:1"]);
     assert.equal(scene.ack(second), "invalid");
+  });
+
+  it("comes again with its priority, also when nobody has received since the start", async () => {
+    const scene = await Scene.open({ topic: { attributes: { "message.type": "PRIORITY" } } });
+    scene.store.send("t", 9);
+    const place = { topic: "t", queueId: 9, queueOffset: 0 };
+    scene.ack(only(await scene.receive()));
+    await scene.clock.pass(limits.progressWindowMs);
+    await scene.crash();
+    for (const priority of [3, 20]) scene.store.send("t", priority);
+    assert.equal(scene.delivery.tracking.giveAgain("g", place, 0), "given");
+    const messages = [...(await scene.receive()), ...(await scene.receive())];
+    assert.deepEqual(names(messages), ["20:0", "9:0", "3:0"]);
   });
 
   it("is not given again where the group has no place, or has it before it", async () => {

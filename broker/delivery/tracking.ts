@@ -1,8 +1,10 @@
 // One message as operators look for it: where it stands with each group, and how a group that is done with it gets it
 // again.
 import { limits, MqError } from "../../base/index.ts";
+import type { DeliveryCounters } from "./counters.ts";
 import { nextDeliveryNumber } from "./hand-out.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
+import type { DeliveryMetadata } from "./ports.ts";
 import type { ProgressWriter } from "./progress-writer.ts";
 import type { QueuePlace } from "./queue-bounds.ts";
 import type { Subscription } from "./subscription.ts";
@@ -52,9 +54,11 @@ export type GivenAgain =
 /** What tracking stands on. */
 export interface TrackingParts {
   readonly store: { readonly epoch: number };
+  readonly metadata: Pick<DeliveryMetadata, "group" | "topic">;
   readonly table: SubscriptionTable;
   readonly writer: ProgressWriter;
   readonly timeline: Timeline;
+  readonly counters: DeliveryCounters;
   wake(subscription: Subscription): void;
 }
 
@@ -88,8 +92,13 @@ export class Tracking {
     { topic, queueId, queueOffset }: MessagePlace,
     messageGroupHash: number,
   ): GivenAgain {
-    const { table, timeline, store } = this.#parts;
+    const { table, timeline, store, metadata } = this.#parts;
     const subscription = table.find(group, topic);
+    const [groupConfig, topicConfig] = [metadata.group(group), metadata.topic(topic)];
+    // Otherwise known from the first receive after a start on.
+    if (groupConfig !== undefined && topicConfig !== undefined) {
+      subscription?.configure(groupConfig, topicConfig);
+    }
     const lane = subscription?.lanes[queueId];
     if (subscription === undefined || lane === undefined || lane.starting) return "no progress";
     if (queueOffset < (lane.queue?.minOffset ?? 0)) return "gone";
@@ -108,6 +117,7 @@ export class Tracking {
     entry.dueAtMs = nowMs;
     putBack(subscription, entry, messageGroupHash);
     lane.touch(entry);
+    this.#parts.counters.givenAgain++;
     this.#parts.wake(subscription);
     return "given";
   }
