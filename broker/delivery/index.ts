@@ -1,7 +1,7 @@
 export type { DeliveryCounters } from "./counters.ts";
 export { type DeadLetterRequest, Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { DeliveryFigures, LaneProgress } from "./figures.ts";
-export { type Filter, matchAll, parseFilter } from "./filter.ts";
+export { type Filter, matchAll, matches, parseFilter } from "./filter.ts";
 export type { LiteChange, LiteLoss, LiteStart, LiteSync } from "./lite-sync.ts";
 export type { LiteTopics } from "./lite-topics.ts";
 export { brokerOfMessageGroup } from "./message-group-broker.ts";
@@ -21,3 +21,4 @@ export type { Pulled, PullRequest, Pulls } from "./pulls.ts";
 export type { QueueBounds, QueuePlace } from "./queue-bounds.ts";
 export { handleBroker } from "./receipt-handle.ts";
 export type { Delivered, Lease, ReceiveRequest } from "./request.ts";
+export type { GivenAgain, MessagePlace, MessageStanding, Tracking } from "./tracking.ts";

@@ -129,7 +129,9 @@ export class LiteSubscription implements LiteKeeper {
   hold(entry: PendingMessage, hash: number): void {
     const group = this.groupOf(entry.lane, hash);
     entry.group = group;
-    group.held.push(entry);
+    // What is given again comes before what is out already.
+    const index = group.held.findLastIndex(({ offset }) => offset < entry.offset) + 1;
+    group.held.splice(index, 0, entry);
     group.takenEnd = Math.max(group.takenEnd, entry.offset + 1);
     const { anchor } = group;
     group.anchor = undefined;
@@ -162,6 +164,14 @@ export class LiteSubscription implements LiteKeeper {
       return offset < lane.cursor;
     }
     return offset < this.#placeOf(lane, entries.messageGroupHash(0));
+  }
+
+  /** As `isDone`, also of what has left memory. Looks at all lite topics of the queue then. */
+  isDoneAnywhere(lane: Lane, offset: number): boolean {
+    for (const [hash, offsets] of this.queues[lane.queueId]?.topics() ?? []) {
+      if (offsets.firstFrom(offset) === offset) return offset < this.#placeOf(lane, hash);
+    }
+    return this.isDone(lane, offset) || offset < (this.queues[lane.queueId]?.end ?? 0);
   }
 
   /** The cursor of the lane was set: every lite topic of which nothing is out stands there. */

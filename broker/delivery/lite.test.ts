@@ -324,6 +324,24 @@ describe("lite topics", () => {
     assert.deepEqual(scene.delivery.lite.state.topics, 0);
   });
 
+  it("gives a message again in its place, before what follows, when an operator says so", async () => {
+    const scene = await open();
+    await subscribe(scene, "c1", "a");
+    for (const name of ["a", "a", "a"]) send(scene, name);
+    const [first] = await scene.receive({ countMax: 1 });
+    assert(first !== undefined);
+    const { tracking } = scene.delivery;
+    const place = (queueOffset: number) => ({ topic: "t", queueId: 0, queueOffset });
+    const again = (offset: number): string =>
+      tracking.giveAgain("g", place(offset), messageGroupHash("a"));
+    assert.equal(again(0), "not done");
+    scene.ack(first);
+    assert.equal(tracking.standings(place(0)).get("g")?.kind, "done");
+    assert.equal(tracking.standings(place(1)).get("g")?.kind, "waiting");
+    assert.equal(again(0), "given");
+    assert.deepEqual(await bodies(scene), ["a0", "a1", "a2"]);
+  });
+
   it("counts what waits of all lite topics as lag", async () => {
     const scene = await open();
     await subscribe(scene, "c1", "a");

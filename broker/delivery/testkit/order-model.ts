@@ -12,6 +12,7 @@ export type Step =
   | { readonly kind: "send"; readonly group: number; readonly count: number }
   | { readonly kind: "receive"; readonly client: number; readonly count: number }
   | { readonly kind: "ack" | "giveBack"; readonly which: number }
+  | { readonly kind: "giveAgain"; readonly which: number }
   | { readonly kind: "nack"; readonly which: number; readonly ms: number }
   | { readonly kind: "pass"; readonly ms: number }
   | { readonly kind: "cool" | "diskFull" | "diskFree" | "crash" };
@@ -56,6 +57,10 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("giveAgain" as const), which }),
+  },
+  {
     weight: 4,
     arbitrary: fc.record({
       kind: fc.constant("pass" as const),
@@ -80,6 +85,10 @@ interface Sent {
   /** Nobody may get any message of its message group before. */
   hiddenUntilMs: number;
   attempt: number;
+  /** Copies in the dead-letter topic from before it was given again. */
+  pastDeaths: number;
+  /** Given again, and not done since. */
+  isAgain: boolean;
 }
 
 /** What must hold of delivery to group `g` of topic `t`, which has 2 queues. */
@@ -103,7 +112,7 @@ export class OrderModel {
     for (let i = 0; i < count; i++) {
       const id = `m${this.sent.length}`;
       const offset = this.scene.store.queue("t", queueId)?.items.length ?? 0;
-      const state = { isDone: false, hiddenUntilMs: 0, attempt: 0 };
+      const state = { isDone: false, hiddenUntilMs: 0, attempt: 0, pastDeaths: 0, isAgain: false };
       const message: Sent = { id, group, queueId, offset, ...state };
       this.sent.push(message);
       this.byId.set(id, message);
@@ -146,11 +155,33 @@ export class OrderModel {
 
   /** What is in the dead-letter topic is done. */
   settleDead(): void {
+    for (const [message, deaths] of this.#deaths()) {
+      if (deaths > message.pastDeaths) message.isDone = true;
+    }
+  }
+
+  #deaths(): ReadonlyMap<Sent, number> {
+    const deaths = new Map<Sent, number>();
     for (const { record } of this.scene.store.queue("%DLQ%g", 0)?.items ?? []) {
       const { messageId } = readMessageProperties(record.systemProperties);
       const message = this.byId.get(messageId);
-      if (message !== undefined) message.isDone = true;
+      if (message !== undefined) deaths.set(message, (deaths.get(message) ?? 0) + 1);
     }
+    return deaths;
+  }
+
+  /** What is not done is never given again; what is, counts as if it had never been handed out. */
+  giveAgain(number: number): void {
+    const message = this.sent[number % Math.max(1, this.sent.length)];
+    if (message === undefined) return;
+    this.settleDead();
+    const place = { topic: "t", queueId: message.queueId, queueOffset: message.offset };
+    const hash = this.#hashOf(message.group);
+    if (this.scene.delivery.tracking.giveAgain("g", place, hash) !== "given") return;
+    assert.ok(message.isDone, `${message.id} was given again before it was done`);
+    const pastDeaths = this.#deaths().get(message) ?? 0;
+    const fresh = { isDone: false, hiddenUntilMs: 0, attempt: 0, pastDeaths, isAgain: true };
+    Object.assign(message, fresh);
   }
 
   async receive(clientId: string, countMax: number): Promise<number> {
@@ -182,12 +213,14 @@ export class OrderModel {
         return;
       case "crash":
         return this.crash();
+      case "giveAgain":
+        return this.giveAgain(what.which);
       default:
         return this.#answer(what);
     }
   }
 
-  #answer(what: Extract<Step, { readonly which: number }>): void {
+  #answer(what: Extract<Step, { readonly kind: "ack" | "giveBack" | "nack" }>): void {
     const place = this.out[what.which % Math.max(1, this.out.length)];
     if (place === undefined) return;
     const { message } = place;
@@ -230,7 +263,9 @@ export class OrderModel {
         .filter(({ order }) => order?.messageGroupHash === this.#hashOf(message.group))
         .map(({ order }) => order?.from ?? 0);
       const end = ends.length > 0 ? Math.max(...ends) : (lane?.cursor ?? 0);
-      message.isDone &&= message.offset < end && !isPending;
+      const isEnded = message.offset < end && !isPending;
+      // What the crash made forget that it was given again is done as it was before.
+      message.isDone = isEnded && (message.isDone || message.isAgain);
     }
     this.settleDead();
   }
