@@ -78,7 +78,7 @@ export const groupAttributes: readonly AttributeRule[] = [
     key: liteBindTopicKey,
     meaning: "the LITE topic whose lite topics the group consumes; kept by the broker",
     allowed: `a topic name of at most ${limits.topicLengthMax} characters`,
-    allows: (value) => value !== "" && value.length <= limits.topicLengthMax,
+    allows: (value) => /^[%|a-zA-Z0-9_-]+$/.test(value) && value.length <= limits.topicLengthMax,
   },
   oneOf(liteModelKey, "how many clients of the group may subscribe to one lite topic", [
     "Shared",
