@@ -1,11 +1,10 @@
 // A lane is one group's way through one queue: its cursor, what is pending, and what of that is not in the
 // log yet. Pure: no time, no I/O.
-import { limits } from "../../base/index.ts";
+import { limits, type SipState } from "../../base/index.ts";
 import { type PendingEntry, type ProgressChange, pendingFlags } from "../metadata/index.ts";
 import { Pending } from "./pending.ts";
 import type { DeliveryQueue } from "./ports.ts";
 import type { ReadAhead } from "./read-ahead.ts";
-import type { SipState } from "./sip-hash.ts";
 
 /** A pending message of a lane. */
 export type PendingMessage = Pending<Lane>;
