@@ -232,6 +232,22 @@ export class Delivery {
 
   /** A client is gone: its held polls end, and what it holds by auto-renew is visible at once. Without a group: of all its groups. */
   clientGone(clientId: string, group?: string): void {
+    this.#release(clientId, group, (entry) => entry.attempt);
+  }
+
+  /**
+   * A client says goodbye: the same, and deliveries of what it gives back do not count as attempts, since it has settled
+   * what it has consumed.
+   */
+  clientLeft(clientId: string): void {
+    this.#release(clientId, undefined, (entry) => Math.max(0, entry.attempt - 1));
+  }
+
+  #release(
+    clientId: string,
+    group: string | undefined,
+    attemptOf: (entry: PendingMessage) => number,
+  ): void {
     this.endPolls(clientId, group);
     const nowMs = this.#timeline.nowMs();
     const subscriptions = group === undefined ? this.#table.all() : this.#table.ofGroup(group);
@@ -240,7 +256,9 @@ export class Delivery {
       if (hold === undefined) continue;
       for (let entry = hold.first; entry !== undefined; entry = hold.first) {
         hold.remove(entry);
-        if (entry.state === "due") subscription.showAt(entry, nowMs);
+        if (entry.state !== "due") continue;
+        entry.attempt = attemptOf(entry);
+        subscription.showAt(entry, nowMs);
       }
       this.#wake(subscription);
     }

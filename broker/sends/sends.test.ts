@@ -307,7 +307,10 @@ describe("send window", () => {
 
   it("never takes one message for another, though all hashes are the same", async () => {
     const scene = await Scene.open({
-      hash: (_topic, _id, target, at) => target.fill(7, at, at + 2),
+      hash: (_topic, _id, target, at) => {
+        target.fill(7, at, at + 2);
+        return true;
+      },
     });
     const messages = Array.from({ length: 20 }, (_, index) => ({ messageId: idOf(index) }));
     for (const message of messages) await scene.send(message);
@@ -321,8 +324,10 @@ describe("send window", () => {
 
   it("reads a first one that is not in memory, also when several come at once", async () => {
     const weak: Partial<SendWindowOptions> = {
-      hash: (_topic, id, target, at) =>
-        target.fill(Number.parseInt(id.slice(-1), 16) & 1, at, at + 2),
+      hash: (_topic, id, target, at) => {
+        target.fill(Number.parseInt(id.slice(-1), 16) & 1, at, at + 2);
+        return true;
+      },
     };
     const scene = await Scene.open(weak);
     await scene.send(one);
