@@ -235,7 +235,7 @@ export const limits = {
   /** A due check that nobody could be asked about is looked at again after so long, milliseconds. */
   transactionAskLookMs: 500,
   // Delivery.
-  /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
+  /** Handed-out and unacknowledged messages of one group on one queue, unless the configuration says otherwise; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,
   /** Receives of ordered groups whose answers are remembered, to be repeated; the oldest go first. */
   attemptsRememberedMax: 4_096,

@@ -241,6 +241,20 @@ function deliveryMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
   );
   metrics.sampled(
     "counter",
+    {
+      name: "cometmq_refused_total",
+      help: "What was answered TOO_MANY_REQUESTS because a bound was reached: messages sent, and receives.",
+      labelNames: ["bound"],
+    },
+    (set) => {
+      const { timers, transactions, delivery } = replica.local ?? {};
+      set({ bound: "timerPendingMax" }, timers?.counters.refused ?? 0);
+      set({ bound: "transactionHalfMax" }, transactions?.counters.refused ?? 0);
+      set({ bound: "popInflightMessageThreshold" }, delivery?.refusedCount ?? 0);
+    },
+  );
+  metrics.sampled(
+    "counter",
     { name: "rocketmq_send_to_dlq_messages_total", help: "Messages given up on." },
     (set) => set({}, now()?.counters.deadLettered ?? 0),
   );

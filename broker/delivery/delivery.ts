@@ -41,6 +41,8 @@ export interface DeliveryOptions {
   isAlive(clientId: string, group: string): boolean;
   /** How long one delivery may be renewed, milliseconds; `limits.renewMaxMs` by default. Asked each time: it may change. */
   renewMaxMs?(): number;
+  /** Pending messages of a group on one queue; `limits.pendingPerQueueMax` by default. */
+  readonly pendingMax?: number;
 }
 
 /** Names a message by its handle, or by its id among what is pending (clients that send no handle). */
@@ -55,6 +57,8 @@ export interface DeadLetterRequest {
 /** Delivery of one broker. */
 export class Delivery {
   readonly counters: DeliveryCounters = newCounters();
+  /** Receives that were refused because the group has too many messages pending. */
+  refusedCount = 0;
   /** Queues read by offset. */
   readonly pulls: Pulls;
   /** The offsets that groups have stored. */
@@ -70,6 +74,7 @@ export class Delivery {
   readonly #attempts: Attempts;
   readonly #table: SubscriptionTable;
   readonly #polls: PollTable;
+  readonly #pendingMax: number;
   readonly #goOn: Alarm = { dueAtMs: 0, heapIndex: -1, ring: () => this.#serveWoken() };
   #woken: Subscription[] = [];
   #willServe = false;
@@ -84,6 +89,7 @@ export class Delivery {
     };
     const wake = (subscription: Subscription): void => this.#wake(subscription);
     this.#store = store;
+    this.#pendingMax = options.pendingMax ?? limits.pendingPerQueueMax;
     this.#metadata = metadata;
     this.#timeline = timeline;
     this.#handles = new HandleCodec(metadata.macKey, options.brokerName);
@@ -108,6 +114,7 @@ export class Delivery {
       ...parts,
       writer: this.#writer,
       cold: this.#cold,
+      pendingMax: this.#pendingMax,
       serve: (subscription) => this.#serve(subscription),
     });
     const boundsOf = boundsIn(store, metadata);
@@ -156,11 +163,21 @@ export class Delivery {
     }
     const isWorthWaiting =
       request.pollingMs > 0 || subscription.isLoading || subscription.readyCount > 0;
-    if (!isWorthWaiting || request.signal.aborted) return [];
+    if (request.signal.aborted) return [];
+    if (!isWorthWaiting) return this.#nothing(subscription, request);
     const pollingMs = request.pollingMs > 0 ? request.pollingMs : limits.coldReceiveWaitMs;
     const polled = this.#polls.hold(subscription.polls, request, pollingMs);
     this.#wake(subscription);
-    return polled;
+    const messages = await polled;
+    return messages.length > 0 ? messages : this.#nothing(subscription, request);
+  }
+
+  /** What a receive gets that found nothing. Throws TOO_MANY_REQUESTS when there is something, which the group may not have yet. */
+  #nothing(subscription: Subscription, request: ReceiveRequest): readonly Delivered[] {
+    const isOver = request.signal.aborted || request.isClientGone() || this.#isClosed;
+    if (isOver || subscription.dropped || !subscription.isFull) return [];
+    this.refusedCount++;
+    throw tooManyPending(subscription, this.#pendingMax);
   }
 
   /** Makes messages whose answer was not written visible at once; that delivery does not count as an attempt. */
@@ -442,6 +459,14 @@ export class Delivery {
 
 function topicGone(topic: string): MqError {
   return new MqError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(topic)} does not exist`);
+}
+
+function tooManyPending({ group, topic }: Subscription, max: number): MqError {
+  return new MqError(
+    "TOO_MANY_REQUESTS",
+    `consumer group ${JSON.stringify(group)} has ${max} messages of one queue of topic ${JSON.stringify(topic)} that are ` +
+      "not acknowledged, and gets no more of it (popInflightMessageThreshold): acknowledge, or wait for the invisible time",
+  );
 }
 
 function groupGone(group: string): MqError {

@@ -29,6 +29,7 @@ export class Lane {
   readonly pending: Map<number, PendingMessage> = new Map();
   readonly ahead: ReadAhead;
   readonly #journal: LaneJournal;
+  readonly #pendingMax: number;
   queue: DeliveryQueue | undefined;
   /** Stands in the ready list of its subscription. */
   ready = false;
@@ -58,12 +59,14 @@ export class Lane {
     place: { readonly group: string; readonly topic: string; readonly queueId: number },
     journal: LaneJournal,
     ahead: ReadAhead,
+    pendingMax: number = limits.pendingPerQueueMax,
   ) {
     this.group = place.group;
     this.topic = place.topic;
     this.queueId = place.queueId;
     this.#journal = journal;
     this.ahead = ahead;
+    this.#pendingMax = pendingMax;
   }
 
   /** The next queue offset to look at. All below is done or pending. */
@@ -103,7 +106,7 @@ export class Lane {
   }
 
   get isFull(): boolean {
-    return Math.max(this.pending.size, this.groupCount) >= limits.pendingPerQueueMax;
+    return Math.max(this.pending.size, this.groupCount) >= this.#pendingMax;
   }
 
   /** Makes the message at `offset` pending; the caller sets its fields and calls `touch`. */

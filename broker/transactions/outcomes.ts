@@ -52,7 +52,11 @@ export class Outcomes {
   }
 
   #forgetOld(nowMs: number): void {
-    for (let first = this.#order[this.#head]; first !== undefined; first = this.#order[this.#head]) {
+    for (
+      let first = this.#order[this.#head];
+      first !== undefined;
+      first = this.#order[this.#head]
+    ) {
       const isOld = nowMs - first.note.atMs > limits.transactionOutcomesMs;
       if (!isOld && this.#order.length - this.#head <= this.#countMax) break;
       this.takeBack(first.id, first.note);
