@@ -58,6 +58,7 @@ export type ErrorCode =
   | "UNSUPPORTED"
   | "DISK_FULL"
   | "STORE_FAILED"
+  | "READ_FAILED"
   | "CORRUPT"
   | "FOLDER_IN_USE"
   | "BAD_CONFIG"
@@ -335,6 +336,13 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     retryable: true,
     meaning: "A write or flush failed; the store takes no writes until restart.",
     action: "Check the disk, then restart the broker.",
+  },
+  READ_FAILED: {
+    status: 50001,
+    grpcStatus: 14,
+    retryable: true,
+    meaning: "The disk failed to read stored bytes of the named file.",
+    action: "Check the disk; a slave has the same bytes.",
   },
   CORRUPT: {
     status: 50001,

@@ -1,10 +1,6 @@
 // What a client hears when a handler throws.
 import { AssertionError, background, type Logger, MqError } from "../base/index.ts";
-import { GrpcStatus, RpcError } from "./status.ts";
-
-const statuses = new Map<number, GrpcStatus>(
-  Object.values(GrpcStatus).map((status) => [status, status]),
-);
+import { GrpcStatus, RpcError, statusOf } from "./status.ts";
 
 /**
  * The status for what a handler threw. What no handler means to throw is logged here, once, and hidden from the
@@ -13,8 +9,7 @@ const statuses = new Map<number, GrpcStatus>(
 export function failureOf(error: unknown, path: string, logger: Logger): RpcError {
   if (error instanceof RpcError) return error;
   if (error instanceof MqError) {
-    const status = statuses.get(error.grpcStatus) ?? GrpcStatus.unknown;
-    return new RpcError(status, error.message, { cause: error });
+    return new RpcError(statusOf(error.grpcStatus), error.message, { cause: error });
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   logger.error("a call failed unexpectedly", { path, error: text });

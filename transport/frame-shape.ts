@@ -29,7 +29,7 @@ export function checkShape(frame: Frame): void {
       onConnection(frame);
       break;
     case FrameType.pushPromise:
-      throw new ConnectionError(ErrorCode.protocolError, "PUSH_PROMISE from a client");
+      throw new ConnectionError(ErrorCode.protocolError, "PUSH_PROMISE is not taken");
     default:
   }
 }

@@ -63,3 +63,22 @@ export function parseGrpcTimeout(text: string): number | undefined {
   if (!/^\d{1,8}[HMSmun]$/.test(text)) return undefined;
   return Number(text.slice(0, -1)) * (unitsMs[text.slice(-1)] ?? 0);
 }
+
+/** The text of a grpc-message. What is no valid percent encoding stays as it is. */
+export function decodeGrpcMessage(text: string): string {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+const statuses = new Map<number, GrpcStatus>(
+  Object.values(GrpcStatus).map((status) => [status, status]),
+);
+
+/** The status with this number; `unknown` for numbers that gRPC does not have. */
+export function statusOf(code: number): GrpcStatus {
+  return statuses.get(code) ?? GrpcStatus.unknown;
+}

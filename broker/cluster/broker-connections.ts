@@ -1,23 +1,6 @@
-// Connections to other brokers, opened when first needed and closed when long unused. The gRPC client takes time and
-// memory to load, so it is loaded with the first of them.
-import type * as Grpc from "@grpc/grpc-js";
+// Connections to other brokers, opened when first needed and closed when long unused.
 import { type CancelTimer, type Clock, limits } from "../../base/index.ts";
-
-type GrpcModule = Pick<typeof Grpc, "Client" | "Metadata" | "credentials">;
-
-interface Connection {
-  readonly client: Grpc.Client;
-  usedAtMs: number;
-  callCount: number;
-}
-
-/** A connection lent for one call. */
-export interface LentConnection {
-  readonly client: Grpc.Client;
-  readonly grpc: GrpcModule;
-  /** Gives it back; to be called once. */
-  release(): void;
-}
+import { type DialledConnection, GrpcClient } from "../../transport/index.ts";
 
 /** What the pool needs. */
 export interface BrokerConnectionsOptions {
@@ -26,100 +9,80 @@ export interface BrokerConnectionsOptions {
   readonly isTls: boolean;
 }
 
+interface Connection {
+  readonly dialled: DialledConnection;
+  usedAtMs: number;
+}
+
 /** The pool of one broker. */
 export class BrokerConnections {
   readonly #options: BrokerConnectionsOptions;
+  readonly #client: GrpcClient;
   /** By address and number. */
   readonly #connections = new Map<string, Connection>();
-  #grpc: Promise<GrpcModule> | undefined;
-  #loaded: GrpcModule | undefined;
-  #stopSweep: CancelTimer | undefined;
-  #isClosed = false;
+  readonly #stopSweep: CancelTimer;
 
   constructor(options: BrokerConnectionsOptions) {
     this.#options = options;
+    this.#client = new GrpcClient({
+      clock: options.clock,
+      onUnusable: (connection) => this.#drop(connection),
+    });
+    this.#stopSweep = options.clock.every(sweepPeriodMs, () => this.#sweep());
   }
 
   /**
-   * Lends a connection to `address`. Calls of one client take the same one, so that the owner meets them on one
-   * connection and in their order.
+   * A connection to `address`. Calls of one client take the same one, so that the owner meets them on one connection
+   * and in their order, as long as that has room for them.
    */
-  async lend(address: string, clientId: string): Promise<LentConnection> {
-    const grpc = this.#loaded ?? (await this.#load());
-    const key = `${address} ${numberOf(clientId)}`;
-    let connection = this.#connections.get(key);
-    if (connection === undefined) {
-      const client = this.#dial(grpc, address);
-      connection = { client, usedAtMs: 0, callCount: 0 };
-      if (this.#isClosed) client.close();
-      else this.#connections.set(key, connection);
+  to(address: string, clientId: string): DialledConnection {
+    let number = numberOf(clientId);
+    for (;;) {
+      const connection = this.#connection(`${address} ${number}`, address);
+      if (connection.dialled.callCount < connectionCallsMax) {
+        connection.usedAtMs = this.#options.clock.monotonicMs();
+        return connection.dialled;
+      }
+      number += limits.forwardConnectionsMax;
     }
-    const lent = connection;
-    lent.callCount += 1;
-    return {
-      client: lent.client,
-      grpc,
-      release: () => {
-        lent.callCount -= 1;
-        lent.usedAtMs = this.#options.clock.monotonicMs();
-      },
-    };
   }
 
   /** Closes all; calls under way fail. */
   close(): void {
-    this.#isClosed = true;
-    this.#stopSweep?.();
-    for (const { client } of this.#connections.values()) client.close();
-    this.#connections.clear();
+    this.#stopSweep();
+    this.#client.close();
   }
 
-  async #load(): Promise<GrpcModule> {
-    // Named one by one, because the package is CommonJS.
-    this.#grpc ??= import("@grpc/grpc-js").then(({ Client, Metadata, credentials }) => ({
-      Client,
-      Metadata,
-      credentials,
-    }));
-    this.#loaded = await this.#grpc;
-    if (!this.#isClosed) {
-      this.#stopSweep ??= this.#options.clock.every(sweepPeriodMs, () => this.#sweep());
+  #connection(key: string, address: string): Connection {
+    let connection = this.#connections.get(key);
+    if (connection === undefined) {
+      const colon = address.lastIndexOf(":");
+      const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+      const port = Number(address.slice(colon + 1));
+      const dialled = this.#client.dial({ host, port, isTls: this.#options.isTls });
+      connection = { dialled, usedAtMs: 0 };
+      this.#connections.set(key, connection);
     }
-    return this.#loaded;
+    return connection;
   }
 
-  #dial({ Client, credentials }: GrpcModule, address: string): Grpc.Client {
-    const trust = this.#options.isTls
-      ? credentials.createSsl(null, null, null, {
-          rejectUnauthorized: false,
-          checkServerIdentity: () => undefined,
-        })
-      : credentials.createInsecure();
-    return new Client(address, trust, {
-      "grpc.use_local_subchannel_pool": 1,
-      "grpc.enable_retries": 0,
-      "grpc.max_receive_message_length": -1,
-      "grpc.max_send_message_length": -1,
-      "grpc.initial_reconnect_backoff_ms": limits.nameServerRetryMinMs,
-      "grpc.max_reconnect_backoff_ms": limits.nameServerRetryMaxMs,
-      "grpc.keepalive_time_ms": keepAliveMs,
-      "grpc.keepalive_timeout_ms": keepAliveMs,
-    });
+  #drop(dialled: DialledConnection): void {
+    for (const [key, connection] of this.#connections) {
+      if (connection.dialled === dialled) this.#connections.delete(key);
+    }
   }
 
   #sweep(): void {
     const oldestMs = this.#options.clock.monotonicMs() - limits.forwardIdleMs;
-    for (const [key, connection] of this.#connections) {
-      if (connection.callCount > 0 || connection.usedAtMs > oldestMs) continue;
-      connection.client.close();
-      this.#connections.delete(key);
+    for (const { dialled, usedAtMs } of this.#connections.values()) {
+      if (dialled.callCount === 0 && usedAtMs <= oldestMs) dialled.close();
     }
   }
 }
 
 const sweepPeriodMs = 60_000;
-/** A broker that does not answer a ping for so long is not there. */
-const keepAliveMs = 5_000;
+/** A broker takes some more on one connection (`concurrentStreamsMax`). */
+const connectionCallsMax = 8_000;
 
 function numberOf(clientId: string): number {
   let hash = 0;

@@ -1,6 +1,5 @@
 // Why a call that was passed on brought no answer of its owner.
-import type * as Grpc from "@grpc/grpc-js";
-import { GrpcStatus } from "../../transport/index.ts";
+import { GrpcStatus, RpcError } from "../../transport/index.ts";
 
 /** What is known of a call that failed. */
 export type ForwardOutcome =
@@ -28,9 +27,8 @@ export class ForwardFailure extends Error {
 
 /** The failure of a call to `address`. */
 export function forwardFailure(error: unknown, address: string): ForwardFailure {
-  const { code: given, details = String(error) } = error as Partial<Grpc.ServiceError>;
-  const code: number = given ?? GrpcStatus.unknown;
-  const message = `broker ${address}: ${details}`;
+  const code = error instanceof RpcError ? error.status : GrpcStatus.unknown;
+  const message = `broker ${address}: ${error instanceof Error ? error.message : String(error)}`;
   if (code === GrpcStatus.failedPrecondition) return new ForwardFailure("refused", code, message);
   if (code === GrpcStatus.unavailable) return new ForwardFailure("unreachable", code, message);
   if (code === GrpcStatus.cancelled || code === GrpcStatus.deadlineExceeded) {

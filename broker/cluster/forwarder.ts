@@ -1,10 +1,16 @@
 // Passes a client's call on to the broker that owns what it is about, bytes in and bytes out. The owner sees the
 // client's headers and deadline; a client that ends its call ends it there too.
-import type * as Grpc from "@grpc/grpc-js";
 import { type Clock, limits, MqError } from "../../base/index.ts";
-import { GrpcStatus, type ServerStream } from "../../transport/index.ts";
-import { BrokerConnections, type LentConnection } from "./broker-connections.ts";
-import { ForwardFailure, forwardFailure } from "./forward-failure.ts";
+import {
+  callStream,
+  callUnary,
+  type DialledConnection,
+  GrpcStatus,
+  RpcError,
+  type ServerStream,
+} from "../../transport/index.ts";
+import { BrokerConnections } from "./broker-connections.ts";
+import { forwardFailure } from "./forward-failure.ts";
 import type { Headers } from "./hop.ts";
 
 /** What the forwarder stands on. */
@@ -31,16 +37,8 @@ export interface Forward {
   readonly signal: AbortSignal;
 }
 
-type Call = Pick<Grpc.ClientUnaryCall, "cancel">;
-type Callback = (error: Grpc.ServiceError | null, answer?: Buffer) => void;
-
-const same = (bytes: Uint8Array): Buffer =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-const asIs = (bytes: Buffer): Buffer => bytes;
-
 /** Calls to other brokers. */
 export class Forwarder {
-  readonly #options: ForwarderOptions;
   readonly #connections: BrokerConnections;
   /** Ends of streams that are passed on now and of whose answer nothing has been handed on yet. */
   readonly #streams = new Map<() => void, string>();
@@ -49,36 +47,21 @@ export class Forwarder {
   total = 0;
 
   constructor(options: ForwarderOptions) {
-    this.#options = options;
     this.#connections = new BrokerConnections(options);
   }
 
   /** Passes a unary call on and gives the answer. Throws ForwardFailure, TOO_MANY_REQUESTS. */
   async unary(forward: Forward): Promise<Uint8Array> {
-    const lent = await this.#begin(forward);
-    const { signal } = forward;
-    let cancel: (() => void) | undefined;
+    const connection = this.#begin(forward);
     try {
-      return await new Promise<Uint8Array>((resolve, reject) => {
-        const call: Call = lent.client.makeUnaryRequest(
-          forward.path,
-          same,
-          asIs,
-          forward.request,
-          this.#metadata(lent, forward),
-          this.#deadline(forward, unaryTimeoutMs),
-          ((error, answer) => {
-            if (error === null && answer !== undefined) resolve(answer);
-            else reject(forwardFailure(error, forward.address));
-          }) satisfies Callback,
-        );
-        cancel = () => call.cancel();
-        if (signal.aborted) cancel();
-        else signal.addEventListener("abort", cancel, { once: true });
+      return await callUnary(connection, {
+        ...forward,
+        timeoutMs: timeoutOf(forward, unaryTimeoutMs),
       });
+    } catch (error) {
+      throw forwardFailure(error, forward.address);
     } finally {
-      if (cancel !== undefined) signal.removeEventListener("abort", cancel);
-      this.#end(lent);
+      this.#callCount -= 1;
     }
   }
 
@@ -87,58 +70,39 @@ export class Forwarder {
    * to be finished. Throws ForwardFailure, TOO_MANY_REQUESTS; what was handed on before stays so.
    */
   async stream(forward: Forward, client: Pick<ServerStream, "write" | "drained">): Promise<void> {
-    const { address, signal, clientId } = forward;
-    const lent = await this.#begin(forward);
-    const call = lent.client.makeServerStreamRequest(
-      forward.path,
-      same,
-      asIs,
-      forward.request,
-      this.#metadata(lent, forward),
-      this.#deadline(forward, limits.pollingMaxMs + unaryTimeoutMs),
-    );
-    const cancel = (): void => call.cancel();
-    this.#streams.set(cancel, clientId);
-    if (signal.aborted) cancel();
-    else signal.addEventListener("abort", cancel, { once: true });
+    const connection = this.#begin(forward);
+    const controller = new AbortController();
+    const cancel = (): void => controller.abort();
+    this.#streams.set(cancel, forward.clientId);
+    forward.signal.addEventListener("abort", cancel, { once: true });
+    if (forward.signal.aborted) cancel();
+    const { signal } = controller;
+    const timeoutMs = timeoutOf(forward, limits.pollingMaxMs + unaryTimeoutMs);
     try {
-      for await (const message of call as AsyncIterable<Buffer>) {
+      for await (const message of callStream(connection, { ...forward, signal, timeoutMs })) {
         this.#streams.delete(cancel);
         if (!client.write(message)) await client.drained();
       }
     } catch (error) {
-      throw forwardFailure(error, address);
+      throw forwardFailure(error, forward.address);
     } finally {
-      signal.removeEventListener("abort", cancel);
+      forward.signal.removeEventListener("abort", cancel);
       this.#streams.delete(cancel);
-      this.#end(lent);
+      this.#callCount -= 1;
     }
   }
 
   /** Sends one message on a stream of both ways, and gives the first that comes back. Throws as `unary`. */
   async exchange(forward: Forward): Promise<Uint8Array> {
-    const lent = await this.#begin(forward);
-    const call: Grpc.ClientDuplexStream<Uint8Array, Buffer> = lent.client.makeBidiStreamRequest(
-      forward.path,
-      same,
-      asIs,
-      this.#metadata(lent, forward),
-      { deadline: this.#options.clock.now() + exchangeTimeoutMs },
-    );
+    const connection = this.#begin(forward);
+    const options = { ...forward, timeoutMs: exchangeTimeoutMs, isOpenEnded: true };
     try {
-      call.write(forward.request);
-      for await (const message of call as AsyncIterable<Buffer>) return message;
-      throw new ForwardFailure(
-        "unreachable",
-        GrpcStatus.unavailable,
-        `broker ${forward.address}: no answer`,
-      );
+      for await (const message of callStream(connection, options)) return message;
+      throw new RpcError(GrpcStatus.unavailable, "no answer");
     } catch (error) {
-      throw error instanceof ForwardFailure ? error : forwardFailure(error, forward.address);
+      throw forwardFailure(error, forward.address);
     } finally {
-      call.on("error", () => {});
-      call.cancel();
-      this.#end(lent);
+      this.#callCount -= 1;
     }
   }
 
@@ -154,7 +118,7 @@ export class Forwarder {
     this.#connections.close();
   }
 
-  async #begin({ address, clientId }: Forward): Promise<LentConnection> {
+  #begin({ address, clientId }: Forward): DialledConnection {
     if (this.#callCount >= limits.forwardedCallsMax) {
       throw new MqError(
         "TOO_MANY_REQUESTS",
@@ -163,30 +127,13 @@ export class Forwarder {
     }
     this.#callCount += 1;
     this.total += 1;
-    try {
-      return await this.#connections.lend(address, clientId);
-    } catch (error) {
-      this.#callCount -= 1;
-      throw error;
-    }
+    return this.#connections.to(address, clientId);
   }
+}
 
-  #end(lent: LentConnection): void {
-    this.#callCount -= 1;
-    lent.release();
-  }
-
-  #metadata({ grpc }: LentConnection, { headers }: Forward): Grpc.Metadata {
-    const metadata = new grpc.Metadata();
-    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
-    return metadata;
-  }
-
-  #deadline({ remainingMs }: Forward, defaultMs: number): { deadline: number } {
-    const leftMs = remainingMs - limits.answerHeadroomMs;
-    const timeoutMs = Number.isFinite(leftMs) ? Math.max(1, leftMs) : defaultMs;
-    return { deadline: this.#options.clock.now() + timeoutMs };
-  }
+function timeoutOf({ remainingMs }: Forward, defaultMs: number): number {
+  const leftMs = remainingMs - limits.answerHeadroomMs;
+  return Number.isFinite(leftMs) ? Math.max(1, leftMs) : defaultMs;
 }
 
 /** Of a call whose client set no deadline. */

@@ -1,5 +1,6 @@
 // The disk as the store sees it: few operations, each with its durability said. The machine's disk
 // is node-disk.ts; simulated-disk.ts keeps only what was synced. test/conformance/disk runs on both.
+import { MqError } from "../../base/index.ts";
 
 /** How full the file system of a folder is. */
 export interface DiskSpace {
@@ -81,6 +82,20 @@ export function isDiskFull(error: unknown): boolean {
 export function errorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;
   return typeof error.code === "string" ? error.code : undefined;
+}
+
+/** Runs a read of a file. Throws READ_FAILED, which names it, when the system refuses. */
+export async function reading<T>(path: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (errorCode(error) === undefined || error instanceof MqError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new MqError("READ_FAILED", `${path} cannot be read: ${reason}`, {
+      cause: error,
+      facts: { file: path },
+    });
+  }
 }
 
 /** Reads a whole small file; undefined when it is missing. The caller owns the bytes. */

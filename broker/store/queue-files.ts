@@ -1,7 +1,7 @@
 // The files of consume queues: `<topic>/<queueId>.<20-digit first entry>`, a fixed number of
 // entries each (one folder a topic: making folders is dear). Which entries are valid is known elsewhere: bytes outside mean nothing.
 import { limits } from "../../base/index.ts";
-import type { Disk } from "./disk.ts";
+import { type Disk, reading } from "./disk.ts";
 import { FileCache } from "./file-cache.ts";
 import { queueEntrySize } from "./queue-entries.ts";
 import { startName } from "./segments.ts";
@@ -61,7 +61,9 @@ export class QueueFiles {
       const path = this.#pathOf(queue, part.fileStart);
       const slice = bytes.subarray(part.index * queueEntrySize, part.indexEnd * queueEntrySize);
       const at = (from + part.index - part.fileStart) * queueEntrySize;
-      const size = await this.#files.use(path, { create: false }, (file) => file.read(slice, at));
+      const size = await reading(path, () =>
+        this.#files.use(path, { create: false }, (file) => file.read(slice, at)),
+      );
       if (size < slice.length) slice.fill(0, size);
     }
     return bytes;

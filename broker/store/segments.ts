@@ -1,7 +1,7 @@
 // The segment files of the commit log: `<20-digit start position>`, each ending where the next
 // starts. Knows sizes and files, not records.
 import { limits, MqError } from "../../base/index.ts";
-import { type Disk, type DiskFile, errorCode } from "./disk.ts";
+import { type Disk, type DiskFile, errorCode, reading } from "./disk.ts";
 import { FileCache } from "./file-cache.ts";
 
 /** One file of the log: bytes `[start, end)`. */
@@ -92,8 +92,10 @@ export class Segments {
     const segment = this.find(position);
     if (segment === undefined) return 0;
     const size = Math.min(target.length, segment.end - position);
-    return this.#files.use(segment.path, { create: false }, (file) =>
-      file.read(target.subarray(0, size), position - segment.start),
+    return reading(segment.path, () =>
+      this.#files.use(segment.path, { create: false }, (file) =>
+        file.read(target.subarray(0, size), position - segment.start),
+      ),
     );
   }
 

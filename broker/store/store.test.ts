@@ -309,6 +309,26 @@ describe("store", () => {
     });
   }
 
+  for (const folder of ["commitlog", "consumequeue"]) {
+    it(`names the file of ${folder} that its disk cannot read, and reads it when it can`, async () => {
+      const disk = new SimulatedDisk();
+      const first = await beginStore(disk);
+      const { position, size } = await send(first, "kept");
+      await first.close();
+      const store = await beginStore(disk);
+      disk.onOperation = ({ kind, path }) => {
+        if (kind === "read" && path.includes(folder)) throw systemError("EIO", "bad sector");
+      };
+      const read = (): Promise<unknown> =>
+        folder === "commitlog" ? store.readCold([{ position, size }]) : readQueue(store);
+      await assert.rejects(read(), code("READ_FAILED"));
+      await assert.rejects(read(), new RegExp(`${folder}.* cannot be read: EIO: bad sector`));
+      disk.onOperation = undefined;
+      assert.deepEqual(await readQueue(store), ["kept"]);
+      await store.close();
+    });
+  }
+
   it("survives a failing write of queue files by ending writes", async () => {
     const disk = new SimulatedDisk();
     const store = await beginStore(disk);

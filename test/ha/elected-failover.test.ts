@@ -1,10 +1,11 @@
 // Groups of three that elect their master, as real processes with a real etcd member: killed, stopped, handed over.
 // The long rounds: elected-faults.verify.ts.
 import assert from "node:assert/strict";
-import { brokerAdminService } from "@cometmq/proto";
+import { brokerAdminService, messagingService } from "@cometmq/proto";
 import { EtcdCluster } from "./etcd-cluster.ts";
 import { startElected } from "./kit/elected-group.ts";
 import { printFaults } from "./kit/fault-table.ts";
+import type { HaBroker } from "./kit/ha-broker.ts";
 import { HaCluster } from "./kit/ha-cluster.ts";
 import { Load } from "./kit/load.ts";
 import { assertSameLog } from "./kit/log-files.ts";
@@ -77,5 +78,37 @@ describe("an elected group of processes", function () {
     }
     await load.finish({ topology, fault: "electMaster", gap: summary(gaps) });
     assert.ok(Math.max(...gaps) < 1_000, summary(gaps));
+  });
+
+  it("stores once what a client sends again to the next master", async () => {
+    await startElected(cluster, etcd, { brokerName: "c" });
+    await cluster.makeTopic(topic, ["c"]);
+    const first = await cluster.whole("c", 2);
+    const messages = Array.from({ length: 40 }, (_, number) => ({
+      topic: { name: topic },
+      systemProperties: { messageId: `01${String(number).padStart(32, "0")}`, messageType: 1 },
+      body: Buffer.from(`message ${number}`),
+    }));
+    const sendAll = async (master: HaBroker): Promise<unknown[]> => {
+      const client = cluster.client(master.address);
+      const { SendMessage } = messagingService.methods;
+      const places: unknown[] = [];
+      for (const message of messages) {
+        const { status, entries } = await client.call(SendMessage, { messages: [message] });
+        assert.equal(status?.code, 20_000, status?.message);
+        places.push(entries[0]?.offset);
+      }
+      return places;
+    };
+    const places = await sendAll(first);
+    await first.kill();
+    const next = await cluster.master("c", first);
+    assert.deepEqual(await sendAll(next), places);
+    const { GetTopicStatus } = brokerAdminService.methods;
+    const { queues } = await cluster.client(next.address).call(GetTopicStatus, { name: topic });
+    assert.equal(
+      queues.reduce((sum, { maxOffset }) => sum + maxOffset, 0),
+      messages.length,
+    );
   });
 });

@@ -121,6 +121,35 @@ describe("message groups on two masters", function () {
     }
   });
 
+  it("take a repeated send once, also through the other broker", async () => {
+    const [first, second] = clients;
+    assert.ok(first && second);
+    for (const [number, messageGroup] of groups.entries()) {
+      const message = {
+        topic: { name: topic },
+        systemProperties: {
+          messageId: `01${String(number).padStart(32, "0")}`,
+          messageType: 2,
+          bodyEncoding: 1,
+          messageGroup,
+        },
+        body: Buffer.from(String(number)),
+      };
+      const places: unknown[] = [];
+      const asked: readonly RawClient[] = [first, second, first];
+      for (const master of asked) {
+        const { status, entries } = await master.call(methods.SendMessage, { messages: [message] });
+        assert.equal(status?.code, codes.ok, status?.message);
+        places.push(entries[0]?.offset);
+      }
+      assert.deepEqual(places, [places[0], places[0], places[0]], messageGroup);
+    }
+    const [onA = [], onB = []] = await Promise.all(
+      masters.map(({ brokerName }, index) => drain(clients[index] ?? assert.fail(), brokerName)),
+    );
+    assert.equal(onA.length + onB.length, groups.length);
+  });
+
   it("wait for their broker while it is down, and go on elsewhere when the topic prefers that", async () => {
     const [first, second] = clients;
     assert.ok(first && second);

@@ -1,9 +1,11 @@
-// `npm run simulate -- [--seeds N] [--from SEED] [--workers N] | --seed SEED`: runs seeds, prints what was found and how
-// to see it again.
+// `npm run simulate -- [--seeds N] [--from SEED] [--workers N] | --seed SEED | --mendings`: runs seeds, prints what was found
+// and how to see it again; or takes out one mending after the other and prints which seed of the range fails first.
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { mendings } from "./mendings.ts";
 import { merged, runSeeds, summaryOf, type Tally } from "./seeds.ts";
 import { simulate } from "./simulate.ts";
+import { failingSeed } from "./without.ts";
 import { runInWorkers } from "./workers.ts";
 
 const { values } = parseArgs({
@@ -12,11 +14,14 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     workers: { type: "string", default: String(cpus().length) },
     seed: { type: "string" },
+    mendings: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
 });
 
 if (values.seed !== undefined) await runOne(whole("seed", values.seed));
+else if (values.mendings)
+  await findMendings(whole("from", values.from), whole("seeds", values.seeds));
 else await runMany(whole("from", values.from), whole("seeds", values.seeds));
 
 async function runOne(seed: number): Promise<void> {
@@ -36,6 +41,14 @@ async function runMany(from: number, count: number): Promise<void> {
   if (values.json) return void process.stdout.write(JSON.stringify(tally), () => process.exit());
   tell(tally);
   process.exit(tally.failed.length === 0 ? 0 : 1);
+}
+
+async function findMendings(from: number, count: number): Promise<void> {
+  for (const mending of mendings) {
+    const seed = await failingSeed(mending, [{ from, count }]);
+    const found = seed === undefined ? `no seed of ${count}` : `seed ${seed}`;
+    console.log(`${found}: ${mending.what} (${mending.file})`);
+  }
 }
 
 function tell(tally: Tally): void {
