@@ -20,7 +20,7 @@ const roundCount = 20_000;
 const rounds = 5;
 const messageGroupCount = 1_000;
 /** All messages of a round have been taken before the first of them is due. */
-const delayMs = 8_000;
+const delayMs = 5_000;
 
 /** Sends the messages of one round. Gives seconds. */
 type Send = (server: RunningServer, topic: string) => Promise<number>;
