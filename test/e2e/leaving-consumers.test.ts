@@ -55,6 +55,8 @@ describe("a consumer that leaves", () => {
     });
     await leaver.startup();
     await until("all messages to be out", async () => (await inFlight("push")) === 10);
+    // It asks for more when it has them.
+    await until("the next poll to be held", async () => (await metric("cometmq_held_polls")) === 1);
     const left = leaver.shutdown();
     await using other = await simple("push", "push");
     const seen = new Set<string>();
