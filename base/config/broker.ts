@@ -2,6 +2,7 @@
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { MqError } from "../errors.ts";
+import { limits } from "../limits.ts";
 import type { ConfigRole, ConfigTable, Configuration } from "./configuration.ts";
 import type { Address } from "./keys.ts";
 import * as key from "./keys.ts";
@@ -64,6 +65,7 @@ export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   readonly defaultTopicQueueNums: number;
   /** Milliseconds. */
   readonly renewMaxTimeMillis: number;
+  readonly popInflightMessageThreshold: number;
   /** Seconds; 0 = no limit. */
   readonly timerMaxDelaySec: number;
   /** Messages. */
@@ -296,6 +298,14 @@ const useKeys = {
     max: 86_400_000,
     change: "live",
     meaning: "How long the server renews the invisible time of one delivery.",
+  }),
+  popInflightMessageThreshold: key.int({
+    default: limits.pendingPerQueueMax,
+    min: 1,
+    max: 1_000_000,
+    unit: "messages",
+    meaning:
+      "Messages of one queue that a group has been given and has not acknowledged, at most; at the bound it gets no new ones of that queue, and a poll that finds nothing else ends with TOO_MANY_REQUESTS. RocketMQ has this off by default, and 10000 when it is on.",
   }),
   timerMaxDelaySec: key.duration({
     default: 0,

@@ -17,7 +17,7 @@ export interface LocalParts {
   readonly metadata: Metadata;
   readonly delivery: Pick<
     Delivery,
-    "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls"
+    "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "clientLeft"
   > & {
     readonly pulls: Pick<Delivery["pulls"], "pull">;
     readonly offsets: Pick<Delivery["offsets"], "get" | "commit" | "reset" | "atTime" | "bounds">;

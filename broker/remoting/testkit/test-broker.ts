@@ -191,7 +191,7 @@ export class TestBroker {
         this.calls.push(`deadLetter ${group} ${topic} ${receiptHandle} ${messageId}`);
         return known(receiptHandle);
       },
-      endPolls: (clientId) => void this.calls.push(`endPolls ${clientId}`),
+      clientLeft: (clientId) => void this.calls.push(`left ${clientId}`),
       pulls: {
         pull: async (request) => {
           this.pulled.push(request);
