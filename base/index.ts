@@ -48,4 +48,11 @@ export {
   silentLogger,
 } from "./logger.ts";
 export { type Random, systemRandom } from "./random.ts";
+export {
+  type SipState,
+  sipBlock,
+  sipFinish,
+  sipHash,
+  sipStart,
+} from "./sip-hash.ts";
 export { softwareVersion } from "./version.ts";

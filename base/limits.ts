@@ -254,7 +254,7 @@ export const limits = {
   /** A due check that nobody could be asked about is looked at again after so long, milliseconds. */
   transactionAskLookMs: 500,
   // Delivery.
-  /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
+  /** Handed-out and unacknowledged messages of one group on one queue, unless the configuration says otherwise; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,
   /** Messages of one request that are judged apart when one of them is refused; of more, all are refused with it. */
   judgedApartMax: 1_024,

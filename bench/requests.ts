@@ -1,6 +1,6 @@
 // The requests of the loads, encoded once.
-import { messagingService } from "@cometmq/proto";
-import { framed, headerBlockFor, type RawRequest } from "./load/raw-connection.ts";
+import { messagingService, timestampOfMs } from "@cometmq/proto";
+import { framed, headerBlockFor, messagesIn, type RawRequest } from "./load/raw-connection.ts";
 
 const { methods } = messagingService;
 const clientHeaders = {
@@ -23,11 +23,24 @@ export interface SendExtras {
   readonly messageGroup?: string;
   readonly messageId?: string;
   readonly userProperties?: Readonly<Record<string, string>>;
+  /** Milliseconds since 1970: a delayed message. */
+  readonly dueMs?: number;
+  /** A half message, which an EndTransaction follows. */
+  readonly isHalf?: boolean;
+}
+
+/** `MessageType` of the definitions. */
+const messageType = { normal: 1, fifo: 2, delay: 3, transaction: 4 } as const;
+
+function typeOf({ messageGroup, dueMs, isHalf }: SendExtras): number {
+  if (isHalf === true) return messageType.transaction;
+  if (dueMs !== undefined) return messageType.delay;
+  return messageGroup === undefined ? messageType.normal : messageType.fifo;
 }
 
 /** A SendMessage request of one message as a framed gRPC message. */
 export function sendBody(topic: string, size: number, extras: SendExtras = {}): Buffer {
-  const { messageGroup, messageId = repeatedId, userProperties = {} } = extras;
+  const { messageGroup, messageId = repeatedId, userProperties = {}, dueMs } = extras;
   const message = {
     topic: { name: topic },
     userProperties,
@@ -35,8 +48,9 @@ export function sendBody(topic: string, size: number, extras: SendExtras = {}): 
       tag: "bench",
       messageId,
       bodyEncoding: 1,
-      messageType: messageGroup === undefined ? 1 : 2,
+      messageType: typeOf(extras),
       ...(messageGroup === undefined ? {} : { messageGroup }),
+      ...(dueMs === undefined ? {} : { deliveryTimestamp: timestampOfMs(dueMs) }),
       bornTimestamp: { seconds: 1_700_000_000 },
       bornHost: "bench",
       queueId: -1,
@@ -120,4 +134,17 @@ export function receivedHandle(
   const system = message?.systemProperties;
   if (system === undefined || system === null) return undefined;
   return { messageId: system.messageId ?? "", receiptHandle: system.receiptHandle ?? "" };
+}
+
+const endHeaders = headerBlockFor(methods.EndTransaction.path, clientHeaders);
+
+/** The commit of the transaction whose half message was answered so. Throws when it was refused. */
+export function commitRequest(topic: string, answer: Buffer): RawRequest {
+  const [bytes = Buffer.alloc(0)] = messagesIn(answer);
+  const { status, entries } = methods.SendMessage.response.decode(bytes);
+  const [entry] = entries;
+  if (entry === undefined) throw new Error(`refused: ${status?.message}`);
+  const { messageId, transactionId } = entry;
+  const request = { topic: { name: topic }, messageId, transactionId, resolution: 1 };
+  return { headerBlock: endHeaders, body: framed(methods.EndTransaction.request.encode(request)) };
 }

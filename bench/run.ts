@@ -1,5 +1,5 @@
 // `npm run bench`: every load in turn, a table on standard output, JSON in bench/results. No flags.
-// `npm run bench -- NAME…` runs only the named loads.
+// `npm run bench -- NAME…` runs only the named loads. With BENCH_PROFILE=FOLDER in the environment servers leave CPU profiles.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { measureCluster } from "./loads/cluster.ts";

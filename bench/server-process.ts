@@ -1,11 +1,8 @@
 // A server under measurement: a process of its own whose CPU time and memory the kernel accounts for.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-
-/** Kernel clock ticks a second of /proc/PID/stat. */
-const ticksPerSecond = 100;
 
 /** One measured server process. */
 export class ServerProcess {
@@ -48,11 +45,14 @@ export class ServerProcess {
     return this.child.pid ?? 0;
   }
 
-  /** CPU time used so far by all threads, user and system, milliseconds. */
+  /** CPU time used so far by all threads that are there, user and system, milliseconds. Finer than the ticks of /proc/PID/stat. */
   cpuMs(): number {
-    const stat = readFileSync(`/proc/${this.pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond;
+    let nanos = 0;
+    for (const thread of readdirSync(`/proc/${this.pid}/task`)) {
+      const stat = readFileSync(`/proc/${this.pid}/task/${thread}/schedstat`, "utf8");
+      nanos += Number(stat.split(" ")[0]);
+    }
+    return nanos / 1e6;
   }
 
   /** Resident memory now, MiB. */

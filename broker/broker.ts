@@ -271,6 +271,7 @@ export class Broker {
       delivery: {
         isAlive: (clientId, group) => clients.isMember(clientId, group),
         renewMaxMs: () => config.values.renewMaxTimeMillis,
+        pendingMax: config.values.popInflightMessageThreshold,
       },
       timerReleased: timerObserver(this.metrics),
       producers: orphanedTransactions(clients),

@@ -49,7 +49,7 @@ async function consume(
   assert.ok(group !== undefined && topic !== undefined);
   const clientId = "client";
   const quota = { clientMax: 10, countMax: 10, isExclusive: false };
-  await delivery.syncLite({ group, topic, clientId, change: "set", names, ...quota });
+  await delivery.lite.sync({ group, topic, clientId, change: "set", names, ...quota });
   const messages = await delivery.receive({
     group,
     topic,

@@ -118,6 +118,7 @@ export function brokerMetrics(metrics: Metrics, parts: MeasuredParts): void {
   clientMetrics(metrics, parts);
   deliveryMetrics(metrics, parts);
   liteMetrics(metrics, parts);
+  refusalMetrics(metrics, parts);
   storeMetrics(metrics, parts);
   parts.calls.addTo(metrics);
 }
@@ -278,6 +279,23 @@ function deliveryMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
     },
     (set) => {
       for (const [outcome, count] of Object.entries(now()?.counters ?? {})) set({ outcome }, count);
+    },
+  );
+}
+
+function refusalMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
+  metrics.sampled(
+    "counter",
+    {
+      name: "cometmq_refused_total",
+      help: "What was answered TOO_MANY_REQUESTS because a bound was reached: messages sent, and receives.",
+      labelNames: ["bound"],
+    },
+    (set) => {
+      const { timers, transactions, delivery } = replica.local ?? {};
+      set({ bound: "timerPendingMax" }, timers?.counters.refused ?? 0);
+      set({ bound: "transactionHalfMax" }, transactions?.counters.refused ?? 0);
+      set({ bound: "popInflightMessageThreshold" }, delivery?.refusedCount ?? 0);
     },
   );
 }

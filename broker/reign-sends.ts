@@ -31,8 +31,10 @@ export class ReignSends {
     const window = new SendWindow({
       countMax: values.sendWindowCount,
       ageMs: values.sendWindowAge,
-      takesAnyId: values.sendWindowAnyId,
-      hash: seededHash([seeds.readInt32BE(0), seeds.readInt32BE(4)]),
+      hash: seededHash({
+        seeds: [seeds.readInt32BE(0), seeds.readInt32BE(4)],
+        takesAnyId: values.sendWindowAnyId,
+      }),
     });
     const startedMs = clock.monotonicMs();
     await recallSends(window, store, {

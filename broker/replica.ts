@@ -63,7 +63,7 @@ export interface ReplicaOptions extends StorageOptions, HeldHooks {
   readonly instanceId: string;
   /** The port for clients; 0 before it is known. */
   readonly grpcPort: () => number;
-  readonly delivery: Pick<DeliveryOptions, "isAlive" | "renewMaxMs">;
+  readonly delivery: Pick<DeliveryOptions, "isAlive" | "renewMaxMs" | "pendingMax">;
 }
 
 /** Hears what a role decides by. */

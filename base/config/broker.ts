@@ -2,6 +2,7 @@
 import { homedir, hostname } from "node:os";
 import { join } from "node:path";
 import { MqError } from "../errors.ts";
+import { limits } from "../limits.ts";
 import type { ConfigRole, ConfigTable, Configuration } from "./configuration.ts";
 import type { Address } from "./keys.ts";
 import * as key from "./keys.ts";
@@ -66,6 +67,7 @@ export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   readonly renewMaxTimeMillis: number;
   readonly maxLiteTopicCount: number;
   readonly maxLiteSubscriptionCount: number;
+  readonly popInflightMessageThreshold: number;
   /** Seconds; 0 = no limit. */
   readonly timerMaxDelaySec: number;
   /** Messages. */
@@ -314,6 +316,14 @@ const useKeys = {
     change: "live",
     meaning:
       "Lite topics that all clients may subscribe to at this broker, counted once a client; beyond, they are refused with LITE_SUBSCRIPTION_QUOTA_EXCEEDED.",
+  }),
+  popInflightMessageThreshold: key.int({
+    default: limits.pendingPerQueueMax,
+    min: 1,
+    max: 1_000_000,
+    unit: "messages",
+    meaning:
+      "Messages of one queue that a group has been given and has not acknowledged, at most; at the bound it gets no new ones of that queue, and a poll that finds nothing else ends with TOO_MANY_REQUESTS. RocketMQ has this off by default, and 10000 when it is on.",
   }),
   timerMaxDelaySec: key.duration({
     default: 0,

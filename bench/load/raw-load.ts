@@ -43,6 +43,38 @@ export async function sendLoad(load: SendLoad): Promise<LoadResult> {
   return result(answered, performance.now() - began);
 }
 
+interface FollowedLoad extends SendLoad {
+  /** Builds the call that follows on the answer to a send. Throws for an answer that is a refusal. */
+  readonly followOf: (answer: Buffer) => RawRequest;
+}
+
+/** Sends `requests` in turn, and for each answer the call that follows; waits for the answers to all of them. */
+export async function followedLoad(load: FollowedLoad): Promise<LoadResult> {
+  const follows: RawRequest[] = [];
+  const following = new Set<RawRequest>();
+  let sent = 0;
+  let done = 0;
+  const began = performance.now();
+  const endAt = began + load.secondsMax * 1000;
+  const hasMore = (): boolean => sent < load.countMax && performance.now() < endAt;
+  const next = (): RawRequest | undefined => {
+    const follow = follows.shift();
+    if (follow !== undefined) following.add(follow);
+    return follow ?? (hasMore() ? load.requests[sent++ % load.requests.length] : undefined);
+  };
+  const onResponse = (answer: Buffer, request: RawRequest): void => {
+    if (following.delete(request)) done += 1;
+    else follows.push(load.followOf(answer));
+  };
+  const connections = await openAll(load, { next, onResponse, collect: true });
+  let lastedMs = 0;
+  await until(connections, () => {
+    lastedMs = performance.now() - began;
+    return !hasMore() && done === sent;
+  });
+  return result(done, lastedMs);
+}
+
 interface ReceiveLoad {
   readonly port: number;
   readonly receives: readonly RawRequest[];

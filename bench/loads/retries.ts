@@ -1,18 +1,24 @@
 // What it costs to recognize repeated sends: distinct message ids, 1 KiB, to a broker that looks for each of them and to one
-// that does not, in turns.
+// that does not, in turns. The two of a round are held against each other, and the middle of all rounds is the figure: a
+// round that something else disturbs does not count.
 import { sendLoad } from "../load/raw-load.ts";
 import type { ReportRow } from "../report.ts";
 import { type IdentifiedSends, identifiedSends } from "../requests.ts";
 import { type RunningServer, startBroker } from "../servers.ts";
 
 const roundCount = 20_000;
-const rounds = 12;
-/** The first rounds warm up. */
-const warmUpRounds = 2;
+const rounds = 21;
+/** The first rounds warm up, and fill the window: it is at its dearest then. */
+const warmUpRounds = 14;
 
 interface Cost {
-  seconds: number;
-  cpuMs: number;
+  readonly seconds: number;
+  readonly cpuMs: number;
+}
+
+interface Round {
+  readonly looking: Cost;
+  readonly trusting: Cost;
 }
 
 /** Rate and CPU time of sends with the send window against those without it. */
@@ -21,58 +27,47 @@ export async function measureRetries(): Promise<ReportRow[]> {
   await using looking = await startBroker(flags);
   await using trusting = await startBroker([...flags, "--sendWindowCount", "0"]);
   const sends = identifiedSends("bench", 1024, roundCount);
-  const costs = { looking: { seconds: 0, cpuMs: 0 }, trusting: { seconds: 0, cpuMs: 0 } };
+  const measured: Round[] = [];
   for (let round = 0; round < rounds + warmUpRounds; round++) {
-    const turns = [
-      { server: looking, cost: costs.looking },
-      { server: trusting, cost: costs.trusting },
-    ];
+    sends.renew(round);
     // Who comes first in a round finds the machine in another state.
-    if (round % 2 === 1) turns.reverse();
-    for (const [turn, { server, cost }] of turns.entries()) {
-      sends.renew(round * 2 + turn);
-      await measure(server, sends, round >= warmUpRounds ? cost : undefined);
-    }
+    const turns = round % 2 === 0 ? [looking, trusting] : [trusting, looking];
+    const costs = new Map<RunningServer, Cost>();
+    for (const server of turns) costs.set(server, await measure(server, sends));
+    const [one, other] = [costs.get(looking), costs.get(trusting)];
+    if (round < warmUpRounds || one === undefined || other === undefined) continue;
+    measured.push({ looking: one, trusting: other });
   }
-  const figures = {
-    looking: figuresOf(costs.looking),
-    trusting: figuresOf(costs.trusting),
-  };
+  const rate = (of: keyof Round): number =>
+    Math.round(roundCount / median(measured, (round) => round[of].seconds));
+  const cpuMicros = (of: keyof Round): string =>
+    ((median(measured, (round) => round[of].cpuMs) * 1000) / roundCount).toFixed(1);
   return [
     {
       load: "send with the send window, distinct ids",
-      measured: `${figures.looking.rate}/s`,
-      baseline: `without ${figures.trusting.rate}/s`,
-      figure: costs.trusting.seconds / costs.looking.seconds,
+      measured: `${rate("looking")}/s`,
+      baseline: `without ${rate("trusting")}/s`,
+      figure: median(measured, (round) => round.trusting.seconds / round.looking.seconds),
       bar: { atLeast: 0.95 },
     },
     {
       load: "send with the send window, CPU time a message",
-      measured: `${figures.looking.cpuMicros} µs`,
-      baseline: `without ${figures.trusting.cpuMicros} µs`,
-      figure: costs.looking.cpuMs / costs.trusting.cpuMs,
+      measured: `${cpuMicros("looking")} µs`,
+      baseline: `without ${cpuMicros("trusting")} µs`,
+      figure: median(measured, (round) => round.looking.cpuMs / round.trusting.cpuMs),
       bar: { atMost: 1.05 },
     },
   ];
 }
 
-async function measure(
-  server: RunningServer,
-  { requests }: IdentifiedSends,
-  cost: Cost | undefined,
-): Promise<void> {
-  const before = server.process.cpuMs();
+async function measure(server: RunningServer, { requests }: IdentifiedSends): Promise<Cost> {
   const load = { port: server.port, requests, connections: 4, inFlight: 64 };
+  const before = server.process.cpuMs();
   const { seconds } = await sendLoad({ ...load, countMax: roundCount, secondsMax: 60 });
-  if (cost === undefined) return;
-  cost.seconds += seconds;
-  cost.cpuMs += server.process.cpuMs() - before;
+  return { seconds, cpuMs: server.process.cpuMs() - before };
 }
 
-function figuresOf({ seconds, cpuMs }: Cost): {
-  readonly rate: number;
-  readonly cpuMicros: string;
-} {
-  const count = rounds * roundCount;
-  return { rate: Math.round(count / seconds), cpuMicros: ((cpuMs * 1000) / count).toFixed(1) };
+function median(rounds: readonly Round[], of: (round: Round) => number): number {
+  const sorted = rounds.map(of).toSorted((one, other) => one - other);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

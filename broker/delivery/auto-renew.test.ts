@@ -56,6 +56,24 @@ describe("delivery: auto-renew", () => {
     assert.equal((await scene.receive()).length, 2);
   });
 
+  it("ends at once when the client says goodbye, and what it gives back was no attempt", async () => {
+    const scene = await Scene.open();
+    await scene.metadata.updateGroup({ name: "g", retryMaxTimes: 0 });
+    scene.store.send("t", 0);
+    scene.store.send("t", 0);
+    const [first] = await scene.receive(renewed);
+    const held = scene.receive({ ...renewed, pollingMs: 20_000 });
+    scene.delivery.clientLeft("pusher");
+    assert.deepEqual(await held, [], "a held poll ends and takes nothing back");
+    assert.equal(first && scene.ack(first), "ok", "an acknowledgement that was on its way counts");
+    const back = await scene.receive();
+    assert.deepEqual(
+      back.map((message) => [message.queueOffset, message.attempt]),
+      [[1, 1]],
+    );
+    assert.equal(scene.delivery.counters.deadLettered, 0);
+  });
+
   it("ends after three hours", async () => {
     const scene = await Scene.open();
     scene.store.send("t", 0);

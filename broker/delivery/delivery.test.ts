@@ -204,9 +204,13 @@ describe("delivery: visibility, attempts and handles", () => {
     for (let i = 0; i < count; i++) scene.store.sendQuietly("t", 0);
     scene.store.confirm();
     const all = [];
-    for (let batch = await scene.receive(); batch.length > 0; batch = await scene.receive()) {
-      all.push(...batch);
-    }
+    while (all.length < limits.pendingPerQueueMax) all.push(...(await scene.receive()));
+    const refusal = {
+      code: "TOO_MANY_REQUESTS",
+      message: /20000 messages of one queue of topic "t"/,
+    };
+    await assert.rejects(scene.receive(), refusal);
+    assert.equal(scene.delivery.refusedCount, 1);
     assert.equal(all.length, limits.pendingPerQueueMax);
     assert.equal(scene.delivery.figures().fullLanes, 1);
     assert.equal(scene.delivery.counters.pendingFull, 1);
@@ -215,6 +219,12 @@ describe("delivery: visibility, attempts and handles", () => {
     assert.ok(all[5]);
     scene.ack(all[5]);
     assert.deepEqual(names(await held), [`0:${limits.pendingPerQueueMax}`]);
+    // A held poll waits for its time first: that is the back-off.
+    const refused = assert.rejects(scene.receive({ pollingMs: 20_000 }), refusal);
+    await scene.clock.pass(19_999);
+    assert.equal(scene.delivery.refusedCount, 1);
+    await scene.clock.pass(1);
+    await refused;
   });
 });
 

@@ -12,7 +12,6 @@ import { type DeliveryFigures, figuresOf, type LaneProgress, progressOf } from "
 import { HandOut, nextDeliveryNumber } from "./hand-out.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
 import { Lite } from "./lite.ts";
-import type { LiteLoss, LiteSync } from "./lite-sync.ts";
 import { Offsets } from "./offsets.ts";
 import { OrderedDelivery } from "./ordered-delivery.ts";
 import { isPending } from "./pending.ts";
@@ -23,6 +22,7 @@ import { Pulls } from "./pulls.ts";
 import { boundsIn } from "./queue-bounds.ts";
 import { ColdReader } from "./read-ahead.ts";
 import { HandleCodec } from "./receipt-handle.ts";
+import { groupGone, tooManyPending, topicGone } from "./receive-refusals.ts";
 import { Redelivery, readPending } from "./redelivery.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import { Selection } from "./selection.ts";
@@ -44,6 +44,8 @@ export interface DeliveryOptions {
   isAlive(clientId: string, group: string): boolean;
   /** How long one delivery may be renewed, milliseconds; `limits.renewMaxMs` by default. Asked each time: it may change. */
   renewMaxMs?(): number;
+  /** Pending messages of a group on one queue; `limits.pendingPerQueueMax` by default. */
+  readonly pendingMax?: number;
 }
 
 /** Names a message by its handle, or by its id among what is pending (clients that send no handle). */
@@ -58,6 +60,8 @@ export interface DeadLetterRequest {
 /** Delivery of one broker. */
 export class Delivery {
   readonly counters: DeliveryCounters = newCounters();
+  /** Receives that were refused because the group has too many messages pending. */
+  refusedCount = 0;
   /** Queues read by offset. */
   readonly pulls: Pulls;
   /** Lite topics. */
@@ -77,6 +81,7 @@ export class Delivery {
   readonly #attempts: Attempts;
   readonly #table: SubscriptionTable;
   readonly #polls: PollTable;
+  readonly #pendingMax: number;
   readonly #goOn: Alarm = { dueAtMs: 0, heapIndex: -1, ring: () => this.#serveWoken() };
   #woken: Subscription[] = [];
   #willServe = false;
@@ -91,6 +96,7 @@ export class Delivery {
     };
     const wake = (subscription: Subscription): void => this.#wake(subscription);
     this.#store = store;
+    this.#pendingMax = options.pendingMax ?? limits.pendingPerQueueMax;
     this.#metadata = metadata;
     this.#timeline = timeline;
     this.#handles = new HandleCodec(metadata.macKey, options.brokerName);
@@ -125,6 +131,7 @@ export class Delivery {
       lite: this.lite.topics,
       writer: this.#writer,
       cold: this.#cold,
+      pendingMax: this.#pendingMax,
       serve: (subscription) => this.#serve(subscription),
     });
     const boundsOf = boundsIn(store, metadata);
@@ -178,18 +185,21 @@ export class Delivery {
     }
     const isWorthWaiting =
       request.pollingMs > 0 || subscription.isLoading || subscription.readyCount > 0;
-    if (!isWorthWaiting || request.signal.aborted) return [];
+    if (request.signal.aborted) return [];
+    if (!isWorthWaiting) return this.#nothing(subscription, request);
     const pollingMs = request.pollingMs > 0 ? request.pollingMs : limits.coldReceiveWaitMs;
     const polled = this.#polls.hold(subscription.polls, request, pollingMs);
     this.#wake(subscription);
-    return polled;
+    const messages = await polled;
+    return messages.length > 0 ? messages : this.#nothing(subscription, request);
   }
 
-  /** Changes which lite topics a client subscribes to: see `LiteSyncs.sync`. */
-  async syncLite(request: LiteSync): Promise<readonly LiteLoss[]> {
-    if (this.#isClosed) throw new MqError("SHUTTING_DOWN", "the broker is stopping");
-    this.#checkNames(request.group.name, request.topic.name);
-    return await this.lite.sync(request);
+  /** What a receive gets that found nothing. Throws TOO_MANY_REQUESTS when there is something, which the group may not have yet. */
+  #nothing(subscription: Subscription, request: ReceiveRequest): readonly Delivered[] {
+    const isOver = request.signal.aborted || request.isClientGone() || this.#isClosed;
+    if (isOver || subscription.dropped || !subscription.isFull) return [];
+    this.refusedCount++;
+    throw tooManyPending(subscription, this.#pendingMax);
   }
 
   /** Makes messages whose answer was not written visible at once; that delivery does not count as an attempt. */
@@ -264,6 +274,22 @@ export class Delivery {
 
   /** A client is gone: its held polls end, and what it holds by auto-renew is visible at once. Without a group: of all its groups. */
   clientGone(clientId: string, group?: string): void {
+    this.#release(clientId, group, (entry) => entry.attempt);
+  }
+
+  /**
+   * A client says goodbye: the same, and deliveries of what it gives back do not count as attempts, since it has settled
+   * what it has consumed.
+   */
+  clientLeft(clientId: string): void {
+    this.#release(clientId, undefined, (entry) => Math.max(0, entry.attempt - 1));
+  }
+
+  #release(
+    clientId: string,
+    group: string | undefined,
+    attemptOf: (entry: PendingMessage) => number,
+  ): void {
     this.endPolls(clientId, group);
     const nowMs = this.#timeline.nowMs();
     const subscriptions = group === undefined ? this.#table.all() : this.#table.ofGroup(group);
@@ -273,7 +299,9 @@ export class Delivery {
       if (hold === undefined) continue;
       for (let entry = hold.first; entry !== undefined; entry = hold.first) {
         hold.remove(entry);
-        if (entry.state === "due") subscription.showAt(entry, nowMs);
+        if (entry.state !== "due") continue;
+        entry.attempt = attemptOf(entry);
+        subscription.showAt(entry, nowMs);
       }
       this.#wake(subscription);
     }
@@ -462,15 +490,4 @@ export class Delivery {
     this.#table.resize(subscription, topic, group);
     this.#wake(subscription);
   }
-}
-
-function topicGone(topic: string): MqError {
-  return new MqError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(topic)} does not exist`);
-}
-
-function groupGone(group: string): MqError {
-  return new MqError(
-    "CONSUMER_GROUP_NOT_FOUND",
-    `consumer group ${JSON.stringify(group)} does not exist`,
-  );
 }

@@ -1,11 +1,10 @@
 // A lane is one group's way through one queue: its cursor, what is pending, and what of that is not in the
 // log yet. Pure: no time, no I/O.
-import { limits } from "../../base/index.ts";
+import { limits, type SipState } from "../../base/index.ts";
 import { type PendingEntry, type ProgressChange, pendingFlags } from "../metadata/index.ts";
 import { Pending } from "./pending.ts";
 import type { DeliveryQueue } from "./ports.ts";
 import type { ReadAhead } from "./read-ahead.ts";
-import type { SipState } from "./sip-hash.ts";
 
 /** A pending message of a lane. */
 export type PendingMessage = Pending<Lane>;
@@ -30,6 +29,7 @@ export class Lane {
   readonly pending: Map<number, PendingMessage> = new Map();
   readonly ahead: ReadAhead;
   readonly #journal: LaneJournal;
+  readonly #pendingMax: number;
   queue: DeliveryQueue | undefined;
   /** Stands in the ready list of its subscription. */
   ready = false;
@@ -59,12 +59,14 @@ export class Lane {
     place: { readonly group: string; readonly topic: string; readonly queueId: number },
     journal: LaneJournal,
     ahead: ReadAhead,
+    pendingMax: number = limits.pendingPerQueueMax,
   ) {
     this.group = place.group;
     this.topic = place.topic;
     this.queueId = place.queueId;
     this.#journal = journal;
     this.ahead = ahead;
+    this.#pendingMax = pendingMax;
   }
 
   /** The next queue offset to look at. All below is done or pending. */
@@ -104,7 +106,7 @@ export class Lane {
   }
 
   get isFull(): boolean {
-    return Math.max(this.pending.size, this.groupCount) >= limits.pendingPerQueueMax;
+    return Math.max(this.pending.size, this.groupCount) >= this.#pendingMax;
   }
 
   /** Makes the message at `offset` pending; the caller sets its fields and calls `touch`. */

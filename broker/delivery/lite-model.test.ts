@@ -36,7 +36,7 @@ class LiteModel extends OrderModel {
     this.#wanted.set(clientId, groups);
     const names = groups.map((one) => `lite ${one}`);
     const quota = { clientMax: 100, countMax: 100, isExclusive: false };
-    await delivery.syncLite({ group, topic, clientId, change: "set", names, ...quota });
+    await delivery.lite.sync({ group, topic, clientId, change: "set", names, ...quota });
   }
 
   override async receive(clientId: string, countMax: number): Promise<number> {

@@ -382,7 +382,7 @@ async function sync(
   const group = scene.metadata.group("g");
   const topic = scene.metadata.topic("t");
   assert(group !== undefined && topic !== undefined);
-  const result = scene.delivery.syncLite({
+  const result = scene.delivery.lite.sync({
     group,
     topic,
     clientId: "c1",

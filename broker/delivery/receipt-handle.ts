@@ -1,7 +1,7 @@
 // Receipt handles: docs/format/receipt-handle.md. What a consumer shows to acknowledge a message; nobody
 // without the key can make one or change one. Decision: docs/decisions/0004-receipt-handles.md.
+import { type SipState, sipBlock, sipFinish, sipHash, sipStart } from "../../base/index.ts";
 import type { Lane } from "./lane.ts";
-import { type SipState, sipBlock, sipFinish, sipHash, sipStart } from "./sip-hash.ts";
 
 const version = 1;
 const at = {

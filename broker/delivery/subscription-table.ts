@@ -29,6 +29,8 @@ export interface TableParts {
   readonly cold: ColdReader;
   readonly logger: Logger;
   readonly lite: LiteTopics;
+  /** Pending messages of one lane. */
+  readonly pendingMax: number;
   /** Serves the polls of a subscription. */
   serve(subscription: Subscription): void;
   /** Lets the polls of a subscription be served soon. */
@@ -218,7 +220,8 @@ export class SubscriptionTable {
 
   #makeLane(subscription: Subscription, queueId: number): Lane {
     const { group, topic } = subscription;
-    const lane = new Lane({ group, topic, queueId }, this.#parts.writer, new ReadAhead());
+    const { writer, pendingMax } = this.#parts;
+    const lane = new Lane({ group, topic, queueId }, writer, new ReadAhead(), pendingMax);
     subscription.lanes[queueId] = lane;
     return lane;
   }

@@ -132,6 +132,11 @@ export class Subscription {
     return this.lanes.some((lane) => lane?.ahead.filling === true);
   }
 
+  /** Whether a lane has more and waits at its bound of pending messages. */
+  get isFull(): boolean {
+    return this.lanes.some((lane) => lane?.full === true);
+  }
+
   /** What `clientId` holds by auto-renew here. */
   holdOf(clientId: string): Hold<Lane> {
     let hold = this.#holds.get(clientId);

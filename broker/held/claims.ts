@@ -3,7 +3,7 @@
 
 /** Ids of held messages that somebody is deciding about. */
 export class Claims {
-  readonly #claimed = new Map<number, (() => void)[]>();
+  readonly #claimed = new Map<number, (() => void)[] | undefined>();
 
   /** Messages claimed now. */
   get count(): number {
@@ -13,7 +13,7 @@ export class Claims {
   /** Claims a message; false when somebody has it. Whoever has claimed calls `free` once. */
   claim(id: number): boolean {
     if (this.#claimed.has(id)) return false;
-    this.#claimed.set(id, []);
+    this.#claimed.set(id, undefined);
     return true;
   }
 
@@ -27,8 +27,9 @@ export class Claims {
   /** Resolves when nobody has the message; somebody else may be faster in claiming it then. */
   whenFree(id: number): Promise<void> {
     return new Promise((resolve) => {
+      if (!this.#claimed.has(id)) return resolve();
       const waiting = this.#claimed.get(id);
-      if (waiting === undefined) resolve();
+      if (waiting === undefined) this.#claimed.set(id, [resolve]);
       else waiting.push(resolve);
     });
   }

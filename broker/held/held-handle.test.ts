@@ -7,7 +7,7 @@ const key = Buffer.from("000102030405060708090a0b0c0d0e0f101112131415161718191a1
 const handles = new HeldHandles(key, "broker-a");
 const named = { kind: "timer" as const, dueMs: 1_700_000_000_000, id: 4_096 };
 const expected = { topic: "orders", kind: "timer" as const };
-const example = "AQAAAABo5c-LAQAAABAAAAAAAAA4ks-xSyF7QuuyVyjEK-waYnJva2VyLWE";
+const example = "AgAAAABo5c-LAQAAABAAAAAAAADp2qkG0MTjUWJyb2tlci1h";
 
 describe("the handle of a held message", () => {
   it("is what its document's example says", () => {

@@ -70,9 +70,13 @@ export class HeldState {
   /** The message, or undefined when it is not held (any more). Sure as long as no change of it is on its way. */
   async find(key: HeldKey): Promise<HeldEntry | undefined> {
     const text = heldKey(key);
-    const value = this.#table.newsOf(key) === "unknown" ? await this.#writer.read(text) : undefined;
-    // What has been applied while it was read counts.
-    const news = this.#table.newsOf(key);
+    let news = this.#table.newsOf(text);
+    let value: Uint8Array | undefined;
+    if (news === "unknown") {
+      value = await this.#writer.read(text);
+      // What has been applied while it was read counts.
+      news = this.#table.newsOf(text);
+    }
     if (news === "removed") return undefined;
     if (news !== "unknown") return news;
     if (value === undefined) return undefined;

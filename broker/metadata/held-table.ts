@@ -123,11 +123,10 @@ export class HeldTable {
   }
 
   /** What has been applied and not been taken says of a key. */
-  newsOf(key: HeldKey): HeldNews {
-    const text = heldKey(key);
-    const entry = this.#changes.get(text);
+  newsOf(key: string): HeldNews {
+    const entry = this.#changes.get(key);
     if (entry !== undefined) return entry;
-    return this.#changes.has(text) ? "removed" : "unknown";
+    return this.#changes.has(key) ? "removed" : "unknown";
   }
 
   /** Gives what has to be written, and counts it as written: all records before `appliedPosition` have been applied. */

@@ -175,7 +175,7 @@ describe("Heartbeat and NotifyClientTermination", () => {
     const connection = new TestConnection();
     await beat({ clientType: 2, group: { name: "g" } }, { connection });
     assert.equal(await goodbye({ group: { name: "g" } }, { connection }), 20_000);
-    assert.deepEqual(broker.calls, ["endPolls client-1", "gone client-1 g"]);
+    assert.deepEqual(broker.calls, ["left client-1", "gone client-1 g"]);
     assert.equal(broker.clients.count, 0);
     assert.equal(broker.clients.isTerminated("client-1", connection), true);
   });

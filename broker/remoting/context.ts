@@ -17,9 +17,11 @@ export interface LocalParts {
   readonly metadata: Metadata;
   readonly delivery: Pick<
     Delivery,
-    "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "endPolls" | "syncLite"
+    "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "clientLeft"
   > & {
-    readonly lite: { readonly topics: Pick<Delivery["lite"]["topics"], "admit"> };
+    readonly lite: Pick<Delivery["lite"], "sync"> & {
+      readonly topics: Pick<Delivery["lite"]["topics"], "admit">;
+    };
     readonly pulls: Pick<Delivery["pulls"], "pull">;
     readonly offsets: Pick<Delivery["offsets"], "get" | "commit" | "reset" | "atTime" | "bounds">;
   };

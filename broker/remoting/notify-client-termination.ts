@@ -16,7 +16,7 @@ export function notifyClientTermination(context: RemotingContext): MethodHandler
       context.clients.disconnect(id, call.connection);
       return { status: okStatus };
     }
-    context.local()?.delivery.endPolls(id);
+    context.local()?.delivery.clientLeft(id);
     context.clients.terminate(id, call.connection);
     if (!isPassedOn(call)) {
       context.cluster.endPolls(id);

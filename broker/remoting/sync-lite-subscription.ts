@@ -104,7 +104,7 @@ async function syncHere(
   // It may have said goodbye while the group was made.
   if (clients.get(id) === undefined) return { status: okStatus };
   clients.join(id, group.name);
-  const losses = await parts.delivery.syncLite({
+  const losses = await parts.delivery.lite.sync({
     group,
     topic,
     clientId: id,

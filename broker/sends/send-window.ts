@@ -19,8 +19,7 @@ export interface SendWindowOptions {
   readonly countMax: number;
   /** Milliseconds. */
   readonly ageMs: number;
-  /** Whether ids count that are not of the format of the official clients. */
-  readonly takesAnyId: boolean;
+  /** Says which ids count, too. */
   readonly hash: IdHash;
 }
 
@@ -72,7 +71,7 @@ export class SendWindow implements SendPlaces {
       const low = this.#hashes[index * 2] ?? 0;
       if (this.#table.find(low, this.#hashes[index * 2 + 1] ?? 0) >= 0) found = true;
     }
-    if (messages.length > 1) checkTwins(messages, (id) => this.#isCounted(id));
+    if (messages.length > 1) checkTwins(messages, this.#counts);
     return found;
   }
 
@@ -84,9 +83,9 @@ export class SendWindow implements SendPlaces {
     }
     for (let index = 0; index < messages.length; index += 1) {
       const message = messages[index];
-      const counts = message !== undefined && this.#isCounted(message.messageId);
-      this.#counts[index] = counts ? 1 : 0;
-      if (counts) this.#options.hash(message.topic, message.messageId, this.#hashes, index * 2);
+      if (message === undefined) continue;
+      const { topic, messageId } = message;
+      this.#counts[index] = this.#options.hash(topic, messageId, this.#hashes, index * 2) ? 1 : 0;
     }
   }
 
@@ -101,9 +100,8 @@ export class SendWindow implements SendPlaces {
   /** Places at which `message` may lie, any number of them; mostly none, then one. */
   places(message: Sent): readonly RecordPlace[] {
     const found: RecordPlace[] = [];
-    if (!this.#isCounted(message.messageId)) return found;
     const hash = new Int32Array(2);
-    this.#options.hash(message.topic, message.messageId, hash, 0);
+    if (!this.#options.hash(message.topic, message.messageId, hash, 0)) return found;
     const [low = 0, high = 0] = hash;
     const deletedAt = this.#deletedAt.get(message.topic) ?? 0;
     for (let slot = this.#table.find(low, high); slot >= 0; ) {
@@ -138,10 +136,6 @@ export class SendWindow implements SendPlaces {
   tookBack(end: number): void {
     this.#table.takeBack(end);
   }
-
-  #isCounted(id: string): boolean {
-    return this.#options.takesAnyId || isClientId(id);
-  }
 }
 
 /** Whether `record` is of this topic and id. */
@@ -173,27 +167,15 @@ export function checkSame(record: RecordView, draft: RecordDraft): void {
   );
 }
 
-/** 34 characters: version 1, then hex digits. */
-function isClientId(id: string): boolean {
-  if (id.length !== 34 || id.charCodeAt(0) !== 0x30 || id.charCodeAt(1) !== 0x31) return false;
-  for (let index = 2; index < 34; index += 1) {
-    const code = id.charCodeAt(index);
-    const isDigit = code >= 0x30 && code <= 0x39;
-    const letter = code | 0x20;
-    if (!isDigit && (letter < 0x61 || letter > 0x66)) return false;
-  }
-  return true;
-}
-
-function checkTwins(messages: readonly Sent[], isCounted: (id: string) => boolean): void {
+function checkTwins(messages: readonly Sent[], counts: Uint8Array): void {
   const seen = new Set<string>();
-  for (const { messageId } of messages) {
+  for (const [index, { messageId }] of messages.entries()) {
     if (seen.has(messageId)) {
       throw new MqError(
         "ILLEGAL_MESSAGE_ID",
         `the request holds two messages with the id ${messageId}`,
       );
     }
-    if (isCounted(messageId)) seen.add(messageId);
+    if (counts[index] === 1) seen.add(messageId);
   }
 }

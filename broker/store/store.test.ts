@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import { MqError, position } from "../../base/index.ts";
+import { limits, MqError, position } from "../../base/index.ts";
 import { RecordType } from "./record.ts";
 import { ManualClock } from "./testkit/manual-clock.ts";
 import {
@@ -116,6 +116,24 @@ describe("store", () => {
     await sending;
     release();
     await until(() => store.queue("t", 0)?.endOffset === 1);
+    await store.close();
+  });
+
+  it("refuses what the disk cannot follow, and takes it when it has: TOO_MANY_REQUESTS", async () => {
+    const disk = new SimulatedDisk();
+    const store = await beginStore(disk);
+    const { promise: held, resolve: release } = deferred();
+    disk.onOperation = ({ kind }) => (kind === "write" ? held : undefined);
+    const large = { body: Buffer.alloc(4_000_000) };
+    const sent: Promise<unknown>[] = [];
+    while (store.stats.behindBytes <= limits.appendBacklogSizeMax)
+      sent.push(send(store, "", large));
+    await assert.rejects(send(store, "one more"), code("TOO_MANY_REQUESTS"));
+    assert.ok(store.stats.behindBytes < limits.appendBacklogSizeMax + 8_000_000);
+    release();
+    await Promise.all(sent);
+    await send(store, "later");
+    assert.equal(store.queue("t", 0)?.endOffset, sent.length + 1);
     await store.close();
   });
 

@@ -4,6 +4,8 @@
 export interface TimerCounters {
   /** Taken to be held. */
   accepted: number;
+  /** Refused because too many are held. */
+  refused: number;
   /** Visible copies that were put into their queues. */
   delivered: number;
   recalled: number;
@@ -15,5 +17,5 @@ export interface TimerCounters {
 
 /** All at zero. */
 export function newCounters(): TimerCounters {
-  return { accepted: 0, delivered: 0, recalled: 0, failures: 0, unreadable: 0 };
+  return { accepted: 0, refused: 0, delivered: 0, recalled: 0, failures: 0, unreadable: 0 };
 }

@@ -76,6 +76,7 @@ export class Timers {
     const max = this.#options.pendingMax();
     const held = this.pendingCount + this.#comingCount;
     if (held + count > max) {
+      this.counters.refused += count;
       throw new MqError(
         "TOO_MANY_REQUESTS",
         `this broker holds ${held} delayed messages, at most ${max} are allowed (timerPendingMax)`,

@@ -4,6 +4,8 @@
 export interface TransactionCounters {
   /** Half messages taken. */
   accepted: number;
+  /** Refused because too many are open. */
+  refused: number;
   committed: number;
   rolledBack: number;
   /** Questions that went to a producer. */
@@ -20,6 +22,7 @@ export interface TransactionCounters {
 export function newCounters(): TransactionCounters {
   return {
     accepted: 0,
+    refused: 0,
     committed: 0,
     rolledBack: 0,
     checked: 0,

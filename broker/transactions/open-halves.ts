@@ -49,6 +49,12 @@ export class OpenHalves {
     for (;;) {
       const known = this.#entries.get(id);
       if (known === undefined) return undefined;
+      // What is known here is what has been applied: the state need not be asked when nobody is changing it.
+      if (this.#options.held.claim(known)) {
+        if (!this.#options.held.state.isDead(known)) return known;
+        this.#options.held.free(known);
+        return undefined;
+      }
       const entry = await this.#options.held.take(known);
       if (entry !== undefined) return entry;
       // Moved meanwhile by a check, or gone with its topic.

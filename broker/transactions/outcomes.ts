@@ -16,6 +16,9 @@ export class Outcomes {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #countMax: number;
   readonly #notes = new Map<number, OutcomeNote>();
+  /** Notes in the order of time, from `#head` on, those too that stand no more: a map that is emptied from its front is slow. */
+  #order: { readonly id: number; readonly note: OutcomeNote }[] = [];
+  #head = 0;
 
   /** `countMax`: `limits.transactionOutcomesMax` by default. */
   constructor(clock: Pick<Clock, "monotonicMs">, countMax: number = limits.transactionOutcomesMax) {
@@ -31,8 +34,8 @@ export class Outcomes {
   /** Remembers an end, in the place of an older note. */
   note(id: number, outcome: Outcome): OutcomeNote {
     const note = { outcome, atMs: this.#clock.monotonicMs() };
-    this.#notes.delete(id);
     this.#notes.set(id, note);
+    this.#order.push({ id, note });
     this.#forgetOld(note.atMs);
     return note;
   }
@@ -49,10 +52,18 @@ export class Outcomes {
   }
 
   #forgetOld(nowMs: number): void {
-    for (const [id, { atMs }] of this.#notes) {
-      const isOld = nowMs - atMs > limits.transactionOutcomesMs;
-      if (!isOld && this.#notes.size <= this.#countMax) return;
-      this.#notes.delete(id);
+    for (
+      let first = this.#order[this.#head];
+      first !== undefined;
+      first = this.#order[this.#head]
+    ) {
+      const isOld = nowMs - first.note.atMs > limits.transactionOutcomesMs;
+      if (!isOld && this.#order.length - this.#head <= this.#countMax) break;
+      this.takeBack(first.id, first.note);
+      this.#head += 1;
     }
+    if (this.#head * 2 < this.#order.length || this.#head < 1_024) return;
+    this.#order = this.#order.slice(this.#head);
+    this.#head = 0;
   }
 }

@@ -93,6 +93,7 @@ export class Transactions {
     const max = this.#options.halfMax();
     const open = this.halfCount + this.#comingCount;
     if (open + count > max) {
+      this.counters.refused += count;
       throw new MqError(
         "TOO_MANY_REQUESTS",
         `this broker has ${open} open transactions, at most ${max} are allowed (transactionHalfMax)`,

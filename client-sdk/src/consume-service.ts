@@ -27,6 +27,7 @@ export class ConsumeService {
   readonly #settler: Settler;
   readonly #listener: MessageListener;
   readonly #concurrencyMax: number;
+  readonly #stopping = new AbortController();
   readonly #queue: Cached[] = [];
   /** Messages that wait behind one of their message group, by group. */
   readonly #behind = new Map<string, Cached[]>();
@@ -61,6 +62,10 @@ export class ConsumeService {
     const cached = { message, size: message.bodySize };
     this.#count++;
     this.#size += cached.size;
+    if (this.#stopping.signal.aborted) {
+      void this.#giveBack(cached);
+      return;
+    }
     const group = this.#orderKey(message);
     const behind = group === undefined ? undefined : this.#behind.get(group);
     if (behind !== undefined) {
@@ -70,6 +75,30 @@ export class ConsumeService {
     if (group !== undefined) this.#behind.set(group, []);
     this.#queue.push(cached);
     this.#runNext();
+  }
+
+  /**
+   * Begins with no further message, and tries none again: those that were not begun are given back, to come again at once.
+   * What `add` takes from now on is given back, too.
+   */
+  stop(): void {
+    this.#stopping.abort();
+    const waiting = [...this.#queue.splice(0), ...[...this.#behind.values()].flat()];
+    this.#behind.clear();
+    for (const cached of waiting) void this.#giveBack(cached);
+  }
+
+  /** Where that fails they come again when the client has said goodbye, or later by themselves. */
+  async #giveBack({ message, size }: Cached): Promise<void> {
+    // Giving back is an attempt for the broker. The last one is left to the goodbye, which is none.
+    const { maxAttempts } = this.#core.settings.consumePolicy;
+    if ((message.deliveryAttempt ?? 1) < maxAttempts) {
+      const options = { signal: this.#core.closing };
+      await this.#settler.changeInvisible(message, 0, options).catch(toError);
+    }
+    this.#count--;
+    this.#size -= size;
+    this.settled.ring();
   }
 
   #orderKey(message: MessageView): string | undefined {
@@ -173,6 +202,7 @@ export class ConsumeService {
   /** In order, a failed message is tried again here before any later one of its group; then it goes to the dead letters. */
   async #runInOrder(message: MessageView): Promise<void> {
     const { consumePolicy } = this.#core.settings;
+    const { signal: stopping } = this.#stopping;
     for (;;) {
       const result = await this.#listen(message);
       if (result === ConsumeResult.SUCCESS) return this.#settler.ack(message);
@@ -184,8 +214,9 @@ export class ConsumeService {
       if (message.corrupted || attempt >= consumePolicy.maxAttempts) {
         return this.#settler.deadLetter(message, consumePolicy.maxAttempts);
       }
+      await sleep(delayAfter(consumePolicy, attempt), stopping).catch(toError);
+      if (stopping.aborted) return this.#settle(message, result);
       message.deliveryAttempt = attempt + 1;
-      await sleep(delayAfter(consumePolicy, attempt), this.#core.closing);
     }
   }
 }

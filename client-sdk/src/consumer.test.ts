@@ -106,6 +106,23 @@ describe("SimpleConsumer", () => {
     assert.equal((await consumer.receive(10)).length, 6);
   });
 
+  it("gives back at shutdown what an iteration has not handed out", async () => {
+    using broker = await FakeBroker.start();
+    const consumer = await simple(broker);
+    texts(broker, 10);
+    const seen: string[] = [];
+    for await (const message of consumer) {
+      seen.push(message.body.toString());
+      await consumer.ack(message);
+      if (seen.length === 4) await consumer.shutdown();
+    }
+    assert.deepEqual(seen, ["m0", "m1", "m2", "m3"]);
+    assert.deepEqual(
+      broker.invisible.map(({ messageId, ms }) => [messageId, ms]),
+      ["id-4", "id-5", "id-6", "id-7", "id-8", "id-9"].map((id) => [id, 0]),
+    );
+  });
+
   it("iteration ends quietly at the signal and at shutdown; a receive under way is rejected", async () => {
     using broker = await FakeBroker.start();
     const consumer = await simple(broker);
@@ -329,6 +346,59 @@ describe("PushConsumer", () => {
     assert.equal(finished, 20);
     assert.equal(broker.acked.length, 20);
     assert.deepEqual(broker.terminated, [consumer.clientId]);
+  });
+
+  it("gives back at shutdown what it has not begun with, before what is in work is done", async () => {
+    using broker = await FakeBroker.start();
+    texts(broker, 10);
+    const finish = new AbortController();
+    const finished = new Promise<void>((resolve) => {
+      finish.signal.addEventListener("abort", () => resolve());
+    });
+    const begun: string[] = [];
+    const listen = async (message: MessageView): Promise<ConsumeResult> => {
+      begun.push(message.messageId);
+      await finished;
+      return ConsumeResult.SUCCESS;
+    };
+    const consumer = await push(broker, listen, { concurrency: 2 });
+    // All of them have come in one answer.
+    await until(() => begun.length === 2);
+    const shutdown = consumer.shutdown();
+    await until(() => broker.invisible.length === 8);
+    assert.equal(broker.acked.length, 0);
+    assert.ok(
+      broker.invisible.every(({ messageId, ms }) => ms === 0 && !begun.includes(messageId)),
+    );
+    finish.abort();
+    await shutdown;
+    assert.deepEqual(begun, ["id-0", "id-1"]);
+    assert.equal(broker.acked.length, 2);
+  });
+
+  it("in order, gives a failing message and those behind it back at shutdown", async () => {
+    using broker = await FakeBroker.start({
+      settings: {
+        subscription: { fifo: true, receiveBatchSize: 32 },
+        backoffPolicy: { maxAttempts: 3, customizedBackoff: { next: [{ seconds: 20 }] } },
+      },
+    });
+    texts(broker, 5);
+    let tries = 0;
+    const consumer = await push(broker, () => {
+      tries++;
+      return ConsumeResult.FAILURE;
+    });
+    await until(() => tries > 0);
+    await consumer.shutdown();
+    assert.deepEqual(broker.invisible.map(({ messageId }) => messageId).sort(), [
+      "id-0",
+      "id-1",
+      "id-2",
+      "id-3",
+      "id-4",
+    ]);
+    assert.equal(broker.acked.length, 0);
   });
 
   it("goes on by itself after its broker was away", async () => {

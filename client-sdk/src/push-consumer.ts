@@ -252,9 +252,13 @@ export class PushConsumer {
     if (messages.length === 0 && !held && !stop.aborted) await sleep(emptyPauseMs, stop);
   }
 
-  /** Ends the polls, waits for the messages in work, then closes. */
+  /**
+   * Ends the polls, gives back at once what the listener has not begun with, waits for the messages in work, then closes.
+   * What is in work after `drainTimeout` is given back then.
+   */
   shutdown(): Promise<void> {
     this.#stopping.abort();
+    this.#service.stop();
     return this.#core.close(async () => {
       const endMs = Date.now() + this.#drainTimeoutMs;
       const pollers = [...this.#pollers.values()].map((poller) => poller.done);

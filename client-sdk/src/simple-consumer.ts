@@ -51,6 +51,8 @@ export class SimpleConsumer {
   readonly #consumerGroup: string;
   readonly #awaitMs: number;
   readonly #attemptsMax: number;
+  /** Messages that iterations have received and not handed out. */
+  readonly #left = new Set<MessageView[]>();
   #turn = Math.floor(Math.random() * 1_000_000);
 
   /** Throws ClientError BAD_OPTION when an option is missing or out of range. */
@@ -221,11 +223,13 @@ export class SimpleConsumer {
       let left: MessageView[] = [];
       try {
         left = await this.receive(maxMessageNum, invisibleDuration, { signal });
+        this.#left.add(left);
         for (let next = left.shift(); next !== undefined; next = left.shift()) yield next;
       } catch (error) {
         if (ended()) return;
         throw error;
       } finally {
+        this.#left.delete(left);
         if (left.length > 0) await this.#giveBack(left);
       }
     }
@@ -244,9 +248,13 @@ export class SimpleConsumer {
     return this.messages();
   }
 
-  /** Ends receives under way and closes. */
+  /** Gives back at once what iterations have not handed out yet, ends receives under way, and closes. */
   shutdown(): Promise<void> {
-    return this.#core.close(async () => {});
+    return this.#core.close(async () => {
+      const left = [...this.#left].flatMap((messages) => messages.splice(0));
+      const { requestTimeoutMs } = this.#core.options;
+      await Promise.race([this.#giveBack(left), sleep(requestTimeoutMs, this.#core.closing)]);
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -196,11 +196,11 @@ export class TestBroker {
         this.calls.push(`deadLetter ${group} ${topic} ${receiptHandle} ${messageId}`);
         return known(receiptHandle);
       },
-      syncLite: async (request) => {
-        this.synced.push(request);
-        return this.losses;
-      },
       lite: {
+        sync: async (request) => {
+          this.synced.push(request);
+          return this.losses;
+        },
         topics: {
           admit: (_place, name) => {
             if (this.admitFailure !== undefined) throw this.admitFailure;
@@ -208,7 +208,7 @@ export class TestBroker {
           },
         },
       },
-      endPolls: (clientId) => void this.calls.push(`endPolls ${clientId}`),
+      clientLeft: (clientId) => void this.calls.push(`left ${clientId}`),
       pulls: {
         pull: async (request) => {
           this.pulled.push(request);

@@ -1,8 +1,10 @@
 //! The official Rust client against a running broker, with its default settings (plaintext). It uses one address for
 //! all of its work, whatever the routes say.
 //!
-//! Usage: cometmq-clients ENDPOINT TOPIC COUNT. Prints one JSON line and exits with 0 only when all came.
-//! The published crate has no push consumer.
+//! Usage: cometmq-clients ENDPOINT TOPIC COUNT: prints one JSON line and exits with 0 only when all came. The published
+//! crate has no push consumer. Or: cometmq-clients kinds ENDPOINT PREFIX FEATURE…: prints what came of each feature.
+mod kinds;
+
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -62,6 +64,15 @@ async fn receive(endpoint: &str, topic: &str, count: usize) -> usize {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    if let [_, mode, endpoint, prefix, features @ ..] = arguments.as_slice() {
+        if mode == "kinds" {
+            let outcomes = kinds::kinds(endpoint, prefix, features).await;
+            let pairs: Vec<String> =
+                outcomes.iter().map(|(feature, outcome)| format!("{feature:?}:{outcome:?}")).collect();
+            println!("{{{}}}", pairs.join(","));
+            std::process::exit(0);
+        }
+    }
     let [_, endpoint, topic, count] = arguments.as_slice() else {
         eprintln!("usage: cometmq-clients ENDPOINT TOPIC COUNT");
         std::process::exit(2);
