@@ -36,6 +36,7 @@ export type ErrorCode =
   | "CLIENT_ID_REQUIRED"
   | "ILLEGAL_POLLING_TIME"
   | "ILLEGAL_OFFSET"
+  | "ILLEGAL_LITE_TOPIC"
   | "INVALID_CLIENT_PROPERTIES"
   | "UNAUTHORIZED"
   | "FORBIDDEN"
@@ -47,6 +48,8 @@ export type ErrorCode =
   | "MESSAGE_BODY_TOO_LARGE"
   | "MESSAGE_BODY_EMPTY"
   | "TOO_MANY_REQUESTS"
+  | "LITE_TOPIC_QUOTA_EXCEEDED"
+  | "LITE_SUBSCRIPTION_QUOTA_EXCEEDED"
   | "MESSAGE_PROPERTIES_TOO_LARGE"
   | "INTERNAL_SERVER_ERROR"
   | "HA_NOT_AVAILABLE"
@@ -183,6 +186,12 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     meaning: "The offset is not allowed.",
     action: "Use an offset between the queue's minimum and maximum.",
   },
+  ILLEGAL_LITE_TOPIC: {
+    ...bad,
+    status: 40020,
+    meaning: "The name of a lite topic is blank, too long or holds a control character.",
+    action: "Use 1 to 64 bytes without control characters.",
+  },
   INVALID_CLIENT_PROPERTIES: {
     ...bad,
     status: 40021,
@@ -258,6 +267,22 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     retryable: true,
     meaning: "A queue of the server is full.",
     action: "Back off and retry.",
+  },
+  LITE_TOPIC_QUOTA_EXCEEDED: {
+    status: 42901,
+    grpcStatus: 8,
+    retryable: true,
+    meaning: "The broker has as many lite topics as it may have.",
+    action: "Let idle ones expire (attribute lite.topic.expiration), or raise maxLiteTopicCount.",
+  },
+  LITE_SUBSCRIPTION_QUOTA_EXCEEDED: {
+    status: 42902,
+    grpcStatus: 8,
+    retryable: true,
+    meaning:
+      "The client, or all clients of the broker, subscribe to as many lite topics as they may.",
+    action:
+      "Unsubscribe from others, or raise lite.sub.client.quota of the group or maxLiteSubscriptionCount.",
   },
   MESSAGE_PROPERTIES_TOO_LARGE: {
     status: 43101,

@@ -12,6 +12,23 @@ export const limits = {
   userPropertySizeMax: 16_384,
   /** Message group, UTF-8 bytes. Longer: ILLEGAL_MESSAGE_GROUP. */
   messageGroupSizeMax: 63,
+  /** Name of a lite topic, UTF-8 bytes. Longer: ILLEGAL_LITE_TOPIC. */
+  liteTopicSizeMax: 64,
+  /** Lite topics that one SyncLiteSubscription names. More: BAD_REQUEST. */
+  liteTopicsPerSyncMax: 10_000,
+  /** Values of the attribute `lite.topic.expiration`, minutes. */
+  liteExpirationMinMinutes: 1,
+  liteExpirationMaxMinutes: 525_600,
+  /** Largest value of the attribute `lite.sub.client.quota`. */
+  liteClientQuotaMax: 10_000,
+  /** Lite topics that a client may subscribe to when its group says nothing else. */
+  liteClientQuotaDefault: 2_000,
+  /** Messages in lite topics whose place is remembered, 8 bytes each; what all groups have had is forgotten from half of it on. More: TOO_MANY_REQUESTS. */
+  liteOffsetsMax: 4_194_304,
+  /** The newest messages of a queue that are looked through for lite topics at a start, whether groups have had them or not. */
+  liteOffsetsRebuilt: 131_072,
+  /** How often idle lite topics and what all groups have had are looked for, milliseconds. */
+  liteUpkeepPeriodMs: 30_000,
   /** Messages given to one ReceiveMessage; more are quietly not given. */
   receiveBatchCountMax: 32,
   /** Invisible time of a receive without auto-renew, milliseconds. Outside: ILLEGAL_INVISIBLE_TIME. */

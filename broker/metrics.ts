@@ -117,6 +117,7 @@ export function brokerMetrics(metrics: Metrics, parts: MeasuredParts): void {
   trafficMetrics(metrics, parts);
   clientMetrics(metrics, parts);
   deliveryMetrics(metrics, parts);
+  liteMetrics(metrics, parts);
   refusalMetrics(metrics, parts);
   storeMetrics(metrics, parts);
   parts.calls.addTo(metrics);
@@ -195,6 +196,30 @@ function clientMetrics(metrics: Metrics, parts: MeasuredParts): void {
       }
     },
     ["address"],
+  );
+}
+
+function liteMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
+  const gauge = gaugeOf(metrics);
+  const now = (): Delivery | undefined => replica.local?.delivery;
+  gauge("cometmq_lite_topics", "Lite topics that have messages.", (set) =>
+    set({}, now()?.lite.state.topics ?? 0),
+  );
+  gauge("cometmq_lite_messages", "Messages of lite topics whose place is kept in memory.", (set) =>
+    set({}, now()?.lite.state.offsets ?? 0),
+  );
+  gauge(
+    "cometmq_lite_subscriptions",
+    "Lite topics that clients subscribe to, counted once a client.",
+    (set) => set({}, now()?.lite.state.subscriptions ?? 0),
+  );
+  metrics.sampled(
+    "counter",
+    {
+      name: "cometmq_lite_topics_expired_total",
+      help: "Lite topics that have gone because nothing came any more.",
+    },
+    (set) => set({}, now()?.lite.state.expired ?? 0),
   );
 }
 

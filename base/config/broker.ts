@@ -65,6 +65,8 @@ export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   readonly defaultTopicQueueNums: number;
   /** Milliseconds. */
   readonly renewMaxTimeMillis: number;
+  readonly maxLiteTopicCount: number;
+  readonly maxLiteSubscriptionCount: number;
   readonly popInflightMessageThreshold: number;
   /** Seconds; 0 = no limit. */
   readonly timerMaxDelaySec: number;
@@ -298,6 +300,22 @@ const useKeys = {
     max: 86_400_000,
     change: "live",
     meaning: "How long the server renews the invisible time of one delivery.",
+  }),
+  maxLiteTopicCount: key.int({
+    default: 200_000,
+    min: 1,
+    max: 10_000_000,
+    change: "live",
+    meaning:
+      "Lite topics with messages that this broker may have; beyond, sends to new ones are refused with LITE_TOPIC_QUOTA_EXCEEDED.",
+  }),
+  maxLiteSubscriptionCount: key.int({
+    default: 200_000,
+    min: 1,
+    max: 10_000_000,
+    change: "live",
+    meaning:
+      "Lite topics that all clients may subscribe to at this broker, counted once a client; beyond, they are refused with LITE_SUBSCRIPTION_QUOTA_EXCEEDED.",
   }),
   popInflightMessageThreshold: key.int({
     default: limits.pendingPerQueueMax,

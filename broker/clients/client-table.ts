@@ -10,7 +10,13 @@ import {
 } from "./client.ts";
 import type { ClientIdentity } from "./identity.ts";
 import { QueueShares } from "./queue-shares.ts";
-import { type ClientRole, clientTypes, knownClientTypes, type Subscription } from "./settings.ts";
+import {
+  type ClientRole,
+  clientTypes,
+  isLiteConsumer,
+  knownClientTypes,
+  type Subscription,
+} from "./settings.ts";
 import { isSameWish, SubscriptionDifferences } from "./subscription-differences.ts";
 import type { TelemetrySession } from "./telemetry-session.ts";
 
@@ -238,6 +244,20 @@ export class ClientTable {
     for (const client of [...producers.slice(first), ...producers.slice(0, first)]) {
       for (const session of client.sessions) if (session.tell(command)) return true;
     }
+    return false;
+  }
+
+  /** Notes that a client that is here consumes as `group`. */
+  join(clientId: string, group: string): void {
+    const client = this.#clients.get(clientId);
+    if (client !== undefined) this.#join(client, group);
+  }
+
+  /** Tells a consumer of lite topics something, if it can be told: others may fail of such a command (Go). */
+  tellLiteConsumer(clientId: string, command: Uint8Array): boolean {
+    const client = this.#clients.get(clientId);
+    if (client === undefined || !isLiteConsumer(client.type)) return false;
+    for (const session of client.sessions) if (session.tell(command)) return true;
     return false;
   }
 

@@ -39,6 +39,11 @@ export function requireClientId(id: string | undefined): string {
   return id;
 }
 
+/** Whether clients of this language tell every broker of a topic which lite topics they want; others tell one. */
+export function tellsAllBrokers(language: string): boolean {
+  return language === "JAVA" || language === "GO";
+}
+
 /** Retry policies a consumer can read: `customized` is a list of waits, `exponential` a formula. */
 export type RetryDialect = "any" | "customized" | "exponential";
 

@@ -9,12 +9,14 @@ export {
   type RetryDialect,
   requireClientId,
   retryDialect,
+  tellsAllBrokers,
 } from "./identity.ts";
 export type { QueueShares, SharedQueue, ShareQuestion } from "./queue-shares.ts";
 export {
   type ClientRole,
   clientTypes,
   consumerSettings,
+  isLiteConsumer,
   producerSettings,
   readSettings,
   type ServerSettings,

@@ -83,7 +83,7 @@ describe("settings", () => {
     fails({ clientType: 2, publishing: {} }, "UNRECOGNIZED_CLIENT_TYPE");
     fails({ publishing: {} }, "UNRECOGNIZED_CLIENT_TYPE");
     fails({ clientType: 1, subscription: { group: { name: "g" } } }, "UNRECOGNIZED_CLIENT_TYPE");
-    fails({ clientType: 5, subscription: { group: { name: "g" } } }, "UNRECOGNIZED_CLIENT_TYPE");
+    fails({ clientType: 7, subscription: { group: { name: "g" } } }, "UNRECOGNIZED_CLIENT_TYPE");
     fails({ clientType: 3, subscription: {} }, "ILLEGAL_CONSUMER_GROUP");
   });
 

@@ -1,7 +1,7 @@
 // Settings of a client: what it sent, checked, and what it gets back. Pure.
 import { durationOfMs, type google, msOfDuration, type rocketmq } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
-import type { GroupConfig } from "../metadata/index.ts";
+import { type GroupConfig, liteClientQuotaKey } from "../metadata/index.ts";
 import type { RetryDialect } from "./identity.ts";
 import { consumerRetryPolicy, producerRetryPolicy } from "./retry-policy.ts";
 
@@ -13,16 +13,26 @@ export const clientTypes = {
   pushConsumer: 2,
   simpleConsumer: 3,
   pullConsumer: 4,
+  litePushConsumer: 5,
+  liteSimpleConsumer: 6,
 } as const;
 
 /** For messages: the types by name and number. */
-export const knownClientTypes = "producer 1, push consumer 2, simple consumer 3, pull consumer 4";
+export const knownClientTypes =
+  "producer 1, push consumer 2, simple consumer 3, pull consumer 4, lite push consumer 5, lite simple consumer 6";
 
 const consumerTypes: readonly number[] = [
   clientTypes.pushConsumer,
   clientTypes.simpleConsumer,
   clientTypes.pullConsumer,
+  clientTypes.litePushConsumer,
+  clientTypes.liteSimpleConsumer,
 ];
+
+/** Whether clients of this type consume lite topics. */
+export function isLiteConsumer(type: number): boolean {
+  return type === clientTypes.litePushConsumer || type === clientTypes.liteSimpleConsumer;
+}
 
 /** What a consumer wants of one topic, as it wrote it. */
 export interface Subscription {
@@ -124,7 +134,16 @@ export function consumerSettings(
         ? server.orderedBatchSize
         : limits.receiveBatchCountMax,
       longPollingTimeout: durationOfMs(limits.pollingMaxMs),
+      ...(isLiteConsumer(sent.clientType ?? 0) ? liteSettings(group) : {}),
     },
+  };
+}
+
+/** Java subscribes to nothing and Python does not start without these. */
+function liteSettings({ attributes }: GroupConfig): rocketmq.v2.ISubscription {
+  return {
+    liteSubscriptionQuota: Number(attributes[liteClientQuotaKey] ?? limits.liteClientQuotaDefault),
+    maxLiteTopicSize: limits.liteTopicSizeMax,
   };
 }
 

@@ -35,6 +35,7 @@ export function resetCursor(
   const dropped = dropPending(place, to.keepBefore);
   lane.starting = false;
   lane.resetTo(to.offset);
+  subscription.lite?.restart(lane);
   subscription.makeReady(lane);
   return dropped;
 }

@@ -11,6 +11,7 @@ import { DeadLetters } from "./dead-letters.ts";
 import { type DeliveryFigures, figuresOf, type LaneProgress, progressOf } from "./figures.ts";
 import { HandOut, nextDeliveryNumber } from "./hand-out.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
+import { Lite } from "./lite.ts";
 import { Offsets } from "./offsets.ts";
 import { OrderedDelivery } from "./ordered-delivery.ts";
 import { isPending } from "./pending.ts";
@@ -21,6 +22,7 @@ import { Pulls } from "./pulls.ts";
 import { boundsIn } from "./queue-bounds.ts";
 import { ColdReader } from "./read-ahead.ts";
 import { HandleCodec } from "./receipt-handle.ts";
+import { groupGone, tooManyPending, topicGone } from "./receive-refusals.ts";
 import { Redelivery, readPending } from "./redelivery.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import { Selection } from "./selection.ts";
@@ -62,6 +64,8 @@ export class Delivery {
   refusedCount = 0;
   /** Queues read by offset. */
   readonly pulls: Pulls;
+  /** Lite topics. */
+  readonly lite: Lite;
   /** The offsets that groups have stored. */
   readonly offsets: Offsets;
   /** Single messages. */
@@ -113,8 +117,18 @@ export class Delivery {
     });
     const ordered = new OrderedDelivery({ ...handing, handOut, redelivery });
     this.#selection = new Selection({ ...handing, cold: this.#cold, handOut, redelivery, ordered });
+    this.lite = new Lite({
+      ...handing,
+      writer: this.#writer,
+      handOut,
+      redelivery,
+      polls: this.#polls,
+      table: () => this.#table,
+      serveLater: (subscription) => this.#serveLater(subscription),
+    });
     this.#table = new SubscriptionTable({
       ...parts,
+      lite: this.lite.topics,
       writer: this.#writer,
       cold: this.#cold,
       pendingMax: this.#pendingMax,
@@ -131,6 +145,7 @@ export class Delivery {
   static async open(options: DeliveryOptions): Promise<Delivery> {
     const delivery = new Delivery(options);
     for await (const progress of options.state.loadProgress()) delivery.#table.restore(progress);
+    delivery.lite.open();
     options.store.subscribe({
       arrived: (queue) => {
         delivery.#arrived(queue);
@@ -161,6 +176,8 @@ export class Delivery {
     this.#checkNames(request.group.name, request.topic.name);
     const subscription = this.#table.attach(request.group, request.topic);
     if (request.isClientGone()) return [];
+    const lite = this.lite.receive(subscription, request);
+    if (lite !== undefined) return await lite;
     // Who waits longer comes first.
     if (subscription.polls.count === 0) {
       const messages = this.#selection.select(subscription, request);
@@ -221,15 +238,18 @@ export class Delivery {
     readonly topic: string;
     readonly receiptHandle: string;
     readonly invisibleMs: number;
+    /** This delivery does not count as an attempt. */
+    readonly isSuspended?: boolean;
   }): { readonly handle: string } | "invalid" {
     const subscription = this.#table.find(request.group, request.topic);
     const entry = this.#find(subscription, request.receiptHandle);
     if (typeof entry === "string" || subscription === undefined) return "invalid";
     if (entry.state === "dying") return "invalid";
     entry.hold?.remove(entry);
+    if (request.isSuspended === true) entry.attempt = Math.max(0, entry.attempt - 1);
     entry.deliveryNumber = nextDeliveryNumber(entry, this.#store.epoch);
     subscription.showAt(entry, this.#timeline.nowMs() + request.invisibleMs);
-    if (subscription.polls.count > 0) this.#wake(subscription);
+    if (subscription.isWaitedFor) this.#wake(subscription);
     return { handle: this.#handles.encode(entry.lane, entry.offset, entry.deliveryNumber) };
   }
 
@@ -274,6 +294,7 @@ export class Delivery {
     const nowMs = this.#timeline.nowMs();
     const subscriptions = group === undefined ? this.#table.all() : this.#table.ofGroup(group);
     for (const subscription of subscriptions) {
+      subscription.lite?.leave(clientId);
       const hold = subscription.takeHold(clientId);
       if (hold === undefined) continue;
       for (let entry = hold.first; entry !== undefined; entry = hold.first) {
@@ -306,6 +327,7 @@ export class Delivery {
     return figuresOf(this.#table.all(), {
       nowMs: this.#timeline.nowMs(),
       heldPolls: this.#polls.count,
+      lite: this.lite.state,
       readAheadBytes: this.#cold.usedBytes,
     });
   }
@@ -337,7 +359,9 @@ export class Delivery {
     if (lane === undefined || !handles.matches(lane)) return "invalid";
     const entry = lane.pending.get(handles.offset);
     if (entry === undefined) {
-      const isOpen = handles.offset >= lane.cursor || lane.isOfThePast(handles.deliveryNumber);
+      const isDone =
+        subscription.lite?.isDone(lane, handles.offset) ?? handles.offset < lane.cursor;
+      const isOpen = !isDone || lane.isOfThePast(handles.deliveryNumber);
       // Handed out by an earlier run, which a crash has made forget that.
       const isForgotten = isOpen || subscription.orders[lane.queueId]?.isPassed(handles.offset);
       return isForgotten === true ? "invalid" : "done";
@@ -377,13 +401,14 @@ export class Delivery {
       if (lane === undefined) continue;
       subscription.makeReady(lane);
       // Served when the round is told to be over: once, whatever has arrived in it.
-      if (subscription.polls.count > 0) this.#enlist(subscription);
+      if (subscription.isWaitedFor) this.#enlist(subscription);
     }
+    this.lite.arrived(queue);
   }
 
   /** After a message is done: others may have waited for it. */
   #wakeIfWork(subscription: Subscription): void {
-    if (subscription.polls.count === 0) return;
+    if (!subscription.isWaitedFor) return;
     if (subscription.hasWork(this.#timeline.nowMs())) this.#wake(subscription);
   }
 
@@ -413,6 +438,7 @@ export class Delivery {
   /** Gives what there is to those who wait, in the order they came. */
   #serve(subscription: Subscription): void {
     if (subscription.dropped || this.#isClosed) return;
+    if (this.lite.serve(subscription)) return;
     for (let poll = subscription.polls.first(); poll; poll = subscription.polls.first()) {
       if (poll.request.isClientGone()) {
         poll.end([]);
@@ -450,6 +476,7 @@ export class Delivery {
       }
       return;
     }
+    if (event.config === undefined) this.lite.topics.drop(event.name);
     for (const subscription of this.#table.ofTopic(event.name)) {
       if (event.config === undefined) this.#table.drop(subscription, topicGone(event.name));
       else this.#resize(subscription, event.config);
@@ -463,23 +490,4 @@ export class Delivery {
     this.#table.resize(subscription, topic, group);
     this.#wake(subscription);
   }
-}
-
-function topicGone(topic: string): MqError {
-  return new MqError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(topic)} does not exist`);
-}
-
-function tooManyPending({ group, topic }: Subscription, max: number): MqError {
-  return new MqError(
-    "TOO_MANY_REQUESTS",
-    `consumer group ${JSON.stringify(group)} has ${max} messages of one queue of topic ${JSON.stringify(topic)} that are ` +
-      "not acknowledged, and gets no more of it (popInflightMessageThreshold): acknowledge, or wait for the invisible time",
-  );
-}
-
-function groupGone(group: string): MqError {
-  return new MqError(
-    "CONSUMER_GROUP_NOT_FOUND",
-    `consumer group ${JSON.stringify(group)} does not exist`,
-  );
 }

@@ -1,6 +1,6 @@
 // What operators see of delivery: where groups stand, and what is held and pending now.
 import type { Lane } from "./lane.ts";
-import type { LaneOrder } from "./lane-order.ts";
+import type { LiteState } from "./lite.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** One group on one queue. Offsets are queue offsets. */
@@ -35,6 +35,7 @@ export interface DeliveryFigures {
   readonly fullLanes: number;
   /** Bytes read from files ahead of consumers. */
   readonly readAheadBytes: number;
+  readonly lite: LiteState;
 }
 
 /** Where a group stands, by topic and queue. */
@@ -42,12 +43,13 @@ export function progressOf(subscriptions: Iterable<Subscription>): LaneProgress[
   const all: LaneProgress[] = [];
   for (const subscription of subscriptions) {
     for (const lane of subscription.lanes)
-      if (lane !== undefined) all.push(laneProgress(lane, subscription.orders[lane.queueId]));
+      if (lane !== undefined) all.push(laneProgress(subscription, lane));
   }
   return all;
 }
 
-function laneProgress(lane: Lane, order: LaneOrder | undefined): LaneProgress {
+function laneProgress({ orders, lite }: Subscription, lane: Lane): LaneProgress {
+  const order = orders[lane.queueId];
   let doneOffset = order?.passedFrom ?? lane.cursor;
   let oldestMs = Number.POSITIVE_INFINITY;
   for (const entry of lane.pending.values()) {
@@ -64,14 +66,16 @@ function laneProgress(lane: Lane, order: LaneOrder | undefined): LaneProgress {
     pendingCount: lane.pending.size,
     doneOffset,
     oldestDeliveredAtMs: lane.pending.size === 0 ? undefined : oldestMs,
-    lag: Math.max(0, endOffset - lane.cursor) + (order?.passedCount ?? 0),
+    lag: lite?.lag(lane) ?? Math.max(0, endOffset - lane.cursor) + (order?.passedCount ?? 0),
   };
 }
 
 /** Sums over `subscriptions`. */
 export function figuresOf(
   subscriptions: Iterable<Subscription>,
-  now: { readonly nowMs: number; readonly heldPolls: number; readonly readAheadBytes: number },
+  now: Pick<DeliveryFigures, "heldPolls" | "readAheadBytes" | "lite"> & {
+    readonly nowMs: number;
+  },
 ): DeliveryFigures {
   let pending = 0;
   let renewed = 0;
@@ -96,5 +100,6 @@ export function figuresOf(
     oldestRenewedMs: now.nowMs - oldestMs,
     fullLanes,
     readAheadBytes: now.readAheadBytes,
+    lite: now.lite,
   };
 }

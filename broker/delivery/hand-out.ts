@@ -85,6 +85,7 @@ export class HandOut {
 
   #hold(subscription: Subscription, entry: PendingMessage, hash: number): void {
     const { lane } = entry;
+    if (subscription.lite !== undefined) return subscription.lite.hold(entry, hash);
     const isKnown = subscription.orders[lane.queueId]?.knows(hash) === true;
     if (subscription.isOrdered || isKnown) subscription.orderOf(lane).hold(entry, hash);
   }

@@ -1,7 +1,9 @@
 export type { DeliveryCounters } from "./counters.ts";
 export { type DeadLetterRequest, Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { DeliveryFigures, LaneProgress } from "./figures.ts";
-export { type Filter, matches, parseFilter } from "./filter.ts";
+export { type Filter, matchAll, matches, parseFilter } from "./filter.ts";
+export type { LiteChange, LiteLoss, LiteStart, LiteSync } from "./lite-sync.ts";
+export type { LiteTopics } from "./lite-topics.ts";
 export { brokerOfMessageGroup } from "./message-group-broker.ts";
 export { messageGroupHash, queueOfMessageGroup } from "./message-group-hash.ts";
 export type { GroupPlace, OffsetReset, Offsets, ResetOutcome } from "./offsets.ts";

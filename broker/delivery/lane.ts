@@ -137,6 +137,19 @@ export class Lane {
     this.#journal.changed(this);
   }
 
+  /** Keeps `entry`, which is not pending, in the state as an anchor. */
+  anchor(entry: PendingMessage): void {
+    // What is in both is not there.
+    this.#removals = this.#removals.filter((offset) => offset !== entry.offset);
+    this.touch(entry);
+  }
+
+  /** Some of what was handed out may be handed out again as if it had never been: handles of before must not fit. */
+  forgetDeliveries(): void {
+    this.#hasGoneBack = true;
+    this.#resetNumber = this.#newestNumber;
+  }
+
   /** Notes the number of a delivery of this lane. */
   noteNumber(deliveryNumber: number): void {
     if (deliveryNumber > this.#newestNumber) this.#newestNumber = deliveryNumber;

@@ -60,6 +60,7 @@ export interface DeliveryStore {
 export interface DeliveryMetadata {
   readonly macKey: Uint8Array;
   topic(name: string): TopicConfig | undefined;
+  topics(): Iterable<TopicConfig>;
   group(name: string): GroupConfig | undefined;
   /** Offset of the first message the queue ever had since its topic was made. */
   firstOffset(topic: string, queueId: number): number;

@@ -4,12 +4,15 @@ import { background, type Logger, limits, type MqError } from "../../base/index.
 import {
   deliveredQueueNums,
   type GroupConfig,
+  isLite,
   type PendingEntry,
   pendingFlags,
   type QueueProgress,
   type TopicConfig,
 } from "../metadata/index.ts";
 import { Lane, type PendingMessage } from "./lane.ts";
+import { LiteSubscription } from "./lite-subscription.ts";
+import type { LiteTopics } from "./lite-topics.ts";
 import { Pending } from "./pending.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore } from "./ports.ts";
 import type { ProgressWriter } from "./progress-writer.ts";
@@ -25,6 +28,7 @@ export interface TableParts {
   readonly writer: ProgressWriter;
   readonly cold: ColdReader;
   readonly logger: Logger;
+  readonly lite: LiteTopics;
   /** Pending messages of one lane. */
   readonly pendingMax: number;
   /** Serves the polls of a subscription. */
@@ -55,6 +59,17 @@ export class SubscriptionTable {
   /** Subscriptions to one topic. */
   ofTopic(topic: string): readonly Subscription[] {
     return this.#byTopic.get(topic) ?? [];
+  }
+
+  /** The oldest offset of a queue of a LITE topic that a group needs; undefined when none has progress there. */
+  neededFrom({ topic, queueId }: DeliveryQueue): number | undefined {
+    let from: number | undefined;
+    for (const { lite, lanes } of this.ofTopic(topic)) {
+      const lane = lanes[queueId];
+      if (lane === undefined || lite === undefined) continue;
+      from = Math.min(from ?? Number.POSITIVE_INFINITY, lite.neededFrom(lane));
+    }
+    return from;
   }
 
   *all(): Iterable<Subscription> {
@@ -151,6 +166,7 @@ export class SubscriptionTable {
       entry.deliveredAtMs = nowMs;
       entry.stored = true;
       if (stored.order === undefined) subscription.due.push(entry);
+      else if (subscription.lite !== undefined) subscription.lite.restore(entry, stored.order);
       else subscription.orderOf(lane).restore(entry, stored.order);
     }
     subscription.orders[queueId]?.restored();
@@ -175,10 +191,20 @@ export class SubscriptionTable {
     if (rest.length > 0) this.#byTopic.set(subscription.topic, rest);
     else this.#byTopic.delete(subscription.topic);
     for (const poll of subscription.polls.all()) poll.fail(error);
+    for (const { id, polls } of subscription.lite?.clients.values() ?? []) {
+      for (const poll of polls.all()) poll.fail(error);
+      subscription.lite?.leave(id);
+    }
   }
 
   #make(group: string, topic: string): Subscription {
     const subscription = new Subscription({ group, topic }, (woken) => this.#parts.serve(woken));
+    const config = this.#parts.metadata.topic(topic);
+    if (config !== undefined && isLite(config)) {
+      const { lite } = this.#parts;
+      const queues = lite.queuesOf(topic);
+      subscription.lite = new LiteSubscription(subscription.lanes, queues, lite.figures);
+    }
     const topics = this.#byGroup.get(group);
     if (topics === undefined) this.#byGroup.set(group, new Map([[topic, subscription]]));
     else topics.set(topic, subscription);
@@ -249,6 +275,7 @@ export class SubscriptionTable {
       subscription.waitsFor = undefined;
     }
     if (lane.starting || lane.dropped) return;
+    subscription.lite?.restart(lane);
     subscription.makeReady(lane);
     this.#parts.wake(subscription);
   }
@@ -263,7 +290,9 @@ function restoreAnchor(
   entry.state = "anchor";
   entry.stored = true;
   entry.deliveryNumber = deliveryNumber;
-  if (order !== undefined) subscription.orderOf(lane).restore(entry, order);
+  if (order === undefined) return;
+  if (subscription.lite !== undefined) subscription.lite.restore(entry, order);
+  else subscription.orderOf(lane).restore(entry, order);
 }
 
 /** RocketMQ's rule when nothing is said: from the oldest message while nothing has expired, else from the end. */

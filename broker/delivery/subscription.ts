@@ -6,6 +6,7 @@ import { DueMessages } from "./due-messages.ts";
 import { Fifo } from "./fifo.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
 import { LaneOrder } from "./lane-order.ts";
+import type { LiteSubscription } from "./lite-subscription.ts";
 import type { MessageGroup } from "./message-group.ts";
 import { Hold } from "./pending.ts";
 import { PollQueue } from "./polls.ts";
@@ -19,6 +20,8 @@ export class Subscription {
   readonly lanes: (Lane | undefined)[] = [];
   /** By queue id: what is held back for the sake of order; undefined while nothing ever was. */
   readonly orders: (LaneOrder | undefined)[] = [];
+  /** Of a LITE topic: who subscribes to which of its lite topics. What is handed out, and in which order, follows from that alone. */
+  lite: LiteSubscription | undefined;
   /** Pending messages whose state is "due" and that hold back no others, of all lanes. */
   readonly due: DueMessages = new DueMessages();
   /** Message groups that may be looked at at some time, of all lanes. */
@@ -78,6 +81,7 @@ export class Subscription {
   /** Puts a lane at the end of the ready list if it has something to look at. */
   makeReady(lane: Lane): void {
     const { queue } = lane;
+    if (this.lite !== undefined) return;
     if (lane.ready || lane.starting || lane.full || queue === undefined) return;
     if (lane.cursor >= queue.endOffset || lane.queueId >= this.readQueueNums) return;
     lane.ready = true;
@@ -105,8 +109,14 @@ export class Subscription {
 
   /** Whether a receive now could find something. */
   hasWork(nowMs: number): boolean {
+    if (this.lite?.hasWork(nowMs) === true) return true;
     if (this.waitsFor !== undefined) return false;
     return this.#ready.length > 0 || this.nextDueMs <= nowMs;
+  }
+
+  /** Whether receives may wait. */
+  get isWaitedFor(): boolean {
+    return this.polls.count > 0 || this.lite !== undefined;
   }
 
   /** When something pending is due next, milliseconds since 1970; Infinity when nothing is. */

@@ -130,6 +130,11 @@ export class Tracking {
 
 function putBack(subscription: Subscription, entry: PendingMessage, hash: number): void {
   const { lane } = entry;
+  if (subscription.lite !== undefined) {
+    subscription.lite.hold(entry, hash);
+    entry.group?.changed();
+    return;
+  }
   const isKnown = subscription.orders[lane.queueId]?.knows(hash) === true;
   if (!subscription.isOrdered && !isKnown) {
     subscription.due.push(entry);
@@ -146,7 +151,11 @@ function standingOf(
 ): MessageStanding {
   const entry = lane.pending.get(queueOffset);
   if (entry !== undefined) return pendingStanding(entry, nowMs);
-  if (lane.starting || queueOffset >= lane.cursor) return { kind: "waiting" };
+  if (lane.starting) return { kind: "waiting" };
+  if (subscription.lite !== undefined) {
+    return { kind: subscription.lite.isDoneAnywhere(lane, queueOffset) ? "done" : "waiting" };
+  }
+  if (queueOffset >= lane.cursor) return { kind: "waiting" };
   const isPassed = subscription.orders[lane.queueId]?.isPassed(queueOffset) === true;
   return { kind: isPassed ? "waiting for its message group" : "done" };
 }

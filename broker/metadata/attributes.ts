@@ -18,6 +18,7 @@ export const messageTypes = [
   "FIFO",
   "DELAY",
   "TRANSACTION",
+  "LITE",
   "PRIORITY",
   "MIXED",
 ] as const;
@@ -29,6 +30,14 @@ export const messageTypeKey = "message.type";
 export const fifoBrokersKey = "fifo.brokers";
 /** The attribute of a topic that lets message groups go on elsewhere while their broker is down, out of order. */
 export const fifoFailoverKey = "fifo.failover";
+/** The attribute of a LITE topic that says after how many minutes without a message its lite topics are gone. */
+export const liteExpirationKey = "lite.topic.expiration";
+/** The attribute of a group that names the LITE topic whose lite topics it consumes. */
+export const liteBindTopicKey = "lite.bind.topic";
+/** The attribute of a group that says whether several of its clients may subscribe to one lite topic. */
+export const liteModelKey = "lite.sub.model";
+/** The attribute of a group that says how many lite topics each of its clients may subscribe to. */
+export const liteClientQuotaKey = "lite.sub.client.quota";
 /** The attribute of a group that says where it starts on a queue it has not read. */
 export const consumeFromKey = "consume.from";
 
@@ -47,6 +56,14 @@ export const topicAttributes: readonly AttributeRule[] = [
     allowed: "broker names with ; between them",
     allows: (value) => value.length <= limits.fifoBrokersSizeMax && !/(^|;)(;|$)/.test(value),
   },
+  {
+    key: liteExpirationKey,
+    meaning: "minutes without a message after which a lite topic is gone",
+    allowed: `-1 (never) or ${limits.liteExpirationMinMinutes} to ${limits.liteExpirationMaxMinutes}`,
+    allows: (value) =>
+      value === "-1" ||
+      isWhole(value, limits.liteExpirationMinMinutes, limits.liteExpirationMaxMinutes),
+  },
 ];
 
 /** Every attribute a consumer group may carry. */
@@ -56,6 +73,22 @@ export const groupAttributes: readonly AttributeRule[] = [
     meaning: "where the group starts on a queue it has not read",
     allowed: "default, first, last, or milliseconds since 1970",
     allows: (value) => parseConsumeFrom(value) !== undefined,
+  },
+  {
+    key: liteBindTopicKey,
+    meaning: "the LITE topic whose lite topics the group consumes; kept by the broker",
+    allowed: `a topic name of at most ${limits.topicLengthMax} characters`,
+    allows: (value) => /^[%|a-zA-Z0-9_-]+$/.test(value) && value.length <= limits.topicLengthMax,
+  },
+  oneOf(liteModelKey, "how many clients of the group may subscribe to one lite topic", [
+    "Shared",
+    "Exclusive",
+  ]),
+  {
+    key: liteClientQuotaKey,
+    meaning: "lite topics that one client of the group may subscribe to",
+    allowed: `1 to ${limits.liteClientQuotaMax}`,
+    allows: (value) => isWhole(value, 1, limits.liteClientQuotaMax),
   },
 ];
 
@@ -95,6 +128,10 @@ export function checkAttributes(
       );
     }
   }
+}
+
+function isWhole(value: string, min: number, max: number): boolean {
+  return /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max;
 }
 
 function oneOf(key: string, meaning: string, values: readonly string[]): AttributeRule {

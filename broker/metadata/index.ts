@@ -4,6 +4,9 @@ export {
   consumeFromKey,
   fifoBrokersKey,
   fifoFailoverKey,
+  liteBindTopicKey,
+  liteClientQuotaKey,
+  liteModelKey,
   type MessageType,
   messageTypeKey,
 } from "./attributes.ts";
@@ -60,6 +63,8 @@ export type { QueueRange } from "./state-values.ts";
 export {
   brokersOfTopic,
   deliveredQueueNums,
+  isLite,
+  liteExpirationMs,
   permission,
   type TopicConfig,
   type TopicDraft,

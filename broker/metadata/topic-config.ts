@@ -3,6 +3,7 @@ import { limits, MqError } from "../../base/index.ts";
 import {
   checkAttributes,
   fifoBrokersKey,
+  liteExpirationKey,
   type MessageType,
   messageTypeKey,
   messageTypes,
@@ -66,8 +67,14 @@ export function makeTopic(draft: TopicDraft, nowMs: number): TopicConfig {
   };
 }
 
-/** Throws BAD_REQUEST where messages of `old` would be left in queues that nobody reads. */
+/** Throws BAD_REQUEST where messages of `old` would be left in queues that nobody reads, or without a lite topic. */
 export function checkTypeChange(old: TopicConfig | undefined, changed: TopicConfig): void {
+  if (old !== undefined && isLite(old) !== isLite(changed)) {
+    throw new MqError(
+      "BAD_REQUEST",
+      `the message type of topic ${old.name} may not become or cease to be LITE: delete the topic and make it anew`,
+    );
+  }
   if (old?.messageType !== "PRIORITY" || changed.messageType === "PRIORITY") return;
   throw new MqError(
     "BAD_REQUEST",
@@ -75,9 +82,22 @@ export function checkTypeChange(old: TopicConfig | undefined, changed: TopicConf
   );
 }
 
-/** Whether messages with a message group may be sent to the topic. */
+/** Whether the order of message groups, or lite topics, has to be kept in the topic. */
 export function takesMessageGroups({ messageType }: Pick<TopicConfig, "messageType">): boolean {
-  return messageType === "FIFO" || messageType === "MIXED";
+  return messageType === "FIFO" || messageType === "MIXED" || messageType === "LITE";
+}
+
+/** Whether the topic holds lite topics, and nothing else. */
+export function isLite({ messageType }: Pick<TopicConfig, "messageType">): boolean {
+  return messageType === "LITE";
+}
+
+/** After how long without a message a lite topic is gone, milliseconds; undefined: never. */
+export function liteExpirationMs({
+  attributes,
+}: Pick<TopicConfig, "attributes">): number | undefined {
+  const minutes = Number(attributes[liteExpirationKey] ?? -1);
+  return minutes > 0 ? minutes * 60_000 : undefined;
 }
 
 /**

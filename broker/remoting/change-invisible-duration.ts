@@ -30,7 +30,8 @@ export function changeInvisibleDuration(context: RemotingContext): MethodHandler
         );
       }
       const { receiptHandle } = request;
-      const wish = { group, topic, receiptHandle, invisibleMs };
+      const isSuspended = request.suspend ?? false;
+      const wish = { group, topic, receiptHandle, invisibleMs, isSuspended };
       const here = ({ delivery }: LocalParts): rocketmq.v2.IChangeInvisibleDurationResponse => {
         const changed = delivery.changeInvisible(wish);
         if (changed === "invalid") throw staleHandle();

@@ -19,6 +19,9 @@ export interface LocalParts {
     Delivery,
     "receive" | "giveBack" | "ack" | "changeInvisible" | "deadLetter" | "clientLeft"
   > & {
+    readonly lite: Pick<Delivery["lite"], "sync"> & {
+      readonly topics: Pick<Delivery["lite"]["topics"], "admit">;
+    };
     readonly pulls: Pick<Delivery["pulls"], "pull">;
     readonly offsets: Pick<Delivery["offsets"], "get" | "commit" | "reset" | "atTime" | "bounds">;
   };

@@ -18,7 +18,7 @@ export function groupBrokersOf(topic: TopicConfig): readonly string[] | undefine
 }
 
 /**
- * The broker, other than `own`, that the message groups of a request live on; undefined when they live here, or none of
+ * The broker, other than `own`, that the message groups or lite topics of a request live on; undefined when they live here, or none of
  * the messages has one. Throws BAD_REQUEST when they live on several.
  */
 export function foreignOwner(
@@ -27,9 +27,10 @@ export function foreignOwner(
   own: string,
 ): string | undefined {
   let owner: string | undefined;
-  for (const { messageGroup } of messages) {
-    if (!messageGroup) continue;
-    const found = brokerOfMessageGroup(messageGroupHash(messageGroup), brokers);
+  for (const { messageGroup, liteTopic } of messages) {
+    const ordered = messageGroup || liteTopic;
+    if (!ordered) continue;
+    const found = brokerOfMessageGroup(messageGroupHash(ordered), brokers);
     if (owner !== undefined && found !== owner) {
       throw new MqError(
         "BAD_REQUEST",

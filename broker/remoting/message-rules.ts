@@ -31,6 +31,7 @@ export function checkMessage(message: MessageView, bodySizeMax: number): void {
   if (message.keys.length > 0) message.keys.forEach(checkKey);
   checkPropertySize(message);
   if (message.messageGroup) checkMessageGroup(message.messageGroup);
+  if (message.liteTopic) checkLiteTopic(message.liteTopic);
   checkRecoveryTime(message);
   checkPriority(message);
 }
@@ -101,6 +102,21 @@ function checkKey(key: string): void {
   if (key.trim() === "") throw new MqError("ILLEGAL_MESSAGE_KEY", "a message key is blank");
   if (controlCharacter.test(key)) {
     throw new MqError("ILLEGAL_MESSAGE_KEY", "a message key holds a control character");
+  }
+}
+
+/** Throws ILLEGAL_LITE_TOPIC unless `name` may be that of a lite topic. */
+export function checkLiteTopic(name: string): void {
+  if (name.trim() === "") throw new MqError("ILLEGAL_LITE_TOPIC", "the lite topic is blank");
+  const size = Buffer.byteLength(name);
+  if (size > limits.liteTopicSizeMax) {
+    throw new MqError(
+      "ILLEGAL_LITE_TOPIC",
+      `the lite topic has ${size} bytes, at most ${limits.liteTopicSizeMax} are allowed`,
+    );
+  }
+  if (controlCharacter.test(name)) {
+    throw new MqError("ILLEGAL_LITE_TOPIC", "the lite topic holds a control character");
   }
 }
 

@@ -31,22 +31,13 @@ export function typeOf(message: MessageView): MessageKind {
   return "NORMAL";
 }
 
-/**
- * The kind of `message`. Throws MESSAGE_PROPERTY_CONFLICT_WITH_TYPE unless a topic of `topicType` accepts it, and
- * UNSUPPORTED for the kinds this version does not handle.
- */
+/** The kind of `message`. Throws MESSAGE_PROPERTY_CONFLICT_WITH_TYPE unless a topic of `topicType` accepts it. */
 export function checkMessageType(message: MessageView, topicType: AcceptedType): MessageKind {
   const type = typeOf(message);
   if (!accepts(topicType, type)) {
     throw new MqError(
       "MESSAGE_PROPERTY_CONFLICT_WITH_TYPE",
       `the message is of type ${type}, but topic "${message.topic}" accepts ${topicType === "MIXED" ? mixedKinds.join(", ") : topicType}`,
-    );
-  }
-  if (type === "LITE") {
-    throw new MqError(
-      "UNSUPPORTED",
-      `messages of type ${type} are not supported by this version of the server`,
     );
   }
   return type;

@@ -9,7 +9,6 @@ import { endTransaction } from "./end-transaction.ts";
 import { forwardToDeadLetterQueue } from "./forward-to-dead-letter-queue.ts";
 import { getOffset } from "./get-offset.ts";
 import { heartbeat } from "./heartbeat.ts";
-import { notYet } from "./not-yet.ts";
 import { notifyClientTermination } from "./notify-client-termination.ts";
 import { pullMessage } from "./pull-message.ts";
 import { queryAssignment } from "./query-assignment.ts";
@@ -18,14 +17,14 @@ import { queryRoute } from "./query-route.ts";
 import { recallMessage } from "./recall-message.ts";
 import { receiveMessage } from "./receive-message.ts";
 import { sendMessage } from "./send-message.ts";
+import { syncLiteSubscription } from "./sync-lite-subscription.ts";
 import { telemetry } from "./telemetry.ts";
 import { updateOffset } from "./update-offset.ts";
 
 /** The handlers of `apache.rocketmq.v2.MessagingService` by path. */
 export function messagingMethods(context: RemotingContext): Map<string, MethodHandler> {
   const { methods } = messagingService;
-  const handlers = new Map([
-    ...notYet(),
+  const handlers = new Map<string, MethodHandler>([
     [methods.QueryRoute.path, queryRoute(context)],
     [methods.QueryAssignment.path, queryAssignment(context)],
     [methods.Telemetry.path, telemetry(context)],
@@ -38,6 +37,7 @@ export function messagingMethods(context: RemotingContext): Map<string, MethodHa
     [methods.AckMessage.path, ackMessage(context)],
     [methods.ChangeInvisibleDuration.path, changeInvisibleDuration(context)],
     [methods.ForwardMessageToDeadLetterQueue.path, forwardToDeadLetterQueue(context)],
+    [methods.SyncLiteSubscription.path, syncLiteSubscription(context)],
     [methods.PullMessage.path, pullMessage(context)],
     [methods.GetOffset.path, getOffset(context)],
     [methods.UpdateOffset.path, updateOffset(context)],

@@ -51,9 +51,11 @@ async function assign(
   const ordered = await isOrdered(context, asking, readable);
   if (ordered === undefined || ordered instanceof Uint8Array) return ordered;
   const question = { call, accessPoint: request.endpoints };
-  const queues = readable.flatMap((place) =>
-    assignedQueues(place.topic, brokerFor(context, place, question), ordered),
-  );
+  const queues = readable.flatMap((place) => {
+    // A receive of lite topics is of all queues, whichever it names.
+    const isByQueue = ordered && place.topic.messageType !== "LITE";
+    return assignedQueues(place.topic, brokerFor(context, place, question), isByQueue);
+  });
   return { status: okStatus, assignments: queues.map((messageQueue) => ({ messageQueue })) };
 }
 

@@ -8,6 +8,7 @@ import type { Filter } from "../delivery/index.ts";
 import type { GroupConfig, TopicConfig } from "../metadata/index.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
 import type { FilterCache } from "./filter-cache.ts";
+import { receiverType } from "./lite-resources.ts";
 import { pollingTimeMs } from "./polling-time.ts";
 import { groupFor, requireConsuming, requireReadable, topicFor } from "./resources.ts";
 
@@ -49,8 +50,9 @@ export async function readReceive(
   const group = await groupFor(context, request.group?.name ?? "", [topic.name]);
   requireReadable(topic);
   requireConsuming(group);
+  const type = receiverType(topic, from.client.type);
   const subscription = { topic: topic.name, filterType, expression };
-  context.clients.consuming(from.client, group.name, subscription);
+  context.clients.consuming(from.client, group.name, subscription, type);
   return {
     group,
     topic,

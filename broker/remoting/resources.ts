@@ -49,7 +49,7 @@ export async function topicFor(context: Needs, name: string): Promise<TopicConfi
 
 /**
  * The group `name`, created when there is none and autoCreateSubscriptionGroup is on: it consumes in order when all
- * topics that it first subscribes to are FIFO.
+ * topics that it first subscribes to are FIFO or LITE.
  * Throws ILLEGAL_CONSUMER_GROUP or CONSUMER_GROUP_NOT_FOUND.
  */
 export async function groupFor(
@@ -61,8 +61,11 @@ export async function groupFor(
   if (group !== undefined) return group;
   checkGroupName(name);
   if (!context.config.values.autoCreateSubscriptionGroup) throw groupNotFound(name);
-  const isFifo = (topic: string): boolean => context.metadata.topic(topic)?.messageType === "FIFO";
-  const consumeMessageOrderly = topics.length > 0 && topics.every(isFifo);
+  const isOrdered = (topic: string): boolean => {
+    const type = context.metadata.topic(topic)?.messageType;
+    return type === "FIFO" || type === "LITE";
+  };
+  const consumeMessageOrderly = topics.length > 0 && topics.every(isOrdered);
   return await context.metadata.ensureGroup({ name, consumeMessageOrderly });
 }
 

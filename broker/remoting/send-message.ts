@@ -229,7 +229,7 @@ class Sender {
   /** Checks messages and makes their drafts; throws what the first of them is refused with. */
   #take(messages: readonly MessageView[], sending: Sending): Taken {
     const { topic, parts } = sending;
-    const { maxMessageSize, timerMaxDelaySec } = this.#context.config.values;
+    const { maxMessageSize, timerMaxDelaySec, maxLiteTopicCount } = this.#context.config.values;
     const drafts: RecordDraft[] = [];
     let held: HeldSend | undefined;
     let bytes = 0;
@@ -243,6 +243,9 @@ class Sender {
         held ??= new HeldSend(parts, timerMaxDelaySec);
         drafts.push(held.draftOf(kind, message, draft));
       } else drafts.push(draft);
+      if (kind === "LITE" && topic.accepts === "LITE") {
+        parts.delivery.lite.topics.admit(draft, message.liteTopic ?? "", maxLiteTopicCount);
+      }
     }
     return { drafts, held, bytes };
   }
@@ -351,9 +354,10 @@ function draftOf(
   };
 }
 
-/** 0 without a message group. */
-function groupHashOf({ messageGroup }: MessageView): number {
-  return messageGroup ? messageGroupHash(messageGroup) : 0;
+/** Of what keeps the order of a message: its message group or lite topic; 0 without one. */
+function groupHashOf({ messageGroup, liteTopic }: MessageView): number {
+  const ordered = messageGroup || liteTopic;
+  return ordered ? messageGroupHash(ordered) : 0;
 }
 
 /** The queue that a message has to go to; undefined when any will do. */

@@ -52,6 +52,11 @@ const correct: Partial<Record<Name, Uint8Array>> = {
   UpdateOffset: methods.UpdateOffset.request.encode({ group, messageQueue, offset: 3 }),
   QueryOffset: methods.QueryOffset.request.encode({ messageQueue }),
   RecallMessage: methods.RecallMessage.request.encode({ topic, recallHandle }),
+  SyncLiteSubscription: methods.SyncLiteSubscription.request.encode({
+    topic: { name: "lite" },
+    group,
+    liteTopicSet: ["a"],
+  }),
   EndTransaction: methods.EndTransaction.request.encode({
     topic,
     messageId: "1",
@@ -145,6 +150,16 @@ const wrongNames: readonly (readonly [Name, Uint8Array, number])[] = [
     Code.ILLEGAL_TOPIC,
   ],
   [
+    "SyncLiteSubscription",
+    methods.SyncLiteSubscription.request.encode({ topic: wrongTopic, group }),
+    Code.ILLEGAL_TOPIC,
+  ],
+  [
+    "SyncLiteSubscription",
+    methods.SyncLiteSubscription.request.encode({ topic: { name: "lite" }, group: wrongGroup }),
+    Code.ILLEGAL_CONSUMER_GROUP,
+  ],
+  [
     "EndTransaction",
     methods.EndTransaction.request.encode({ topic: wrongTopic, transactionId }),
     Code.ILLEGAL_TOPIC,
@@ -154,8 +169,9 @@ const wrongNames: readonly (readonly [Name, Uint8Array, number])[] = [
 describe("statuses of all methods", () => {
   let broker: TestBroker;
 
-  beforeEach(() => {
+  beforeEach(async () => {
     broker = new TestBroker();
+    await broker.metadata.updateTopic({ name: "lite", messageType: "LITE" });
     broker.handles.add("h").add(recallHandle).add(transactionId);
   });
 
@@ -193,6 +209,7 @@ describe("statuses of all methods", () => {
     broker.parts.delivery.changeInvisible = fail;
     broker.parts.delivery.deadLetter = fail;
     broker.parts.delivery.receive = fail;
+    broker.parts.delivery.lite.sync = fail;
     broker.parts.delivery.pulls.pull = fail;
     broker.parts.delivery.offsets.get = fail;
     broker.parts.delivery.offsets.commit = fail;
@@ -213,10 +230,13 @@ describe("statuses of all methods", () => {
       "UpdateOffset",
       "QueryOffset",
       "RecallMessage",
+      "SyncLiteSubscription",
       "EndTransaction",
     ] as const) {
       const request = correct[name] ?? new Uint8Array();
-      assert.equal(await codeOf(name, request), Code.INTERNAL_SERVER_ERROR, name);
+      // A client of its own each: some are for one type of client alone.
+      const options = { headers: { "x-mq-client-id": name } };
+      assert.equal(await codeOf(name, request, options), Code.INTERNAL_SERVER_ERROR, name);
     }
   });
 });

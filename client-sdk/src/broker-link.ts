@@ -19,6 +19,8 @@ export interface LinkOwner {
   onRefused(link: BrokerLink, error: Error): void;
   /** The broker asks how a transaction ended. */
   onOrphan(link: BrokerLink, command: rocketmq.v2.IRecoverOrphanedTransactionCommand): void;
+  /** Another client of the group has taken a lite topic. */
+  onUnsubscribeLite(liteTopic: string): void;
   /** `usable` changed, or a probe failed once more. */
   onChange(link: BrokerLink): void;
 }
@@ -114,6 +116,8 @@ export class BrokerLink {
     if (settings !== undefined) return this.#owner.onSettings(this, settings);
     const orphan = command.recoverOrphanedTransactionCommand ?? undefined;
     if (orphan !== undefined) return this.#owner.onOrphan(this, orphan);
+    const lost = command.notifyUnsubscribeLiteCommand ?? undefined;
+    if (lost !== undefined) return this.#owner.onUnsubscribeLite(lost.liteTopic ?? "");
     if ((command.reconnectEndpointsCommand ?? undefined) !== undefined) return this.#reopen();
     const nonce =
       command.printThreadStackTraceCommand?.nonce ??

@@ -36,6 +36,8 @@ export interface ClientRole {
     link: BrokerLink,
     command: rocketmq.v2.IRecoverOrphanedTransactionCommand,
   ) => void;
+  /** The client subscribes to a lite topic no more: another one of its group does. */
+  readonly onUnsubscribeLite?: (liteTopic: string) => void;
 }
 
 type State = "new" | "starting" | "running" | "closing" | "closed";
@@ -90,6 +92,7 @@ export class ClientCore {
         onSettings: (link, settings) => this.#onSettings(link, settings),
         onRefused: (link, error) => this.#onRefused(link, error),
         onOrphan: (link, command) => role.onOrphan?.(link, command),
+        onUnsubscribeLite: (liteTopic) => role.onUnsubscribeLite?.(liteTopic),
         onChange: (link) => this.#onLinkChange(link),
       },
       tls: options.tls,

@@ -93,7 +93,8 @@ export class ConsumeService {
     // Giving back is an attempt for the broker. The last one is left to the goodbye, which is none.
     const { maxAttempts } = this.#core.settings.consumePolicy;
     if ((message.deliveryAttempt ?? 1) < maxAttempts) {
-      await this.#settler.changeInvisible(message, 0, this.#core.closing).catch(toError);
+      const options = { signal: this.#core.closing };
+      await this.#settler.changeInvisible(message, 0, options).catch(toError);
     }
     this.#count--;
     this.#size -= size;
@@ -101,8 +102,10 @@ export class ConsumeService {
   }
 
   #orderKey(message: MessageView): string | undefined {
-    if (!this.#core.settings.fifo) return undefined;
-    return `${message.topic} ${message.messageGroup ?? ""}`;
+    const { topic, messageGroup, liteTopic } = message;
+    // Lite topics are ordered in any group.
+    if (!this.#core.settings.fifo && liteTopic === undefined) return undefined;
+    return `${topic} ${messageGroup ?? liteTopic ?? ""}`;
   }
 
   #runNext(): void {
@@ -173,11 +176,27 @@ export class ConsumeService {
 
   async #settle(message: MessageView, result: ConsumeResult): Promise<void> {
     if (result === ConsumeResult.SUCCESS) return this.#settler.ack(message);
-    const delayMs =
-      result instanceof ConsumeResultSuspend
-        ? result.suspendTimeMs
-        : delayAfter(this.#core.settings.consumePolicy, message.deliveryAttempt ?? 1);
+    if (result instanceof ConsumeResultSuspend) {
+      return this.#settler.changeInvisible(message, result.suspendTimeMs, { isSuspended: true });
+    }
+    const { consumePolicy } = this.#core.settings;
+    const delayMs = delayAfter(consumePolicy, message.deliveryAttempt ?? 1);
     await this.#settler.changeInvisible(message, delayMs);
+  }
+
+  /** What is here behind a suspended message comes after it again. */
+  async #suspendBehind(message: MessageView, result: ConsumeResultSuspend): Promise<void> {
+    const behind = this.#behind.get(this.#orderKey(message) ?? "")?.splice(0) ?? [];
+    await Promise.all(
+      behind.map(async (cached) => {
+        try {
+          await this.#settle(cached.message, result);
+        } finally {
+          this.#count--;
+          this.#size -= cached.size;
+        }
+      }),
+    );
   }
 
   /** In order, a failed message is tried again here before any later one of its group; then it goes to the dead letters. */
@@ -187,7 +206,10 @@ export class ConsumeService {
     for (;;) {
       const result = await this.#listen(message);
       if (result === ConsumeResult.SUCCESS) return this.#settler.ack(message);
-      if (result instanceof ConsumeResultSuspend) return this.#settle(message, result);
+      if (result instanceof ConsumeResultSuspend) {
+        await Promise.all([this.#settle(message, result), this.#suspendBehind(message, result)]);
+        return;
+      }
       const attempt = message.deliveryAttempt ?? 1;
       if (message.corrupted || attempt >= consumePolicy.maxAttempts) {
         return this.#settler.deadLetter(message, consumePolicy.maxAttempts);

@@ -11,8 +11,12 @@ export { ConsumeResult, ConsumeResultSuspend } from "./consume-result.ts";
 export type { MessageListener } from "./consume-service.ts";
 export type { Address, Endpoints } from "./endpoints.ts";
 export { FilterExpression, FilterType } from "./filter-expression.ts";
+export { LitePushConsumer, type LitePushConsumerOptions } from "./lite-push-consumer.ts";
+export { LiteSimpleConsumer, type LiteSimpleConsumerOptions } from "./lite-simple-consumer.ts";
+export type { SubscribeLiteOptions } from "./lite-subscriptions.ts";
 export { type MessageOptions, MessageType } from "./message.ts";
 export { MessageView } from "./message-view.ts";
+export { OffsetOption } from "./offset-option.ts";
 export type { Abortable, ClientLogger, ClientOptions, ConsumerOptions } from "./options.ts";
 export { Producer, type ProducerOptions, type SendOptions } from "./producer.ts";
 export {

@@ -24,6 +24,7 @@ export interface MessageOptions {
   readonly deliveryTimestamp?: Date | undefined;
   /** From 0, at most 2,147,483,647: a higher one is delivered first. Brokers tell apart as many as they have. */
   readonly priority?: number | undefined;
+  /** One of many cheap topics below a topic of type LITE; its messages are stored and delivered in the order of `send`. */
   readonly liteTopic?: string | undefined;
 }
 
@@ -150,7 +151,7 @@ function typeOf(kinds: Kinds): number {
   }
   if (messageGroup !== undefined) return checkedGroup(messageGroup, topic);
   if (deliveryTimestampMs !== undefined) return MessageType.DELAY;
-  if (liteTopic !== undefined) return MessageType.LITE;
+  if (liteTopic !== undefined) return checkedLiteTopic(liteTopic, topic);
   const isAllowed = Number.isInteger(priority) && Number(priority) >= 0;
   if (isAllowed && Number(priority) <= priorityMax) return MessageType.PRIORITY;
   throw new ClientError(
@@ -176,6 +177,11 @@ function isPlain(kinds: Kinds): boolean {
     kinds.liteTopic === undefined &&
     kinds.priority === undefined
   );
+}
+
+function checkedLiteTopic(liteTopic: string, topic: string): number {
+  if (liteTopic.trim() !== "") return MessageType.LITE;
+  throw new ClientError("ILLEGAL_LITE_TOPIC", "the lite topic is blank", { topic });
 }
 
 function checkedGroup(messageGroup: string, topic: string): number {

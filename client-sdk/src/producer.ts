@@ -13,7 +13,7 @@ import { Sender } from "./sender.ts";
 import { Bell } from "./timing.ts";
 import { Transaction, type TransactionChecker } from "./transaction.ts";
 import { TransactionEnds } from "./transaction-ends.ts";
-import { type OutgoingMessage, requestSizeOf } from "./wire/send-request.ts";
+import { type OutgoingMessage, orderOf, requestSizeOf } from "./wire/send-request.ts";
 
 /** Options of a producer. */
 export interface ProducerOptions extends ClientOptions {
@@ -210,14 +210,15 @@ export class Producer {
     if (this.#buffer.count === 0) this.#settled.ring();
   };
 
-  /** Messages of one lane may share a request; those of a message group keep their order in it. */
+  /** Messages of one lane may share a request; those of a message group or lite topic keep their order in it. */
   #lane(message: OutgoingMessage): BatchLane<QueuedSend> {
-    const { topic, messageType, messageGroup } = message;
+    const { topic, messageType } = message;
+    const order = orderOf(message);
     const key =
-      messageType === MessageType.NORMAL ? topic : `${topic} ${messageType} ${messageGroup ?? ""}`;
+      messageType === MessageType.NORMAL ? topic : `${topic} ${messageType} ${order ?? ""}`;
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      const ordered = messageGroup !== undefined;
+      const ordered = order !== undefined;
       const together = this.#batching && (ordered || messageType === MessageType.NORMAL);
       lane = new BatchLane({
         countMax: together ? batchCountMax : 1,

@@ -5,6 +5,7 @@ import { ClientCore } from "./client-core.ts";
 import { ClientError, toError } from "./client-error.ts";
 import { ConsumeService, type MessageListener } from "./consume-service.ts";
 import { FilterExpression } from "./filter-expression.ts";
+import type { LiteSubscriptions } from "./lite-subscriptions.ts";
 import {
   type Abortable,
   type ConsumerOptions,
@@ -61,7 +62,10 @@ export class PushConsumer {
   #turn = 0;
 
   /** Throws ClientError BAD_OPTION when an option is missing or out of range. */
-  constructor(options: PushConsumerOptions) {
+  constructor(options: PushConsumerOptions);
+  /** @internal A consumer of lite topics. */
+  constructor(options: PushConsumerOptions, lite: LiteSubscriptions);
+  constructor(options: PushConsumerOptions, lite?: LiteSubscriptions) {
     const checked = checkOptions(options);
     this.#subscriptions = checkSubscriptions(options);
     if (typeof options.messageListener?.consume !== "function") {
@@ -79,13 +83,15 @@ export class PushConsumer {
     );
     this.#drainTimeoutMs = boundOption("drainTimeout", options.drainTimeout, 30_000);
     this.#core = new ClientCore(checked, {
-      kind: "pushConsumer",
+      kind: lite === undefined ? "pushConsumer" : "litePushConsumer",
       topics: new Set(this.#subscriptions.keys()),
       consumerGroup: options.consumerGroup,
       subscriptions: this.#subscriptions,
       longPollingMs: boundOption("longPollingTimeout", options.longPollingTimeout, 30_000),
       attemptsMax: 1,
+      onUnsubscribeLite: (name) => lite?.lost(name),
     });
+    lite?.attach(this.#core);
     this.#receiver = new Receiver(this.#core, options.consumerGroup);
     this.#service = new ConsumeService({
       core: this.#core,

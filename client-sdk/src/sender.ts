@@ -13,7 +13,7 @@ import { mayBeNeighboursFault, type SendOutcome, sendOutcomes } from "./send-res
 import { sipHash24 } from "./sip-hash.ts";
 import { sleep } from "./timing.ts";
 import { BufferPool } from "./wire/buffer-pool.ts";
-import { type OutgoingMessage, writeSendRequest } from "./wire/send-request.ts";
+import { type OutgoingMessage, orderOf, writeSendRequest } from "./wire/send-request.ts";
 import { readSendResponse } from "./wire/send-response.ts";
 
 /** A message on its way, and who waits for it. */
@@ -86,7 +86,7 @@ export class Sender {
     if (!(reason instanceof ClientError) || this.#core.closing.aborted) return false;
     const message = left[0]?.message;
     const hasOther =
-      message?.messageGroup === undefined &&
+      orderOf(message) === undefined &&
       this.#core.hasOther(this.#writable(message?.topic ?? ""), attempts.tried);
     if (!attempts.goesOn(reason, hasOther)) return false;
     const delayMs = attempts.delayMs(reason, hasOther, this.#core.settings.sendPolicy);
@@ -142,7 +142,7 @@ export class Sender {
     deadlineMs: number,
   ): Promise<RouteBroker> {
     const topic = items[0]?.message.topic ?? "";
-    const group = items[0]?.message.messageGroup;
+    const group = orderOf(items[0]?.message);
     const broker = await this.#core.usableBroker({
       topic,
       choose: (route) =>
@@ -178,7 +178,7 @@ export class Sender {
         { topic, address: broker.endpoints.facade },
       );
     }
-    const group = message?.messageGroup;
+    const group = orderOf(message);
     // Brokers take turns first, then their queues: otherwise two brokers would share the queue numbers among them.
     const brokerCount = Math.max(1, this.#writable(topic).length);
     const queueTurn = Math.floor(turn / brokerCount);

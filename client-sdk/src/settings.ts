@@ -12,6 +12,8 @@ export const clientType = {
   pushConsumer: 2,
   simpleConsumer: 3,
   pullConsumer: 4,
+  litePushConsumer: 5,
+  liteSimpleConsumer: 6,
 } as const;
 export type ClientKind = keyof typeof clientType;
 
@@ -28,6 +30,10 @@ export interface ServerSettings {
   readonly fifo: boolean;
   readonly receiveBatchCountMax: number;
   readonly longPollingMs: number;
+  /** Lite topics that a consumer may subscribe to. */
+  readonly liteSubscriptionQuota: number;
+  /** Longest name of a lite topic. */
+  readonly liteTopicSizeMaxBytes: number;
 }
 
 /** What counts until a server answers. */
@@ -39,6 +45,8 @@ export const defaultServerSettings: ServerSettings = {
   fifo: false,
   receiveBatchCountMax: 32,
   longPollingMs: 30_000,
+  liteSubscriptionQuota: 2_000,
+  liteTopicSizeMaxBytes: 64,
 };
 
 /** What a client says about itself. */
@@ -117,6 +125,11 @@ export function withServerSettings(
     fifo: subscription?.fifo ?? known.fifo,
     receiveBatchCountMax: positive(subscription?.receiveBatchSize, known.receiveBatchCountMax),
     longPollingMs: positive(polling && msOfDuration(polling), known.longPollingMs),
+    liteSubscriptionQuota: positive(
+      subscription?.liteSubscriptionQuota,
+      known.liteSubscriptionQuota,
+    ),
+    liteTopicSizeMaxBytes: positive(subscription?.maxLiteTopicSize, known.liteTopicSizeMaxBytes),
   };
 }
 

@@ -136,12 +136,16 @@ export class Settler {
     }
   }
 
-  /** Makes a message visible again after `invisibleMs`; from then on it has the new receipt handle. */
+  /**
+   * Makes a message visible again after `invisibleMs`; from then on it has the new receipt handle. `isSuspended`: this
+   * delivery does not count as an attempt.
+   */
   async changeInvisible(
     message: MessageView,
     invisibleMs: number,
-    signal?: AbortSignal,
+    options: { readonly signal?: AbortSignal | undefined; readonly isSuspended?: boolean } = {},
   ): Promise<void> {
+    const { signal, isSuspended = false } = options;
     const { topic } = message;
     const request = ChangeInvisibleDuration.request.encode({
       group: this.#core.resource(this.#consumerGroup),
@@ -150,6 +154,7 @@ export class Settler {
       invisibleDuration: durationOfMs(invisibleMs),
       messageId: message.messageId,
       ...(message.liteTopic === undefined ? {} : { liteTopic: message.liteTopic }),
+      ...(isSuspended ? { suspend: true } : {}),
     });
     const read = (bytes: Buffer, place: Place): string => {
       const answer = ChangeInvisibleDuration.response.decode(bytes);
@@ -174,6 +179,7 @@ export class Settler {
       messageId: message.messageId,
       deliveryAttempt: message.deliveryAttempt ?? 1,
       maxDeliveryAttempts: deliveryAttemptsMax,
+      ...(message.liteTopic === undefined ? {} : { liteTopic: message.liteTopic }),
     });
     const read = (bytes: Buffer, place: Place): void => {
       const answer = ForwardMessageToDeadLetterQueue.response.decode(bytes);

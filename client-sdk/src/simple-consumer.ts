@@ -3,6 +3,7 @@ import { JoinedSignal } from "./abort-listeners.ts";
 import { ClientCore } from "./client-core.ts";
 import { ClientError } from "./client-error.ts";
 import { FilterExpression } from "./filter-expression.ts";
+import type { LiteSubscriptions } from "./lite-subscriptions.ts";
 import type { MessageView } from "./message-view.ts";
 import {
   type Abortable,
@@ -55,7 +56,10 @@ export class SimpleConsumer {
   #turn = Math.floor(Math.random() * 1_000_000);
 
   /** Throws ClientError BAD_OPTION when an option is missing or out of range. */
-  constructor(options: SimpleConsumerOptions) {
+  constructor(options: SimpleConsumerOptions);
+  /** @internal A consumer of lite topics. */
+  constructor(options: SimpleConsumerOptions, lite: LiteSubscriptions);
+  constructor(options: SimpleConsumerOptions, lite?: LiteSubscriptions) {
     const checked = checkOptions(options);
     this.#subscriptions = checkSubscriptions(options);
     this.#consumerGroup = options.consumerGroup;
@@ -70,13 +74,15 @@ export class SimpleConsumer {
       otherwise: 3,
     });
     this.#core = new ClientCore(checked, {
-      kind: "simpleConsumer",
+      kind: lite === undefined ? "simpleConsumer" : "liteSimpleConsumer",
       topics: new Set(this.#subscriptions.keys()),
       consumerGroup: options.consumerGroup,
       subscriptions: this.#subscriptions,
       longPollingMs: this.#awaitMs,
       attemptsMax: this.#attemptsMax,
+      onUnsubscribeLite: (name) => lite?.lost(name),
     });
+    lite?.attach(this.#core);
     this.#receiver = new Receiver(this.#core, options.consumerGroup);
     this.#settler = new Settler(this.#core, options.consumerGroup);
   }
@@ -206,7 +212,7 @@ export class SimpleConsumer {
   ): Promise<void> {
     this.#core.assertRunning();
     const invisibleMs = invisibleOption(invisibleDuration, 0);
-    await this.#settler.changeInvisible(message, invisibleMs, options.signal);
+    await this.#settler.changeInvisible(message, invisibleMs, options);
   }
 
   /** Message after message, until the consumer is shut down or the signal is aborted. Settle each one. */
@@ -232,7 +238,9 @@ export class SimpleConsumer {
   /** Lets messages come again at once. Where that fails they come again by themselves, later. */
   async #giveBack(messages: readonly MessageView[]): Promise<void> {
     await Promise.allSettled(
-      messages.map((message) => this.#settler.changeInvisible(message, 0, this.#core.closing)),
+      messages.map((message) =>
+        this.#settler.changeInvisible(message, 0, { signal: this.#core.closing }),
+      ),
     );
   }
 

@@ -143,6 +143,56 @@ describe("a call that is passed on", function () {
     assert.match(address, /^127\.0\.0\.1:\d+$/);
   });
 
+  it("tells all brokers of a LITE topic which lite topics a client wants", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(a, "LITE");
+    await makeTopic(b, "LITE");
+    tell(holder("b", b.grpcPort));
+    const liteTopicSet = Array.from({ length: 8 }, (_, index) => `session ${index}`);
+    const wish = { topic: { name: topic }, group, liteTopicSet };
+    const python = client(a);
+    python.language = "PYTHON";
+    const { status } = await python.call(methods.SyncLiteSubscription, wish);
+    assert.equal(status?.code, Code.OK, status?.message);
+    // Java tells each broker itself.
+    const java = client(a, "java@1");
+    assert.equal((await java.call(methods.SyncLiteSubscription, wish)).status?.code, Code.OK);
+    const { GetConsumerConnection } = brokerAdminService.methods;
+    const there = await client(b, "admin").call(GetConsumerConnection, { group: "g" });
+    assert.deepEqual(
+      there.clients.map(({ clientId }) => clientId),
+      ["client@1"],
+    );
+    await java.call(methods.SyncLiteSubscription, { ...wish, action: 3 });
+    for (const broker of [a, b]) {
+      for (const liteTopic of [...liteTopicSet, "other"]) {
+        const systemProperties = { messageId: `${liteTopic} ${broker.grpcPort}`, liteTopic };
+        const message = { topic: { name: topic }, systemProperties, body: Buffer.from("x") };
+        const sent = await client(broker, "producer").call(methods.SendMessage, {
+          messages: [message],
+        });
+        assert.equal(sent.status?.code, Code.OK, sent.status?.message);
+      }
+    }
+    // Each lite topic may live on either broker, whichever took the message.
+    const seen = new Set<string>();
+    for (let turn = 0; seen.size < 16 && turn < 10; turn++) {
+      const messageQueue = { topic: { name: topic }, id: -1, broker: { name: "ab"[turn % 2] } };
+      const { messages } = await python.receive({ ...receiving(), messageQueue }).done;
+      for (const { systemProperties } of messages) {
+        seen.add(systemProperties?.messageId ?? "");
+        const entries = [{ receiptHandle: systemProperties?.receiptHandle ?? "" }];
+        const names = { group, topic: { name: topic }, entries };
+        const acked = await python.call(methods.AckMessage, names);
+        assert.equal(acked.status?.code, Code.OK, acked.status?.message);
+      }
+    }
+    const wanted = [a, b].flatMap(({ grpcPort }) =>
+      liteTopicSet.map((name) => `${name} ${grpcPort}`),
+    );
+    assert.deepEqual([...seen].toSorted(), wanted.toSorted());
+  });
+
   it("recalls a delayed message where it is held, whichever broker is asked", async () => {
     const [a, b] = [await open("a"), await open("b")];
     await makeTopic(b, "DELAY");

@@ -17,6 +17,9 @@ export class RawClient {
   readonly clientId: string;
 
   /** `frameSizeMax`: largest message it takes, bytes; -1 is any. Libraries of gRPC take 4 MiB by default. */
+  /** The official client it passes for. */
+  language = "JAVA";
+
   constructor(
     endpoints: string,
     clientId = "raw@1",
@@ -140,7 +143,7 @@ export class RawClient {
   metadata(): grpc.Metadata {
     const metadata = new grpc.Metadata();
     metadata.set("x-mq-client-id", this.clientId);
-    metadata.set("x-mq-language", "JAVA");
+    metadata.set("x-mq-language", this.language);
     return metadata;
   }
 

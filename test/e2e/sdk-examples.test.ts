@@ -83,4 +83,11 @@ describe("the examples of the SDK", function () {
     const late = /^received "remind me" (\d+) ms after its time$/m.exec(printed)?.[1];
     assert.ok(Number(late) < 1_000, printed);
   });
+
+  it("lite: a consumer gets the lite topics that it subscribes to, in order", async () => {
+    await makeTopic("lite-example", "LITE");
+    const printed = await run("lite", broker);
+    assert.match(printed, /^session 1: hello\nsession 1: how are you\?$/m);
+    assert.match(printed, /^the last one of session 2: how are you\?$/m);
+  });
 });

@@ -15,6 +15,8 @@ import { Cluster } from "../../cluster/index.ts";
 import type {
   Delivered,
   GroupPlace,
+  LiteLoss,
+  LiteSync,
   Pulled,
   PullRequest,
   ReceiveRequest,
@@ -49,6 +51,9 @@ export class TestBroker {
   /** What delivery was asked. */
   readonly received: ReceiveRequest[] = [];
   readonly pulled: PullRequest[] = [];
+  /** Subscriptions to lite topics, and what the next ones take from other clients. */
+  readonly synced: LiteSync[] = [];
+  losses: readonly LiteLoss[] = [];
   /** Offsets that were committed, by group, topic and queue id; every queue has 10 to 100. */
   readonly offsets: Map<string, number> = new Map();
   /** What delivery was told, and clients that went. */
@@ -190,6 +195,18 @@ export class TestBroker {
       deadLetter: async ({ group, topic, receiptHandle, messageId }) => {
         this.calls.push(`deadLetter ${group} ${topic} ${receiptHandle} ${messageId}`);
         return known(receiptHandle);
+      },
+      lite: {
+        sync: async (request) => {
+          this.synced.push(request);
+          return this.losses;
+        },
+        topics: {
+          admit: (_place, name) => {
+            if (this.admitFailure !== undefined) throw this.admitFailure;
+            this.calls.push(`admit lite topic ${name}`);
+          },
+        },
       },
       clientLeft: (clientId) => void this.calls.push(`left ${clientId}`),
       pulls: {

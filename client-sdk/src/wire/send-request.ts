@@ -22,6 +22,13 @@ export interface OutgoingMessage {
   readonly userSize: number;
 }
 
+/** What keeps the order of messages: those with the same are sent one after another. */
+export function orderOf(
+  message: Pick<OutgoingMessage, "messageGroup" | "liteTopic"> | undefined,
+): string | undefined {
+  return message?.messageGroup ?? message?.liteTopic;
+}
+
 /** What all messages of a request share. */
 export interface RequestHeader {
   readonly namespace: string;

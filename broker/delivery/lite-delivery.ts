@@ -1,0 +1,165 @@
+// Delivery of lite topics: a client gets messages of the lite topics that it subscribes to, each of them in order, and
+// nothing else of the topic is looked at. docs/messages/lite.md.
+import { limits } from "../../base/index.ts";
+import { matches } from "./filter.ts";
+import type { HandOut, HandOutParts } from "./hand-out.ts";
+import type { PendingMessage } from "./lane.ts";
+import type { LiteClient } from "./lite-client.ts";
+import type { LiteGroup } from "./lite-group.ts";
+import type { LiteSubscription } from "./lite-subscription.ts";
+import type { PollTable } from "./polls.ts";
+import type { Redelivery } from "./redelivery.ts";
+import type { Delivered, ReceiveRequest } from "./request.ts";
+import type { Subscription } from "./subscription.ts";
+import { type Turn, wantsMore } from "./turn.ts";
+
+/** What it stands on. */
+export interface LiteDeliveryParts extends HandOutParts {
+  readonly handOut: HandOut;
+  readonly redelivery: Redelivery;
+  readonly polls: PollTable;
+  /** Lets a subscription be served once others have had their turn. */
+  serveLater(subscription: Subscription): void;
+}
+
+/** Gives messages of lite topics. */
+export class LiteDelivery {
+  readonly #parts: LiteDeliveryParts;
+  #turnCount = 0;
+
+  constructor(parts: LiteDeliveryParts) {
+    this.#parts = parts;
+  }
+
+  /** As `Delivery.receive`, of a LITE topic. */
+  async receive(
+    subscription: Subscription,
+    lite: LiteSubscription,
+    request: ReceiveRequest,
+  ): Promise<readonly Delivered[]> {
+    const client = lite.clientOf(request.clientId);
+    if (client.polls.count === 0) {
+      lite.distribute(this.#parts.timeline.nowMs());
+      const messages = this.#select(subscription, client, request);
+      if (messages.length > 0) return messages;
+    }
+    const isReading = subscription.isLoading || lite.queues.some((queue) => queue?.isLoading);
+    const isWorthWaiting = request.pollingMs > 0 || client.ready.size > 0 || isReading;
+    if (!isWorthWaiting || request.signal.aborted) return [];
+    const pollingMs = request.pollingMs > 0 ? request.pollingMs : limits.coldReceiveWaitMs;
+    const polled = this.#parts.polls.hold(client.polls, request, pollingMs);
+    if (client.ready.size > 0) lite.woken.add(client);
+    this.#parts.wake(subscription);
+    return await polled;
+  }
+
+  /** Gives what there is to those who wait for it. */
+  serve(subscription: Subscription, lite: LiteSubscription): void {
+    const { timeline } = this.#parts;
+    lite.distribute(timeline.nowMs());
+    const woken = [...lite.woken];
+    // What is woken from here on has its turn later.
+    for (const client of woken) {
+      this.#serveClient(subscription, client);
+      if (client.polls.count === 0 || client.ready.size === 0) lite.woken.delete(client);
+    }
+    const next = lite.due.peek()?.dueAtMs;
+    if (next === undefined) return;
+    if (next > timeline.nowMs()) timeline.set(subscription.alarm, next);
+    else this.#parts.serveLater(subscription);
+  }
+
+  #serveClient(subscription: Subscription, client: LiteClient): void {
+    for (let poll = client.polls.first(); poll !== undefined; poll = client.polls.first()) {
+      if (poll.request.isClientGone()) {
+        poll.end([]);
+        continue;
+      }
+      const messages = this.#select(subscription, client, poll.request);
+      if (messages.length === 0) return;
+      poll.end(messages);
+    }
+  }
+
+  #select(subscription: Subscription, client: LiteClient, request: ReceiveRequest): Delivered[] {
+    const turn: Turn = {
+      number: ++this.#turnCount,
+      subscription,
+      request,
+      nowMs: this.#parts.timeline.nowMs(),
+      messages: [],
+      scanLeft: limits.receiveScanCountMax,
+    };
+    const cold: PendingMessage[] = [];
+    for (const group of client.ready) {
+      if (!wantsMore(turn) || cold.length >= limits.receiveBatchCountMax) break;
+      turn.scanLeft--;
+      if (!isReady(group, turn.nowMs)) {
+        client.ready.delete(group);
+        continue;
+      }
+      // Waits for an acknowledgement, or for the read that is on its way.
+      if (group.held.length === 0 && group.lane.isFull) {
+        group.lane.full = true;
+        continue;
+      }
+      client.ready.delete(group);
+      const unread = this.#take(turn, group);
+      if (unread !== undefined && subscription.loading.length === 0) {
+        subscription.takeOut(unread, "loading");
+        cold.push(unread);
+      } else if (isReady(group, turn.nowMs)) {
+        client.ready.add(group);
+        if (unread !== undefined) break;
+      }
+    }
+    this.#parts.redelivery.load(subscription, cold);
+    if (turn.messages.length === 0 && turn.scanLeft <= 0) this.#parts.serveLater(subscription);
+    return turn.messages;
+  }
+
+  /** Gives the message that has to be read before the lite topic can go on; undefined when it needs none. */
+  #take(turn: Turn, group: LiteGroup): PendingMessage | undefined {
+    const { redelivery } = this.#parts;
+    // What is done on the way leaves the list.
+    const visible = group.held.slice();
+    let isRenewed = false;
+    for (const entry of visible) if (redelivery.renew(turn, entry)) isRenewed = true;
+    if (isRenewed) {
+      group.changed();
+      return undefined;
+    }
+    for (const entry of visible) {
+      if (!wantsMore(turn)) return undefined;
+      const outcome = redelivery.redeliver(turn, entry);
+      if (outcome === "unread") return entry;
+      if (outcome === "dying") return undefined;
+    }
+    while (wantsMore(turn) && !group.lane.isFull) {
+      const offset = turn.subscription.lite?.nextOffset(group);
+      if (offset === undefined) break;
+      const unread = this.#takeNew(turn, group, offset);
+      if (unread !== undefined) return unread;
+    }
+    group.changed();
+    return undefined;
+  }
+
+  #takeNew(turn: Turn, group: LiteGroup, offset: number): PendingMessage | undefined {
+    const { redelivery, handOut, counters } = this.#parts;
+    const { lane, hash } = group;
+    turn.scanLeft--;
+    const record = redelivery.recordAt({ lane, offset });
+    group.takenEnd = offset + 1;
+    if (record === "expired") counters.expired++;
+    else if (record === undefined) return handOut.later(turn, lane, { offset, hash });
+    else if (!matches(turn.request.filter, record)) counters.filtered++;
+    else handOut.first(turn, lane, { offset, record });
+    return undefined;
+  }
+}
+
+function isReady(group: LiteGroup, nowMs: number): boolean {
+  const { readyAtMs } = group;
+  return readyAtMs !== undefined && readyAtMs <= nowMs;
+}

@@ -1,0 +1,25 @@
+// What a receive ends with when its topic or group is gone, or its group has too much in hand.
+import { MqError } from "../../base/index.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** Of a topic. */
+export function topicGone(topic: string): MqError {
+  return new MqError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(topic)} does not exist`);
+}
+
+/** Of a group that has as many pending messages of a queue as it may have. */
+export function tooManyPending({ group, topic }: Subscription, max: number): MqError {
+  return new MqError(
+    "TOO_MANY_REQUESTS",
+    `consumer group ${JSON.stringify(group)} has ${max} messages of one queue of topic ${JSON.stringify(topic)} that are ` +
+      "not acknowledged, and gets no more of it (popInflightMessageThreshold): acknowledge, or wait for the invisible time",
+  );
+}
+
+/** Of a consumer group. */
+export function groupGone(group: string): MqError {
+  return new MqError(
+    "CONSUMER_GROUP_NOT_FOUND",
+    `consumer group ${JSON.stringify(group)} does not exist`,
+  );
+}
