@@ -26,7 +26,7 @@ const checkIntervalMs = 1_000;
 const checkMax = 3;
 /** Everything that waits has come by then, milliseconds: the longest delay, invisible time and row of checks. */
 const drainMs = 90_000;
-const drainEveryMs = 1_500;
+const drainEveryMs = 3_000;
 
 type Step = (schedule: Schedule) => Promise<string> | string;
 
