@@ -237,6 +237,10 @@ export const limits = {
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,
+  /** Messages of one request that are judged apart when one of them is refused; of more, all are refused with it. */
+  judgedApartMax: 1_024,
+  /** The highest priority of a message that is told apart; higher ones count as it. */
+  priorityMax: 255,
   /** Receives of ordered groups whose answers are remembered, to be repeated; the oldest go first. */
   attemptsRememberedMax: 4_096,
   /** How often brokers look for new brokers of topics of message groups, milliseconds, and at how many topics at a time. */

@@ -1,5 +1,5 @@
 // Who a client says it is, from the headers that every official client sends, and which retry policies it understands.
-import { MqError } from "../../base/index.ts";
+import { limits, MqError } from "../../base/index.ts";
 
 /** A client instance. `id` is unique to one producer or consumer object. */
 export interface ClientIdentity {
@@ -47,6 +47,14 @@ export function retryDialect(language: string): RetryDialect {
   if (isNodeClient(language)) return "exponential";
   if (language === "PYTHON") return "customized";
   return "any";
+}
+
+/**
+ * How many messages a push consumer of an ordered group may get at once. Go's goes on with the next message of what it
+ * got while a failed one waits for its next attempt, also within a message group: with one at a time there is none.
+ */
+export function orderedBatchSize(language: string): number {
+  return language === "GO" ? 1 : limits.receiveBatchCountMax;
 }
 
 /**

@@ -5,6 +5,7 @@ export {
   type HeaderReader,
   identify,
   isNodeClient,
+  orderedBatchSize,
   type RetryDialect,
   requireClientId,
   retryDialect,

@@ -2,8 +2,13 @@ import assert from "node:assert/strict";
 import { msOfDuration, rocketmq } from "@cometmq/proto";
 import { MqError } from "../../base/index.ts";
 import { makeGroup } from "../metadata/index.ts";
-import { retryDialect } from "./identity.ts";
-import { consumerSettings, producerSettings, readSettings } from "./settings.ts";
+import { orderedBatchSize, retryDialect } from "./identity.ts";
+import {
+  consumerSettings,
+  producerSettings,
+  readSettings,
+  type ServerSettings,
+} from "./settings.ts";
 
 const { Settings } = rocketmq.v2;
 
@@ -30,6 +35,14 @@ const consumer = received({
     longPollingTimeout: { seconds: 30 },
   },
 });
+
+/** What a broker says to a client of `language`. */
+function serverFor(language: string): Omit<ServerSettings, "bodySizeMax"> {
+  return {
+    dialect: retryDialect(language),
+    orderedBatchSize: orderedBatchSize(language),
+  };
+}
 
 function fails(settings: rocketmq.v2.ISettings, code: string): void {
   assert.throws(
@@ -95,7 +108,7 @@ describe("settings", () => {
   });
 
   it("answers a producer with its own settings and what every client needs", () => {
-    const answer = received(producerSettings(producer, { bodySizeMax: 4096, dialect: "any" }));
+    const answer = received(producerSettings(producer, { bodySizeMax: 4096 }));
     assert.equal(answer.metric?.on, false);
     assert.deepEqual(answer.accessPoint, producer.accessPoint);
     assert.deepEqual(answer.requestTimeout, producer.requestTimeout);
@@ -112,9 +125,7 @@ describe("settings", () => {
 
   it("answers a consumer with the group's order, attempts and waits", () => {
     const group = makeGroup({ name: "g", consumeMessageOrderly: true, retryMaxTimes: 4 });
-    const answer = received(
-      consumerSettings(consumer, group, { bodySizeMax: 1, dialect: retryDialect("JAVA") }),
-    );
+    const answer = received(consumerSettings(consumer, group, serverFor("JAVA")));
     const { subscription, backoffPolicy } = answer;
     assert.deepEqual(subscription?.group, consumer.subscription?.group);
     assert.deepEqual(subscription?.subscriptions, consumer.subscription?.subscriptions);
@@ -127,10 +138,20 @@ describe("settings", () => {
     assert.equal(waits?.length, 18);
   });
 
+  it("lets Go's consumers take one message at a time of an ordered group", () => {
+    const sizes = ["GO", "JAVA"].flatMap((language) =>
+      [true, false].map((consumeMessageOrderly) => {
+        const group = makeGroup({ name: "g", consumeMessageOrderly });
+        const { subscription } = consumerSettings(consumer, group, serverFor(language));
+        return subscription?.receiveBatchSize;
+      }),
+    );
+    assert.deepEqual(sizes, [1, 32, 32, 32]);
+  });
+
   it("gives Node.js exponential waits in whole seconds, whatever the group says", () => {
     const group = makeGroup({ name: "g" });
-    const dialect = retryDialect("HTTP");
-    const answer = received(consumerSettings(consumer, group, { bodySizeMax: 1, dialect }));
+    const answer = received(consumerSettings(consumer, group, serverFor("HTTP")));
     const backoff = answer.backoffPolicy?.exponentialBackoff;
     assert.equal(backoff?.initial?.seconds, 1);
     assert.equal(backoff?.max?.seconds, 7200);
@@ -144,15 +165,13 @@ describe("settings", () => {
       retryMaxTimes: 3,
       retryPolicy: { kind: "exponential", initialMs: 5_000, maxMs: 12_000, multiplier: 2 },
     });
-    const python = received(
-      consumerSettings(consumer, group, { bodySizeMax: 1, dialect: retryDialect("PYTHON") }),
-    );
+    const python = received(consumerSettings(consumer, group, serverFor("PYTHON")));
     const next = python.backoffPolicy?.customizedBackoff?.next ?? [];
     assert.deepEqual(
       next.map((wait) => msOfDuration(wait)),
       [5_000, 10_000, 12_000, 12_000],
     );
-    const go = received(consumerSettings(consumer, group, { bodySizeMax: 1, dialect: "any" }));
+    const go = received(consumerSettings(consumer, group, serverFor("GO")));
     assert.equal(msOfDuration(go.backoffPolicy?.exponentialBackoff?.initial ?? {}), 5_000);
   });
 });

@@ -50,6 +50,8 @@ export interface ServerSettings {
   /** Largest body a producer may send, bytes. */
   readonly bodySizeMax: number;
   readonly dialect: RetryDialect;
+  /** Messages that a consumer of an ordered group gets at once. */
+  readonly orderedBatchSize: number;
 }
 
 /**
@@ -89,7 +91,10 @@ export function readSettings(settings: SettingsFields): ClientRole {
 const metricOff = { on: false };
 
 /** The settings to answer a producer with: its own, exactly as they came, plus what the server decides. */
-export function producerSettings(sent: SettingsFields, server: ServerSettings): SettingsFields {
+export function producerSettings(
+  sent: SettingsFields,
+  server: Pick<ServerSettings, "bodySizeMax">,
+): SettingsFields {
   return {
     ...sent,
     metric: metricOff,
@@ -106,7 +111,7 @@ export function producerSettings(sent: SettingsFields, server: ServerSettings): 
 export function consumerSettings(
   sent: SettingsFields,
   group: GroupConfig,
-  server: ServerSettings,
+  server: Pick<ServerSettings, "dialect" | "orderedBatchSize">,
 ): SettingsFields {
   return {
     ...sent,
@@ -115,7 +120,9 @@ export function consumerSettings(
     subscription: {
       ...sent.subscription,
       fifo: group.consumeMessageOrderly,
-      receiveBatchSize: limits.receiveBatchCountMax,
+      receiveBatchSize: group.consumeMessageOrderly
+        ? server.orderedBatchSize
+        : limits.receiveBatchCountMax,
       longPollingTimeout: durationOfMs(limits.pollingMaxMs),
     },
   };

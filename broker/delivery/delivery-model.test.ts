@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readMessageProperties } from "@cometmq/proto";
 import * as fc from "fast-check";
 import { limits, MqError } from "../../base/index.ts";
+import type { MessageType } from "../metadata/index.ts";
 import type { Delivered } from "./request.ts";
 import { replay, Scene } from "./testkit/scene.ts";
 
@@ -98,12 +99,35 @@ class Model {
   }[] = [];
   readonly polls: Promise<void>[] = [];
   readonly cursors = new Map<number, number>();
+  readonly #hasPriorities: boolean;
   #checksCounts = true;
   #run = 1;
   #calls = new AbortController();
 
-  constructor(scene: Scene) {
+  /** `hasPriorities`: the queue id is the priority. */
+  constructor(scene: Scene, hasPriorities: boolean) {
     this.scene = scene;
+    this.#hasPriorities = hasPriorities;
+  }
+
+  /** Nothing that was ready at `startMs`, when the receive began, has a higher priority than what came. */
+  #checkPriorities(batch: readonly Delivered[], startMs: number): void {
+    if (!this.#hasPriorities || batch.length === 0) return;
+    const priorities = batch.map(({ queueId }) => queueId);
+    assert.deepEqual(
+      priorities,
+      priorities.toSorted((one, other) => other - one),
+    );
+    const lowest = priorities.at(-1) ?? 0;
+    for (const { queueId, lag } of this.scene.delivery.progress("g")) {
+      if (queueId > lowest) assert.equal(lag, 0, `${queueId} waits, ${lowest} came`);
+    }
+    if (!this.#checksCounts) return;
+    for (const [name, { hiddenUntilMs, isDone, held, attempt }] of this.known) {
+      const isDying = attempt > retryMaxTimes;
+      if (isDone || isDying || held !== undefined || hiddenUntilMs > startMs) continue;
+      assert.ok(Number(name.split(":")[0]) <= lowest, `${name} is due, ${lowest} came`);
+    }
   }
 
   take(batch: readonly Delivered[], holder: string | undefined): void {
@@ -146,9 +170,11 @@ class Model {
           invisibleMs: what.renew ? limits.invisibleRenewedMs : 10_000,
           pollingMs: 1,
         });
-        const taken = receiving.then((batch) =>
-          this.take(batch, what.renew ? clientId : undefined),
-        );
+        const startMs = scene.clock.now();
+        const taken = receiving.then((batch) => {
+          this.take(batch, what.renew ? clientId : undefined);
+          return this.#checkPriorities(batch, startMs);
+        });
         await scene.clock.pass(1);
         return await taken;
       }
@@ -324,9 +350,10 @@ function deadIds(scene: Scene): string[] {
   return letters.map(({ record }) => readMessageProperties(record.systemProperties).messageId);
 }
 
-async function check(steps: readonly Step[]): Promise<void> {
-  const scene = await Scene.open({ topic: { readQueueNums: 3 }, group: { retryMaxTimes } });
-  const model = new Model(scene);
+async function check(steps: readonly Step[], messageType: MessageType = "NORMAL"): Promise<void> {
+  const topic = { readQueueNums: 3, messageType };
+  const scene = await Scene.open({ topic, group: { retryMaxTimes } });
+  const model = new Model(scene, messageType === "PRIORITY");
   for (const what of steps) {
     await model.run(what);
     model.checkCursors();
@@ -337,14 +364,28 @@ async function check(steps: readonly Step[]): Promise<void> {
 describe("delivery against a plain model", () => {
   it("delivers everything until it is acknowledged, to one at a time, and counts right", async () => {
     const calm = step.filter((what) => what.kind !== "crash");
-    await fc.assert(fc.asyncProperty(fc.array(calm, { maxLength: 120, size: "max" }), check), {
-      numRuns: 60,
-    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(calm, { maxLength: 120, size: "max" }), (steps) => check(steps)),
+      {
+        numRuns: 60,
+      },
+    );
   });
 
   it("loses nothing over crashes, and a stale handle ends nothing", async () => {
-    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 120, size: "max" }), check), {
-      numRuns: 60,
-    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 120, size: "max" }), (steps) => check(steps)),
+      {
+        numRuns: 60,
+      },
+    );
+  });
+
+  it("delivers no lower priority while a higher one is ready", async () => {
+    const checkPriorities = (steps: Step[]): Promise<void> => check(steps, "PRIORITY");
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 120, size: "max" }), checkPriorities),
+      { numRuns: 60 },
+    );
   });
 });

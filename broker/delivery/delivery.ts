@@ -3,7 +3,7 @@
 
 import { readMessageProperties } from "@cometmq/proto";
 import { type Clock, type Logger, limits, MqError } from "../../base/index.ts";
-import type { MetadataEvent } from "../metadata/index.ts";
+import type { MetadataEvent, TopicConfig } from "../metadata/index.ts";
 import type { RecordView } from "../store/index.ts";
 import { Attempts } from "./attempts.ts";
 import { type DeliveryCounters, newCounters } from "./counters.ts";
@@ -384,6 +384,8 @@ export class Delivery {
       poll.end(messages);
     }
     if (subscription.polls.count === 0) return;
+    // The end of that read wakes.
+    if (subscription.waitsFor !== undefined) return;
     // While records of redeliveries are being read, their arrival wakes; what is due stays due till then.
     const isDue = subscription.nextDueMs <= this.#timeline.nowMs();
     const isWaitingForRead = isDue && subscription.loading.length > 0;
@@ -410,14 +412,15 @@ export class Delivery {
     }
     for (const subscription of this.#table.ofTopic(event.name)) {
       if (event.config === undefined) this.#table.drop(subscription, topicGone(event.name));
-      else this.#resize(subscription, event.config.readQueueNums);
+      else this.#resize(subscription, event.config);
     }
   }
 
-  #resize(subscription: Subscription, readQueueNums: number): void {
+  #resize(subscription: Subscription, topic: TopicConfig): void {
     const group = this.#metadata.group(subscription.group);
     if (group === undefined || !subscription.attached) return;
-    this.#table.resize(subscription, readQueueNums, group);
+    subscription.configure(group, topic);
+    this.#table.resize(subscription, topic, group);
     this.#wake(subscription);
   }
 }

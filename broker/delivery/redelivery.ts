@@ -4,7 +4,7 @@ import { background, limits } from "../../base/index.ts";
 import type { RecordView } from "../store/index.ts";
 import { matches } from "./filter.ts";
 import type { HandOut, HandOutParts } from "./hand-out.ts";
-import type { PendingMessage } from "./lane.ts";
+import type { Lane, PendingMessage } from "./lane.ts";
 import type { DeliveryStore, RecordPlace } from "./ports.ts";
 import type { Subscription } from "./subscription.ts";
 import type { Alarm } from "./timeline.ts";
@@ -36,12 +36,12 @@ export class Redelivery {
     this.#parts = parts;
   }
 
-  /** Takes what is due and holds back no others. */
-  takeDue(turn: Turn): void {
+  /** Takes what is due and holds back no others; with `lane` of that alone. */
+  takeDue(turn: Turn, lane?: Lane): void {
     const { subscription, nowMs } = turn;
     const cold: PendingMessage[] = [];
     while (wantsMore(turn)) {
-      const entry = subscription.due.peek();
+      const entry = subscription.due.peek(lane?.queueId);
       if (entry === undefined || entry.dueAtMs > nowMs) break;
       turn.scanLeft--;
       if (this.renew(turn, entry)) {
@@ -117,6 +117,7 @@ export class Redelivery {
     try {
       const records = await readPending(this.#parts.store, entries);
       this.#parts.counters.coldReads++;
+      for (const { lane } of entries) lane.ahead.failureCount = 0;
       entries.forEach((entry, index) => {
         if (entry.state !== "loading") return;
         entry.record = records[index];
@@ -125,6 +126,7 @@ export class Redelivery {
         subscription.settle(entry);
       });
       subscription.loading = [];
+      subscription.waitsFor = undefined;
       this.#parts.wake(subscription);
     } catch (error) {
       this.#loadFailed(subscription, entries, error);
@@ -137,6 +139,10 @@ export class Redelivery {
     error: unknown,
   ): void {
     this.#parts.counters.coldReadFailures++;
+    for (const lane of new Set(entries.map((entry) => entry.lane))) lane.ahead.failureCount++;
+    // Lower priorities do not wait for it.
+    if (subscription.waitsFor !== undefined) this.#parts.wake(subscription);
+    subscription.waitsFor = undefined;
     this.#parts.logger.error("messages to be redelivered cannot be read; they are tried again", {
       group: subscription.group,
       topic: subscription.topic,

@@ -40,21 +40,47 @@ export class Selection {
       messages: [],
       scanLeft: scanCountMax(request.filter),
     };
-    this.#parts.redelivery.takeDue(turn);
+    if (subscription.hasPriorities) this.#takeByPriority(turn);
+    else this.#parts.redelivery.takeDue(turn);
     this.#parts.ordered.takeDue(turn);
-    // Each lane at most once, so that the turn ends.
+    if (!subscription.hasPriorities) this.#takeInTurn(turn);
+    return turn.messages;
+  }
+
+  /** What is past the cursors, lane after lane: each at most once, so that the turn ends. */
+  #takeInTurn(turn: Turn): void {
+    const { subscription } = turn;
     for (let lanes = subscription.readyCount; lanes > 0 && wantsMore(turn); lanes--) {
       const lane = subscription.nextReady();
       if (lane === undefined) break;
       if (this.#takeNew(turn, lane)) subscription.makeReady(lane);
     }
-    return turn.messages;
+  }
+
+  /** The lane of the highest priority first, each with what is due in it; none before a higher one has been read. */
+  #takeByPriority(turn: Turn): void {
+    const { subscription } = turn;
+    const { lanes } = subscription;
+    subscription.waitsFor = undefined;
+    subscription.clearReady();
+    for (let queueId = lanes.length - 1; queueId >= 0; queueId--) {
+      const lane = lanes[queueId];
+      if (lane === undefined) continue;
+      if (subscription.waitsFor !== undefined || !wantsMore(turn)) {
+        subscription.makeReady(lane);
+        continue;
+      }
+      if (isAnyDue(turn, lane)) this.#parts.redelivery.takeDue(turn, lane);
+      if (this.#takeNew(turn, lane)) subscription.makeReady(lane);
+      if (isBeingRead(turn, lane)) subscription.waitsFor = lane;
+    }
   }
 
   /** True: the lane has more to look at. */
   #takeNew(turn: Turn, lane: Lane): boolean {
     const { queue } = lane;
-    if (queue === undefined || lane.queueId >= turn.subscription.readQueueNums) return false;
+    if (queue === undefined || lane.starting) return false;
+    if (lane.queueId >= turn.subscription.readQueueNums) return false;
     if (lane.cursor < queue.minOffset) {
       this.#parts.counters.expired += queue.minOffset - lane.cursor;
       lane.moveTo(queue.minOffset);
@@ -166,6 +192,7 @@ export class Selection {
 
   #lookAgain(subscription: Subscription, lane: Lane): void {
     if (lane.dropped) return;
+    subscription.waitsFor = undefined;
     subscription.makeReady(lane);
     this.#parts.wake(subscription);
   }
@@ -185,4 +212,24 @@ export class Selection {
       done: () => this.#lookAgain(subscription, lane),
     });
   }
+}
+
+/**
+ * Whether the turn has left something in `lane` that is being looked up or read now. Not so after a failed read: lower
+ * priorities do not wait for a broken disk.
+ */
+function isBeingRead(turn: Turn, lane: Lane): boolean {
+  const { subscription } = turn;
+  if (turn.messages.length >= turn.request.countMax) return false;
+  if (lane.starting) return true;
+  if (lane.ahead.failureCount > 0) return false;
+  const end = lane.queue?.endOffset ?? 0;
+  if (lane.ahead.filling && !lane.full && lane.cursor < end) return true;
+  if (subscription.loading.some((entry) => entry.lane === lane)) return true;
+  return subscription.loading.length > 0 && isAnyDue(turn, lane);
+}
+
+function isAnyDue({ subscription, nowMs }: Turn, { queueId }: Lane): boolean {
+  const first = subscription.due.peek(queueId);
+  return first !== undefined && first.dueAtMs <= nowMs;
 }

@@ -2,6 +2,7 @@
 // topic or group; and where a group starts on a queue it has no progress on.
 import { background, type Logger, limits, type MqError } from "../../base/index.ts";
 import {
+  deliveredQueueNums,
   type GroupConfig,
   type PendingEntry,
   pendingFlags,
@@ -65,24 +66,27 @@ export class SubscriptionTable {
   /** The subscription of a receive, complete with its lanes and as configured now. */
   attach(group: GroupConfig, topic: TopicConfig): Subscription {
     const subscription = this.find(group.name, topic.name) ?? this.#make(group.name, topic.name);
-    subscription.configure(group);
-    if (!subscription.attached || subscription.readQueueNums !== topic.readQueueNums) {
-      this.resize(subscription, topic.readQueueNums, group);
+    const { readQueueNums } = subscription;
+    subscription.configure(group, topic);
+    if (!subscription.attached || subscription.readQueueNums !== readQueueNums) {
+      this.resize(subscription, topic, group);
     }
     return subscription;
   }
 
   /** Makes lanes for all readable queues. */
-  resize(subscription: Subscription, readQueueNums: number, group: GroupConfig): void {
-    const isLive = subscription.attached;
+  resize(subscription: Subscription, topic: TopicConfig, group: GroupConfig): void {
+    const { hasPriorities } = subscription;
+    // A priority that is used for the first time is a new queue to a group that was here before, too.
+    const isKnown = subscription.attached || (hasPriorities && subscription.isRestored);
     subscription.attached = true;
-    subscription.readQueueNums = readQueueNums;
-    for (let queueId = 0; queueId < readQueueNums; queueId++) {
+    for (let queueId = 0; queueId < subscription.readQueueNums; queueId++) {
       const lane = subscription.lanes[queueId];
       if (lane === undefined) {
+        if (queueId >= topic.readQueueNums && !this.#hasQueue(topic.name, queueId)) continue;
         // A queue that comes while the group consumes holds nothing the group may pass over.
         this.#start(this.#makeLane(subscription, queueId), subscription, {
-          from: isLive ? "first" : group.consumeFrom,
+          from: isKnown ? "first" : group.consumeFrom,
         });
       } else {
         lane.queue ??= this.#parts.store.queue(subscription.topic, queueId);
@@ -96,9 +100,9 @@ export class SubscriptionTable {
     let lane = subscription.lanes[queue.queueId];
     if (lane === undefined) {
       const topic = this.#parts.metadata.topic(queue.topic);
-      const isRead = topic !== undefined && queue.queueId < topic.readQueueNums;
+      const isRead = topic !== undefined && queue.queueId < deliveredQueueNums(topic);
       if (!subscription.attached || !isRead) return undefined;
-      subscription.readQueueNums = topic.readQueueNums;
+      subscription.readQueueNums = deliveredQueueNums(topic);
       lane = this.#makeLane(subscription, queue.queueId);
       lane.startAt(this.#parts.metadata.firstOffset(queue.topic, queue.queueId));
     }
@@ -124,6 +128,7 @@ export class SubscriptionTable {
   restore(progress: QueueProgress): void {
     const { group, topic, queueId } = progress;
     const subscription = this.find(group, topic) ?? this.#make(group, topic);
+    subscription.isRestored = true;
     const lane = this.#makeLane(subscription, queueId);
     lane.queue = this.#parts.store.queue(topic, queueId);
     lane.restoreAt(progress.cursor);
@@ -181,6 +186,10 @@ export class SubscriptionTable {
     return subscription;
   }
 
+  #hasQueue(topic: string, queueId: number): boolean {
+    return this.#parts.store.queue(topic, queueId) !== undefined;
+  }
+
   #makeLane(subscription: Subscription, queueId: number): Lane {
     const { group, topic } = subscription;
     const lane = new Lane({ group, topic, queueId }, this.#parts.writer, new ReadAhead());
@@ -230,9 +239,11 @@ export class SubscriptionTable {
         subscription.lanes[lane.queueId] = undefined;
         subscription.readQueueNums = 0;
         subscription.attached = false;
+        lane.dropped = true;
       }
     } finally {
       subscription.startingCount--;
+      subscription.waitsFor = undefined;
     }
     if (lane.starting || lane.dropped) return;
     subscription.makeReady(lane);

@@ -1,7 +1,8 @@
 // One group on one topic: its lanes, which of them have something to look at, what is pending in the order
 // it is due, and the receives that wait. Pure: no time, no I/O.
-import type { GroupConfig } from "../metadata/index.ts";
+import { deliveredQueueNums, type GroupConfig, type TopicConfig } from "../metadata/index.ts";
 import { DueHeap } from "./due-heap.ts";
+import { DueMessages } from "./due-messages.ts";
 import { Fifo } from "./fifo.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
 import { LaneOrder } from "./lane-order.ts";
@@ -19,7 +20,7 @@ export class Subscription {
   /** By queue id: what is held back for the sake of order; undefined while nothing ever was. */
   readonly orders: (LaneOrder | undefined)[] = [];
   /** Pending messages whose state is "due" and that hold back no others, of all lanes. */
-  readonly due: DueHeap<PendingMessage> = new DueHeap();
+  readonly due: DueMessages = new DueMessages();
   /** Message groups that may be looked at at some time, of all lanes. */
   readonly groupsDue: DueHeap<MessageGroup> = new DueHeap();
   readonly polls: PollQueue = new PollQueue();
@@ -33,6 +34,12 @@ export class Subscription {
   attemptMax = 1;
   /** Messages of one message group are handed out one after another. */
   isOrdered = false;
+  /** The queue id of a message is its priority: lanes of a higher one go first. */
+  hasPriorities = false;
+  /** The lane that the last turn stopped at: lower priorities wait for a read of it, whose end clears this and wakes. */
+  waitsFor: Lane | undefined = undefined;
+  /** An earlier run has stored progress. */
+  isRestored = false;
   /** A receive of this run has come: its lanes are complete. */
   attached = false;
   /** Lanes whose start offset is being looked up. */
@@ -52,10 +59,13 @@ export class Subscription {
     this.alarm = { dueAtMs: 0, heapIndex: -1, ring: () => onAlarm(this) };
   }
 
-  /** Takes what the newest configuration says. */
-  configure(group: GroupConfig): void {
+  /** Takes what the newest configurations say. */
+  configure(group: GroupConfig, topic: TopicConfig): void {
     this.attemptMax = group.retryMaxTimes + 1;
-    this.isOrdered = group.consumeMessageOrderly;
+    this.hasPriorities = topic.messageType === "PRIORITY";
+    this.isOrdered = group.consumeMessageOrderly && !this.hasPriorities;
+    this.readQueueNums = deliveredQueueNums(topic);
+    this.due.separate(this.hasPriorities);
   }
 
   /** The order of a lane, made when there is none. */
@@ -71,6 +81,9 @@ export class Subscription {
     if (lane.ready || lane.starting || lane.full || queue === undefined) return;
     if (lane.cursor >= queue.endOffset || lane.queueId >= this.readQueueNums) return;
     lane.ready = true;
+    if (this.waitsFor !== undefined && lane.queueId > this.waitsFor.queueId) {
+      this.waitsFor = undefined;
+    }
     this.#ready.push(lane);
   }
 
@@ -81,12 +94,18 @@ export class Subscription {
     return lane;
   }
 
+  /** Empties the ready list, for who looks at all lanes and puts back those that have more. */
+  clearReady(): void {
+    for (let lane = this.nextReady(); lane !== undefined; lane = this.nextReady());
+  }
+
   get readyCount(): number {
     return this.#ready.length;
   }
 
   /** Whether a receive now could find something. */
   hasWork(nowMs: number): boolean {
+    if (this.waitsFor !== undefined) return false;
     return this.#ready.length > 0 || this.nextDueMs <= nowMs;
   }
 

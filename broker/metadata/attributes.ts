@@ -13,7 +13,14 @@ export interface AttributeRule {
 }
 
 /** What kind of messages a topic takes. */
-export const messageTypes = ["NORMAL", "FIFO", "DELAY", "TRANSACTION", "MIXED"] as const;
+export const messageTypes = [
+  "NORMAL",
+  "FIFO",
+  "DELAY",
+  "TRANSACTION",
+  "PRIORITY",
+  "MIXED",
+] as const;
 export type MessageType = (typeof messageTypes)[number];
 
 /** The attribute of a topic that names its message type. */

@@ -59,6 +59,7 @@ export { type StateOptions, StateStore } from "./state-store.ts";
 export type { QueueRange } from "./state-values.ts";
 export {
   brokersOfTopic,
+  deliveredQueueNums,
   permission,
   type TopicConfig,
   type TopicDraft,

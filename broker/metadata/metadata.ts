@@ -4,7 +4,13 @@ import { type Clock, limits, MqError } from "../../base/index.ts";
 import { type GroupConfig, type GroupDraft, makeGroup } from "./group-config.ts";
 import type { MetadataChange, QueueEnd } from "./metadata-codec.ts";
 import { deadLetterTopic, givenUpTopic } from "./names.ts";
-import { makeTopic, permission, type TopicConfig, type TopicDraft } from "./topic-config.ts";
+import {
+  checkTypeChange,
+  makeTopic,
+  permission,
+  type TopicConfig,
+  type TopicDraft,
+} from "./topic-config.ts";
 
 /** Tells that a topic or group was made, changed (`config`) or deleted (undefined). The tables have the change already. */
 export type MetadataEvent =
@@ -108,6 +114,7 @@ export class Metadata {
   async updateTopic(draft: TopicDraft): Promise<TopicConfig> {
     const old = this.#topics.get(draft.name);
     const config = makeTopic(draft, old?.createdAtMs ?? this.#clock.now());
+    checkTypeChange(old, config);
     checkRoom({
       exists: old !== undefined,
       count: this.#topics.size,

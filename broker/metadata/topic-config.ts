@@ -66,9 +66,29 @@ export function makeTopic(draft: TopicDraft, nowMs: number): TopicConfig {
   };
 }
 
+/** Throws BAD_REQUEST where messages of `old` would be left in queues that nobody reads. */
+export function checkTypeChange(old: TopicConfig | undefined, changed: TopicConfig): void {
+  if (old?.messageType !== "PRIORITY" || changed.messageType === "PRIORITY") return;
+  throw new MqError(
+    "BAD_REQUEST",
+    `the message type of ${old.name} may not become ${changed.messageType}: a PRIORITY topic stays one, since its queues are its priorities; delete it and make it anew`,
+  );
+}
+
 /** Whether messages with a message group may be sent to the topic. */
 export function takesMessageGroups({ messageType }: Pick<TopicConfig, "messageType">): boolean {
   return messageType === "FIFO" || messageType === "MIXED";
+}
+
+/**
+ * Queues of the topic that consumers may get messages of; ids from 0. Of a PRIORITY topic there is one a priority,
+ * whatever its queue counts: docs/messages/priority.md.
+ */
+export function deliveredQueueNums(
+  topic: Pick<TopicConfig, "messageType" | "readQueueNums">,
+): number {
+  if (topic.messageType !== "PRIORITY") return topic.readQueueNums;
+  return Math.max(limits.priorityMax + 1, topic.readQueueNums);
 }
 
 /** The brokers among which the message groups of a topic are spread, as recorded; empty when that is the only one. */

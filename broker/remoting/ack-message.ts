@@ -14,10 +14,9 @@ import { acknowledgeElsewhere } from "./ack-elsewhere.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
 import { otherOwner } from "./handle-owner.ts";
 import { checkHandleNames } from "./resources.ts";
-import { failureOf, okStatus, type StatusFields, statusOf } from "./unary.ts";
+import { failureOf, multipleResults, okStatus, statusOf } from "./unary.ts";
 
 const { path } = messagingService.methods.AckMessage;
-const multipleResults: StatusFields = { code: 30_000, message: "MULTIPLE_RESULTS" };
 const staleHandle = statusOf(
   new MqError(
     "INVALID_RECEIPT_HANDLE",

@@ -32,6 +32,7 @@ export function checkMessage(message: MessageView, bodySizeMax: number): void {
   checkPropertySize(message);
   if (message.messageGroup) checkMessageGroup(message.messageGroup);
   checkRecoveryTime(message);
+  checkPriority(message);
 }
 
 function checkBody(message: MessageView, bodySizeMax: number): void {
@@ -115,6 +116,14 @@ function checkMessageGroup(group: string): void {
   if (controlCharacter.test(group)) {
     throw new MqError("ILLEGAL_MESSAGE_GROUP", "the message group holds a control character");
   }
+}
+
+function checkPriority({ priority }: MessageView): void {
+  if (priority === undefined || priority >= 0) return;
+  throw new MqError(
+    "BAD_REQUEST",
+    `the priority is ${priority}; allowed are whole numbers from 0, of which all over ${limits.priorityMax} count as ${limits.priorityMax}`,
+  );
 }
 
 function checkRecoveryTime(message: MessageView): void {

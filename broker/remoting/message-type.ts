@@ -15,6 +15,12 @@ export const typeNumbers: Readonly<Record<MessageKind, number>> = {
   PRIORITY: 6,
 };
 
+/** What a topic accepts: messages of one kind, the four that RocketMQ mixes, or any. */
+export type AcceptedType = MessageKind | "MIXED" | "ANY";
+
+/** What a MIXED topic accepts, as its routes say too. */
+const mixedKinds: readonly MessageKind[] = ["NORMAL", "FIFO", "DELAY", "TRANSACTION"];
+
 /** The kind of `message`, an empty message group or lite topic being none: transaction before delay before message group, whatever its type field says otherwise. */
 export function typeOf(message: MessageView): MessageKind {
   if (message.messageType === typeNumbers.TRANSACTION) return "TRANSACTION";
@@ -29,19 +35,24 @@ export function typeOf(message: MessageView): MessageKind {
  * The kind of `message`. Throws MESSAGE_PROPERTY_CONFLICT_WITH_TYPE unless a topic of `topicType` accepts it, and
  * UNSUPPORTED for the kinds this version does not handle.
  */
-export function checkMessageType(message: MessageView, topicType: string): MessageKind {
+export function checkMessageType(message: MessageView, topicType: AcceptedType): MessageKind {
   const type = typeOf(message);
-  if (type !== topicType && topicType !== "MIXED") {
+  if (!accepts(topicType, type)) {
     throw new MqError(
       "MESSAGE_PROPERTY_CONFLICT_WITH_TYPE",
-      `the message is of type ${type}, but topic "${message.topic}" accepts ${topicType}`,
+      `the message is of type ${type}, but topic "${message.topic}" accepts ${topicType === "MIXED" ? mixedKinds.join(", ") : topicType}`,
     );
   }
-  if (type === "LITE" || type === "PRIORITY") {
+  if (type === "LITE") {
     throw new MqError(
       "UNSUPPORTED",
       `messages of type ${type} are not supported by this version of the server`,
     );
   }
   return type;
+}
+
+function accepts(topicType: AcceptedType, type: MessageKind): boolean {
+  if (topicType === "MIXED") return mixedKinds.includes(type);
+  return topicType === "ANY" || type === topicType;
 }

@@ -74,7 +74,8 @@ export interface ReadableQueue {
 
 /**
  * The queue that a request names; its topic is made when there is none and that is allowed. Throws ILLEGAL_TOPIC,
- * TOPIC_NOT_FOUND, FORBIDDEN, and BAD_REQUEST for an id that is not one of a readable queue.
+ * TOPIC_NOT_FOUND, FORBIDDEN, BAD_REQUEST for an id that is not one of a readable queue, and UNSUPPORTED for a PRIORITY
+ * topic: who reads queue by queue would not see the order, nor the queues of priorities that routes do not list.
  */
 export async function readableQueue(
   context: Needs,
@@ -82,6 +83,12 @@ export async function readableQueue(
 ): Promise<ReadableQueue> {
   const topic = await topicFor(context, queue?.topic?.name ?? "");
   requireReadable(topic);
+  if (topic.messageType === "PRIORITY") {
+    throw new MqError(
+      "UNSUPPORTED",
+      `topic ${topic.name} is of type PRIORITY: its messages are received in the order of their priority, and not pulled by queue`,
+    );
+  }
   const queueId = queue?.id ?? 0;
   if (queueId >= 0 && queueId < topic.readQueueNums) return { topic, queueId };
   throw new MqError(

@@ -293,15 +293,22 @@ describe("SendMessage", () => {
   });
 
   it("says of the kinds it does not handle yet: UNSUPPORTED", async () => {
-    await broker.metadata.updateTopic({ name: "x", attributes: { "message.type": "MIXED" } });
-    const first = message({ topic: { name: "x" }, systemProperties: { priority: 1 } });
-    await refused([first], 50_500, /PRIORITY/);
+    await broker.metadata.ensureDeadLetterTopic("g");
+    const first = message({ topic: { name: "%DLQ%g" }, systemProperties: { liteTopic: "l" } });
+    await refused([first], 50_500, /LITE/);
   });
 
   it("takes any kind's check off dead-letter topics", async () => {
     await broker.metadata.ensureDeadLetterTopic("g");
-    const answer = await send([message({ topic: { name: "%DLQ%g" } })]);
-    assert.equal(answer.status?.code, 20_000);
+    for (const systemProperties of [{}, { messageGroup: "g" }, { priority: 7 }]) {
+      const answer = await send([message({ topic: { name: "%DLQ%g" }, systemProperties })]);
+      assert.equal(answer.status?.code, 20_000, answer.status?.message);
+    }
+    // It has one queue, whatever the priority.
+    assert.deepEqual(
+      broker.appended.flat().map(({ queueId }) => queueId),
+      [0, 0, 0],
+    );
   });
 
   it("refuses a topic that is not writable: FORBIDDEN", async () => {

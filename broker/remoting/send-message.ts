@@ -26,12 +26,13 @@ import {
   sendToOwner,
 } from "./message-group-owner.ts";
 import { checkMessage } from "./message-rules.ts";
-import { checkMessageType } from "./message-type.ts";
+import { type AcceptedType, checkMessageType } from "./message-type.ts";
 import { notServedHere } from "./owner.ts";
 import { existingTopic, requireWritable } from "./resources.ts";
 import { SendElsewhere } from "./send-elsewhere.ts";
+import { isOneRefusal, type Respond, refusalsOf, respondFor } from "./send-parts.ts";
 import type { TrafficCount } from "./traffic.ts";
-import { failureOf, okStatus, statusOf } from "./unary.ts";
+import { failureOf, multipleResults, okStatus, statusOf } from "./unary.ts";
 
 const { path } = messagingService.methods.SendMessage;
 
@@ -39,19 +40,34 @@ const { path } = messagingService.methods.SendMessage;
 interface SendTopic {
   readonly config: TopicConfig;
   /** The type that messages are checked against; derived topics take any. */
-  readonly accepts: string;
+  readonly accepts: AcceptedType;
   readonly traffic: TrafficCount;
   /** Brokers among which message groups are spread; undefined when all live here. */
   readonly groupBrokers: readonly string[] | undefined;
   nextQueueId: number;
 }
 
-/** A send of which something may be stored already. */
-interface RepeatedSend {
-  readonly messages: readonly MessageView[];
-  readonly drafts: readonly RecordDraft[];
+/** What one call is about. */
+interface Sending extends Arrival {
   readonly topic: SendTopic;
+  readonly parts: LocalParts;
+  readonly call: ServerCall;
+  /** The queue of messages that may go to any. */
+  readonly queueId: number;
+}
+
+/** Messages to be stored together, and how they are answered. */
+interface SendRequest {
+  readonly messages: readonly MessageView[];
+  readonly respond: Respond;
+}
+
+/** Messages that have passed all checks. */
+interface Taken {
+  readonly drafts: readonly RecordDraft[];
   readonly held: HeldSend | undefined;
+  /** Of the bodies. */
+  readonly bytes: number;
 }
 
 /** The handler of SendMessage. */
@@ -157,9 +173,9 @@ class Sender {
     if (parts === undefined) return undefined;
     const found = existingTopic({ config, metadata: parts.metadata }, name);
     requireWritable(found);
-    const topic = {
+    const topic: SendTopic = {
       config: found,
-      accepts: isDerivedTopic(name) ? "MIXED" : found.messageType,
+      accepts: isDerivedTopic(name) ? "ANY" : found.messageType,
       traffic: this.#context.traffic.sent(name),
       groupBrokers: groupBrokersOf(found),
       nextQueueId: 0,
@@ -175,65 +191,102 @@ class Sender {
     messages: readonly MessageView[],
     topic: SendTopic,
     { call, parts }: { readonly call: ServerCall; readonly parts: LocalParts },
-  ): Promise<Uint8Array> {
-    const { config, clock } = this.#context;
-    const bodySizeMax = config.values.maxMessageSize;
-    const now = clock.now();
+  ): Promise<Uint8Array> | Uint8Array {
     const queueId = topic.nextQueueId;
     topic.nextQueueId = (queueId + 1) % topic.config.writeQueueNums;
+    const sending = { topic, parts, call, queueId, nowMs: this.#context.clock.now() };
+    const request = { messages, respond: writeSendMessageResponse };
+    let taken: Taken;
+    try {
+      taken = this.#take(messages, sending);
+    } catch (error) {
+      const isAlone = messages.length === 1 || messages.length > limits.judgedApartMax;
+      if (isAlone || !(error instanceof MqError)) throw error;
+      return this.#sendParts(messages, sending, error);
+    }
+    return this.#store(request, taken, sending);
+  }
+
+  /** Sends what goes to queues of which no message is refused; `refusal` is the first one. */
+  #sendParts(
+    messages: readonly MessageView[],
+    sending: Sending,
+    refusal: MqError,
+  ): Promise<Uint8Array> | Uint8Array {
+    const { topic, queueId } = sending;
+    for (const message of messages) checkTopic(message, topic);
+    const refusals = refusalsOf(messages, {
+      queueOf: (message) => queueFor(message, topic.config, groupHashOf(message)) ?? queueId,
+      check: (message) => void this.#take([message], sending),
+    });
+    if (isOneRefusal(refusals)) throw refusal;
+    const respond = respondFor(messages, refusals);
+    const rest = messages.filter((_, index) => refusals[index] === undefined);
+    if (rest.length === 0) return respond(multipleResults, []);
+    return this.#store({ messages: rest, respond }, this.#take(rest, sending), sending);
+  }
+
+  /** Checks messages and makes their drafts; throws what the first of them is refused with. */
+  #take(messages: readonly MessageView[], sending: Sending): Taken {
+    const { topic, parts } = sending;
+    const { maxMessageSize, timerMaxDelaySec } = this.#context.config.values;
     const drafts: RecordDraft[] = [];
     let held: HeldSend | undefined;
     let bytes = 0;
     for (const message of messages) {
-      if (message.topic !== topic.config.name)
-        throw severalTopics(topic.config.name, message.topic);
-      checkMessage(message, bodySizeMax);
+      checkTopic(message, topic);
+      checkMessage(message, maxMessageSize);
       const kind = checkMessageType(message, topic.accepts);
       bytes += message.body.length;
-      const draft = draftOf(message, topic.config, { queueId, nowMs: now, call });
+      const draft = draftOf(message, topic.config, sending);
       if (kind === "DELAY" || kind === "TRANSACTION") {
-        held ??= new HeldSend(parts, config.values.timerMaxDelaySec);
+        held ??= new HeldSend(parts, timerMaxDelaySec);
         drafts.push(held.draftOf(kind, message, draft));
       } else drafts.push(draft);
     }
+    return { drafts, held, bytes };
+  }
+
+  #store(request: SendRequest, taken: Taken, sending: Sending): Promise<Uint8Array> {
+    const { messages, respond } = request;
+    const { drafts, held, bytes } = taken;
+    const { topic, parts, nowMs } = sending;
     const { store, sends } = parts;
-    const mayRepeat = sends?.mayRepeat(messages, now) === true;
+    const mayRepeat = sends?.mayRepeat(messages, nowMs) === true;
     held?.begin();
-    if (mayRepeat)
-      return this.#sendOnce({ messages, drafts, topic, held }, { window: sends, store }, call);
+    if (mayRepeat) return this.#sendOnce(request, taken, { ...sending, window: sends });
     return store.send(drafts, sends).then(
       (appended) => {
         this.#count(topic.traffic, drafts.length, bytes);
         const results = entries(messages, okStatus, appended);
-        return writeSendMessageResponse(
-          okStatus,
-          held?.stored(results, drafts, appended) ?? results,
-        );
+        return respond(okStatus, held?.stored(results, drafts, appended) ?? results);
       },
       (error: unknown) => {
         held?.refused();
-        return this.#failed(error, call, messages);
+        return this.#failed(error, sending.call, request);
       },
     );
   }
 
   /** Stores what the log does not have yet; all are answered, what was there before with its first offset. */
   async #sendOnce(
-    { messages, drafts, topic, held }: RepeatedSend,
-    parts: Parameters<typeof sendOnce>[0],
-    call: ServerCall,
+    request: SendRequest,
+    { drafts, held }: Taken,
+    { topic, parts, call, window }: Sending & Pick<Parameters<typeof sendOnce>[0], "window">,
   ): Promise<Uint8Array> {
+    const { messages, respond } = request;
     try {
-      const { appended, isRepeat, stored } = await sendOnce(parts, messages, drafts);
+      const once = await sendOnce({ window, store: parts.store }, messages, drafts);
+      const { appended, isRepeat, stored } = once;
       const fresh = drafts.filter((_, index) => isRepeat[index] === false);
       const bytes = fresh.reduce((sum, { body }) => sum + body.length, 0);
       this.#count(topic.traffic, fresh.length, bytes);
       this.#context.traffic.repeats += drafts.length - fresh.length;
       const results = entries(messages, okStatus, appended);
-      return writeSendMessageResponse(okStatus, held?.stored(results, stored, appended) ?? results);
+      return respond(okStatus, held?.stored(results, stored, appended) ?? results);
     } catch (error) {
       held?.refused();
-      return this.#failed(error, call, messages);
+      return this.#failed(error, call, request);
     }
   }
 
@@ -246,14 +299,15 @@ class Sender {
   }
 
   /** A message that may be stored is answered with its entry, so that a client sees which one it was. */
-  #failed(error: unknown, call: ServerCall, messages: readonly MessageView[] = []): Uint8Array {
+  #failed(error: unknown, call: ServerCall, request?: SendRequest): Uint8Array {
     if (error instanceof RpcError) throw error;
     const failure = failureOf(error, this.#context.logger, path);
     const status = statusOf(failure);
     // Nothing was written, and whoever has passed the call on knows where else to go.
     if (failure.code === "NOT_MASTER" && isPassedOn(call)) throw notServedHere();
-    const stored = isStored(failure);
-    return writeSendMessageResponse(status, stored ? entries(messages, status, []) : []);
+    if (request === undefined) return writeSendMessageResponse(status, []);
+    const { messages, respond } = request;
+    return respond(status, isStored(failure) ? entries(messages, status, []) : []);
   }
 }
 
@@ -283,26 +337,36 @@ function draftOf(
   topic: TopicConfig,
   chosen: Arrival & { readonly queueId: number },
 ): RecordDraft {
-  const { queueId, messageGroup } = message;
-  const hash = messageGroup ? messageGroupHash(messageGroup) : 0;
+  const hash = groupHashOf(message);
   return {
     type: RecordType.message,
     flags: messageFlags.sent | (hasReadableDigest(message) ? 0 : messageFlags.bodyDigestMissing),
     topic: topic.name,
-    // Clients choose the queue of a message group in as many ways as there are clients: the server does.
-    // Without one, 0 is also what clients send that do not choose.
-    queueId:
-      hash > 0
-        ? queueOfMessageGroup(hash, topic.writeQueueNums)
-        : queueId > 0 && queueId < topic.writeQueueNums
-          ? queueId
-          : chosen.queueId,
+    queueId: queueFor(message, topic, hash) ?? chosen.queueId,
     systemProperties: completedProperties(message, chosen),
     userProperties: message.userProperties,
     body: message.body,
     tagHash: message.tag === undefined ? 0 : tagHash(message.tag),
     messageGroupHash: hash,
   };
+}
+
+/** 0 without a message group. */
+function groupHashOf({ messageGroup }: MessageView): number {
+  return messageGroup ? messageGroupHash(messageGroup) : 0;
+}
+
+/** The queue that a message has to go to; undefined when any will do. */
+function queueFor(
+  { queueId, priority = 0 }: MessageView,
+  topic: TopicConfig,
+  messageGroupHash: number,
+): number | undefined {
+  // Clients choose the queue of a message group in as many ways as there are clients: the server does.
+  if (messageGroupHash > 0) return queueOfMessageGroup(messageGroupHash, topic.writeQueueNums);
+  if (topic.messageType === "PRIORITY") return Math.min(priority, limits.priorityMax);
+  // 0 is also what clients send that do not choose.
+  return queueId > 0 && queueId < topic.writeQueueNums ? queueId : undefined;
 }
 
 /** One entry a message, in order. RocketMQ's transaction id is the message id for every message. */
@@ -320,9 +384,10 @@ function entries(
   }));
 }
 
-function severalTopics(one: string, other: string): MqError {
-  return new MqError(
+function checkTopic({ topic }: MessageView, { config }: SendTopic): void {
+  if (topic === config.name) return;
+  throw new MqError(
     "MESSAGE_CORRUPTED",
-    `the request holds messages of the topics ${one} and ${other}; send one topic at a time`,
+    `the request holds messages of the topics ${config.name} and ${topic}; send one topic at a time`,
   );
 }

@@ -11,6 +11,7 @@ import {
   type ClientIdentity,
   consumerSettings,
   isNodeClient,
+  orderedBatchSize,
   producerSettings,
   readSettings,
   retryDialect,
@@ -99,6 +100,7 @@ class Conversation {
     const server = {
       bodySizeMax: config.values.maxMessageSize,
       dialect: retryDialect(identity.language),
+      orderedBatchSize: orderedBatchSize(identity.language),
     };
     const role = readSettings(sent);
     let settings: rocketmq.v2.ISettings;

@@ -13,6 +13,9 @@ export interface StatusFields {
 /** All went well. */
 export const okStatus: StatusFields = { code: 20_000, message: "OK" };
 
+/** The entries of the answer differ: each has its own status. */
+export const multipleResults: StatusFields = { code: 30_000, message: "MULTIPLE_RESULTS" };
+
 /** The status that tells a client what `error` says. */
 export function statusOf(error: MqError): StatusFields {
   return { code: error.status, message: error.message };

@@ -22,6 +22,7 @@ export interface MessageOptions {
   readonly delay?: number | undefined;
   /** When it is delivered; wins over `delay`. */
   readonly deliveryTimestamp?: Date | undefined;
+  /** From 0, at most 2,147,483,647: a higher one is delivered first. Brokers tell apart as many as they have. */
   readonly priority?: number | undefined;
   readonly liteTopic?: string | undefined;
 }
@@ -37,6 +38,7 @@ export const MessageType = {
 } as const;
 
 const noKeys: readonly string[] = [];
+const priorityMax = 2_147_483_647;
 const propertyCountMax = 128;
 const propertySizeMaxBytes = 16_384;
 
@@ -149,11 +151,13 @@ function typeOf(kinds: Kinds): number {
   if (messageGroup !== undefined) return checkedGroup(messageGroup, topic);
   if (deliveryTimestampMs !== undefined) return MessageType.DELAY;
   if (liteTopic !== undefined) return MessageType.LITE;
-  if (priority !== undefined && Number.isInteger(priority) && priority >= 0)
-    return MessageType.PRIORITY;
-  throw new ClientError("BAD_REQUEST", `priority must be a whole number from 0, got ${priority}`, {
-    topic,
-  });
+  const isAllowed = Number.isInteger(priority) && Number(priority) >= 0;
+  if (isAllowed && Number(priority) <= priorityMax) return MessageType.PRIORITY;
+  throw new ClientError(
+    "BAD_REQUEST",
+    `priority must be a whole number from 0 to ${priorityMax}, got ${priority}`,
+    { topic },
+  );
 }
 
 function halfType(kinds: Kinds): number {

@@ -94,6 +94,45 @@ describe("Producer", () => {
     assert.equal(broker.stored.length, 19);
   });
 
+  it("sends those again that were refused for a neighbour, and no others", async () => {
+    let takenCount = 0;
+    using broker = await FakeBroker.start({
+      send: (request, usual) => {
+        const messages = request.messages ?? [];
+        takenCount += messages.filter(
+          ({ systemProperties }) => systemProperties?.priority === 0,
+        ).length;
+        // As a broker refuses all of one queue for one message.
+        const isBad = messages.some((message) => message.systemProperties?.tag === "bad");
+        const status = { code: 40_004, message: "bad tag" };
+        const priorityOf = (index: number): number =>
+          messages[index]?.systemProperties?.priority ?? 0;
+        const entries = (usual.entries ?? []).map((entry, index) =>
+          isBad && priorityOf(index) === 1 ? { status } : entry,
+        );
+        return { status: { code: isBad ? 30_000 : 20_000, message: "mixed" }, entries };
+      },
+    });
+    broker.messageTypes = [6];
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
+    await producer.startup();
+    const results = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, index) =>
+        producer.send({
+          topic,
+          body,
+          priority: index % 2,
+          tag: index === 7 ? "bad" : `t${index}`,
+        }),
+      ),
+    );
+    assert.deepEqual(
+      results.flatMap((result, index) => (result.status === "rejected" ? [index] : [])),
+      [7],
+    );
+    assert.equal(takenCount, 10);
+  });
+
   it("takes the single answer that RocketMQ gives for a batch", async () => {
     using broker = await FakeBroker.start({ answerBatchAsUnit: true });
     await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
@@ -230,6 +269,8 @@ describe("Producer", () => {
       [{ topic, body, messageGroup: "g", delay: 5 }, "MESSAGE_PROPERTY_CONFLICT_WITH_TYPE"],
       [{ topic, body, messageGroup: " " }, "ILLEGAL_MESSAGE_GROUP"],
       [{ topic, body, priority: -1 }, "BAD_REQUEST"],
+      [{ topic, body, priority: 0.5 }, "BAD_REQUEST"],
+      [{ topic, body, priority: 2_147_483_648 }, "BAD_REQUEST"],
       [{ topic, body, deliveryTimestamp: new Date(Number.NaN) }, "ILLEGAL_DELIVERY_TIME"],
     ];
     for (const [message, code] of refused) {

@@ -70,13 +70,7 @@ const messageFaults: ReadonlySet<string> = new Set([
   "MESSAGE_PROPERTIES_TOO_LARGE",
 ]);
 
-/** Whether a whole request was refused in a way that may concern only one of its messages. */
-export function refusedForOne(outcomes: readonly SendOutcome[]): boolean {
-  const [first] = outcomes;
-  return (
-    outcomes.length > 1 &&
-    first instanceof ClientError &&
-    messageFaults.has(first.code) &&
-    outcomes.every((outcome) => outcome === first)
-  );
+/** Whether a message was refused, stored nowhere, in a way that may be the fault of a neighbour in its request. */
+export function mayBeNeighboursFault(outcome: SendOutcome | undefined): boolean {
+  return outcome instanceof ClientError && messageFaults.has(outcome.code);
 }

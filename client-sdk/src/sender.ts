@@ -9,7 +9,7 @@ import { MessageType } from "./message.ts";
 import { queueOfGroup, type Route, type RouteBroker, writableBrokers } from "./route.ts";
 import { failureKind, SendAttempts } from "./send-attempts.ts";
 import { type MessageQueue, SendReceipt } from "./send-receipt.ts";
-import { refusedForOne, type SendOutcome, sendOutcomes } from "./send-results.ts";
+import { mayBeNeighboursFault, type SendOutcome, sendOutcomes } from "./send-results.ts";
 import { sipHash24 } from "./sip-hash.ts";
 import { sleep } from "./timing.ts";
 import { BufferPool } from "./wire/buffer-pool.ts";
@@ -111,17 +111,13 @@ export class Sender {
     const queue = this.#queueOf(items, broker, attempts.turn);
     const link = this.#core.link(broker.endpoints);
     const outcomes = await this.#call(items, queue, deadlineMs);
-    if (refusedForOne(outcomes)) {
-      const middle = Math.ceil(items.length / 2);
-      await this.deliver(items.slice(0, middle));
-      await this.deliver(items.slice(middle));
-      return { left: [], error: undefined };
-    }
+    const suspects = items.filter((_, index) => mayBeNeighboursFault(outcomes[index]));
+    const isShared = suspects.length > 1;
     const left: PendingSend[] = [];
     let error: ClientError | undefined;
     items.forEach((item, index) => {
       const outcome = outcomes[index];
-      if (outcome === undefined) return;
+      if (outcome === undefined || (isShared && mayBeNeighboursFault(outcome))) return;
       if (!(outcome instanceof ClientError)) {
         return item.succeed(new SendReceipt(item.message.messageId, outcome, queue));
       }
@@ -131,6 +127,12 @@ export class Sender {
     });
     if (error === undefined) link.noteSuccess();
     else this.#core.reportRefusal(link, error);
+    if (isShared) {
+      // One after the other, so that a message group keeps its order.
+      const middle = Math.ceil(suspects.length / 2);
+      await this.deliver(suspects.slice(0, middle));
+      await this.deliver(suspects.slice(middle));
+    }
     return { left, error };
   }
 

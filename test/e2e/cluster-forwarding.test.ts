@@ -174,6 +174,53 @@ describe("a call that is passed on", function () {
     assert.equal((await recall(kept)).status?.code, Code.MESSAGE_NOT_FOUND);
   });
 
+  it("gives the highest priority first, and answers each message of a request for itself", async () => {
+    const [a, b] = [await open("a"), await open("b")];
+    await makeTopic(b, "PRIORITY");
+    tell(holder("b", b.grpcPort));
+    const messages = [3, -1, 300, 0, 3].map((priority, index) => ({
+      topic: { name: topic },
+      systemProperties: { messageId: `m${index}`, messageType: 6, bodyEncoding: 1, priority },
+      body: Buffer.from("x"),
+    }));
+    const sent = await client(a).call(methods.SendMessage, { messages });
+    assert.equal(sent.status?.code, Code.MULTIPLE_RESULTS, sent.status?.message);
+    assert.deepEqual(
+      sent.entries.map(({ messageId, status, offset }) => [messageId, status?.code, offset]),
+      [
+        ["m0", Code.OK, 0],
+        ["m1", Code.BAD_REQUEST, 0],
+        ["m2", Code.OK, 0],
+        ["m3", Code.OK, 0],
+        ["m4", Code.OK, 1],
+      ],
+    );
+    const received = await client(a).receive(receiving()).done;
+    assert.deepEqual(
+      received.messages.map(({ systemProperties }) => [
+        systemProperties?.messageId,
+        systemProperties?.priority,
+        systemProperties?.queueId,
+      ]),
+      [
+        ["m2", 300, 255],
+        ["m0", 3, 3],
+        ["m4", 3, 3],
+        ["m3", 0, 0],
+      ],
+    );
+    const entries = received.messages.map(({ systemProperties }) => ({
+      messageId: systemProperties?.messageId ?? "",
+      receiptHandle: systemProperties?.receiptHandle ?? "",
+    }));
+    const acked = await client(a).call(methods.AckMessage, {
+      group,
+      topic: { name: topic },
+      entries,
+    });
+    assert.equal(acked.status?.code, Code.OK, acked.status?.message);
+  });
+
   it("ends a transaction where its message is held, whichever broker is asked", async () => {
     const [a, b] = [await open("a"), await open("b")];
     await makeTopic(b, "TRANSACTION");

@@ -307,6 +307,26 @@ describe("the official Node.js client", function () {
     await assert.rejects(producer.recallMessage(topic, kept.recallHandle), /too late.*40401/);
   });
 
+  it("receives the highest priority first", async () => {
+    const admin = new RawClient(fixture.endpoints);
+    const wish = { name: "urgent", messageType: "PRIORITY" };
+    await admin.call(brokerAdminService.methods.UpdateTopic, wish);
+    admin.close();
+    const producer = await startProducer("urgent");
+    for (const priority of [1, 10, 2, 5]) {
+      await producer.send({ topic: "urgent", priority, body: Buffer.from("x") });
+    }
+    const consumer = await startSimple("urgent-group", "urgent");
+    const got: (number | undefined)[] = [];
+    while (got.length < 4) {
+      for (const message of await consumer.receive(1, 60_000)) {
+        got.push(message.priority);
+        await consumer.ack(message);
+      }
+    }
+    assert.deepEqual(got, [10, 5, 2, 1]);
+  });
+
   it("gives every group all messages, and shares them out inside a group", async () => {
     const sent = await send("shared", 200);
     const alone = drain(await startSimple("group-one", "shared"), 200);

@@ -37,6 +37,44 @@ describe("the examples of the SDK", function () {
     admin.close();
   }
 
+  /** An ordered group that tries again soon. */
+  async function makeGroup(name: string): Promise<void> {
+    const admin = new RawClient(broker.endpoints);
+    const { status } = await admin.call(brokerAdminService.methods.UpdateGroup, {
+      name,
+      consumeMessageOrderly: true,
+      retryPolicy: { customizedBackoff: { next: [{ seconds: 1 }] } },
+    });
+    assert.equal(status?.code, 20_000, status?.message);
+    admin.close();
+  }
+
+  it("priority: the highest that waits comes first", async () => {
+    await makeTopic("priority-example", "PRIORITY");
+    const printed = await run("priority", broker);
+    assert.deepEqual(printed.trim().split("\n"), [
+      "priority 10: reset a password",
+      "priority 5: confirm an order",
+      "priority 5: confirm another order",
+      "priority 0: send the newsletter",
+    ]);
+  });
+
+  it("fifo: a message group keeps its order past a failure, and holds up no other", async () => {
+    await makeTopic("fifo-example", "FIFO");
+    await makeGroup("fifo-example-group");
+    const lines = (await run("fifo", broker)).trim().split("\n");
+    const of = (customer: string): string[] => lines.filter((line) => line.includes(customer));
+    assert.deepEqual(of("anna"), [
+      "done: anna ordered",
+      "failed: anna paid",
+      "done: anna paid",
+      "done: anna shipped",
+    ]);
+    assert.deepEqual(of("bert"), ["done: bert ordered", "done: bert paid", "done: bert shipped"]);
+    assert.ok(lines.indexOf("done: bert shipped") < lines.indexOf("done: anna paid"));
+  });
+
   it("delay: a message comes at its time, and one that was recalled does not", async () => {
     await makeTopic("delay-example", "DELAY");
     const printed = await run("delay", broker);

@@ -4,6 +4,7 @@ import type { MethodHandler } from "../../../transport/index.ts";
 import { existingTopic } from "../resources.ts";
 import { okStatus, unary } from "../unary.ts";
 import type { AdminContext } from "./admin-context.ts";
+import { queueIdsOf } from "./queue-ids.ts";
 import { storeTimeAt } from "./record-at.ts";
 import { topicFields } from "./topic-fields.ts";
 
@@ -13,7 +14,7 @@ export function getTopicStatus(context: AdminContext): MethodHandler {
   return unary(brokerAdminService.methods.GetTopicStatus, context.logger, async (request) => {
     const topic = existingTopic(context, request.name);
     const queueCount = Math.max(topic.readQueueNums, topic.writeQueueNums);
-    const ids = Array.from({ length: queueCount }, (_, id) => id);
+    const ids = queueIdsOf(topic, queueCount, store);
     const queues = await Promise.all(
       ids.map(async (queueId) => {
         const queue = store.queue(topic.name, queueId);

@@ -3,12 +3,13 @@ import { brokerAdminService, type cometmq } from "@cometmq/proto";
 import { MqError } from "../../../base/index.ts";
 import type { MethodHandler } from "../../../transport/index.ts";
 import type { OffsetReset } from "../../delivery/index.ts";
-import type { TopicConfig } from "../../metadata/index.ts";
+import { deliveredQueueNums, type TopicConfig } from "../../metadata/index.ts";
 import type { LocalParts } from "../context.ts";
 import { existingGroup, existingTopic, masterHere } from "../resources.ts";
 import { okStatus, unary } from "../unary.ts";
 import type { AdminContext } from "./admin-context.ts";
 import { setOffsets } from "./offset-changes.ts";
+import { queueIdsOf } from "./queue-ids.ts";
 
 type Request = cometmq.v1.ResetGroupOffsetRequest;
 
@@ -24,7 +25,7 @@ export function resetGroupOffset(context: AdminContext): MethodHandler {
       offsetFor(delivery.offsets, { topic: topic.name, queueId }, request);
     // Looked up first, so that all are set at once.
     const wanted: OffsetReset[] = await Promise.all(
-      queueIds(topic, request).map(async (queueId) => ({
+      queueIds(topic, request, context.store).map(async (queueId) => ({
         place: { group, topic: topic.name, queueId },
         offset: await find(queueId),
       })),
@@ -34,12 +35,17 @@ export function resetGroupOffset(context: AdminContext): MethodHandler {
   });
 }
 
-function queueIds(topic: TopicConfig, { queueId }: Request): number[] {
-  if (queueId === null) return Array.from({ length: topic.readQueueNums }, (_unused, id) => id);
-  if (queueId >= 0 && queueId < topic.readQueueNums) return [queueId];
+function queueIds(
+  topic: TopicConfig,
+  { queueId }: Request,
+  store: AdminContext["store"],
+): readonly number[] {
+  if (queueId === null) return queueIdsOf(topic, topic.readQueueNums, store);
+  const count = deliveredQueueNums(topic);
+  if (queueId >= 0 && queueId < count) return [queueId];
   throw new MqError(
     "BAD_REQUEST",
-    `topic ${topic.name} has no queue ${queueId}: its readable queues are 0 to ${topic.readQueueNums - 1}`,
+    `topic ${topic.name} has no queue ${queueId}: its readable queues are 0 to ${count - 1}`,
   );
 }
 

@@ -38,6 +38,7 @@ var features = map[string]func(*trial, string) error{
 	"sql":             (*trial).sql,
 	"delay":           (*trial).delay,
 	"recall":          (*trial).recall,
+	"priority":        (*trial).priority,
 	"transaction":     (*trial).transaction,
 	"dlq":             (*trial).dlq,
 }
@@ -254,6 +255,37 @@ func (run *trial) recall(topic string) error {
 		return fmt.Errorf("got %s", got)
 	}
 	return err
+}
+
+// Of three that wait the one of the highest priority comes first.
+func (run *trial) priority(topic string) error {
+	for _, priority := range []int32{1, 10, 5} {
+		message := newMessage(topic, strconv.Itoa(int(priority)))
+		if err := message.SetPriority(priority); err != nil {
+			return err
+		}
+		if err := run.send(message); err != nil {
+			return err
+		}
+	}
+	consumer, err := run.simple(topic, topic, rmq.SUB_ALL)
+	if err != nil {
+		return err
+	}
+	defer stop(consumer)
+	for _, expected := range []int32{10, 5, 1} {
+		view, err := one(consumer)
+		if err != nil {
+			return err
+		}
+		if body := string(view.GetBody()); body != strconv.Itoa(int(expected)) {
+			return fmt.Errorf("got %s instead of %d", body, expected)
+		}
+		if err := consumer.Ack(context.Background(), view); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (run *trial) transaction(topic string) error {

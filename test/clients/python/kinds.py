@@ -54,6 +54,7 @@ class Trial:
             "sql": lambda: self.filtered(topic, FilterExpression("color <> 'green' AND number > 0", FilterType.SQL), 1),
             "delay": lambda: self.delay(topic),
             "recall": lambda: self.recall(topic),
+            "priority": lambda: self.priority(topic),
             "transaction": lambda: self.transaction(topic),
             "dlq": lambda: self.dlq(topic),
         }
@@ -147,6 +148,20 @@ class Trial:
             handles.append(self.producer.send(message).recall_handle)
         self.producer.recall_message(topic, handles[0])
         self.expect_bodies(topic, ALL, ["kept"])
+
+    def priority(self, topic):
+        """Of three that wait the one of the highest priority comes first."""
+        for priority in (1, 10, 5):
+            message = new_message(topic, str(priority))
+            message.priority = priority
+            self.producer.send(message)
+        consumer = self.simple(topic, topic)
+        got = []
+        for _ in range(3):
+            message = one(consumer)
+            got.append((message.priority, message.body.decode()))
+            consumer.ack(message)
+        expect(got == [(10, "10"), (5, "5"), (1, "1")], f"got {got}")
 
     def transaction(self, topic):
         class Checker(TransactionChecker):

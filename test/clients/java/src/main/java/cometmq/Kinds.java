@@ -60,6 +60,7 @@ final class Kinds {
         features.put("sql", topic -> filtered(topic, SQL, 1));
         features.put("delay", this::delay);
         features.put("recall", this::recall);
+        features.put("priority", this::priority);
         features.put("transaction", this::transaction);
         features.put("dlq", this::dlq);
     }
@@ -190,6 +191,22 @@ final class Kinds {
         producer.send(message(topic, "kept").setDeliveryTimestamp(due).build());
         producer.recallMessage(topic, handle);
         expectBodies(topic, ALL, List.of("kept"));
+    }
+
+    /** Of three that wait the one of the highest priority comes first. */
+    private void priority(String topic) throws Exception {
+        for (int priority : new int[] {1, 10, 5}) {
+            producer.send(message(topic, Integer.toString(priority)).setPriority(priority).build());
+        }
+        List<Integer> got = new ArrayList<>();
+        try (SimpleConsumer consumer = simple(topic, topic, ALL)) {
+            for (int count = 0; count < 3; count++) {
+                MessageView view = one(consumer);
+                got.add(view.getPriority().orElse(-1));
+                consumer.ack(view);
+            }
+        }
+        expect(got.equals(List.of(10, 5, 1)), "got " + got);
     }
 
     private void transaction(String topic) throws Exception {
