@@ -22,6 +22,7 @@ export interface Wish {
 export interface Draft {
   readonly tag: string;
   readonly messageGroup: string;
+  readonly priority: number;
   readonly dueMs: number;
 }
 
@@ -112,6 +113,9 @@ export class Clients {
       longPollingTimeout: { seconds: 0, nanos: 1_000_000 },
     });
     const about = [...this.#expectation.sent.values()].filter(({ kind: of }) => of === kind.name);
+    // Another call that is under way may take them, or end them.
+    const isAlone = kind.name === "PRIORITY" && this.#underWay.size === 0;
+    const ready = isAlone ? this.#expectation.ready(this.#broker.nowMs) : [];
     this.#start(about, async () => {
       const got = await this.#got(path, bytes, client);
       const { nowMs } = this.#broker;
@@ -120,6 +124,7 @@ export class Clients {
         if (sent.kind !== kind.name || wantedTag === "*" || sent.tag === wantedTag) continue;
         sent.isPassedOver = true;
       }
+      if (this.#underWay.size === 1) this.#expectation.checkPriorities(got, ready);
       this.#expectation.receive(got, { nowMs, invisibleMs, wantedTag });
     });
   }
@@ -271,13 +276,14 @@ export class Clients {
     });
   }
 
-  #newSent({ name }: Kind, { tag, messageGroup, dueMs }: Draft): Sent {
+  #newSent({ name }: Kind, { tag, messageGroup, priority, dueMs }: Draft): Sent {
     this.#sentCount += 1;
     const sent: Sent = {
       id: `${name.toLowerCase()} ${this.#sentCount}`,
       kind: name,
       tag,
       messageGroup,
+      priority,
       dueMs,
       sentAtMs: this.#broker.nowMs,
       stored: "maybe",
@@ -449,13 +455,14 @@ function namesOf({ kind }: Sent): { topic: { name: string }; group: { name: stri
 }
 
 function messageOf(kind: Kind, sent: Sent): rocketmq.v2.IMessage {
-  const { id, tag, messageGroup, dueMs } = sent;
+  const { id, tag, messageGroup, priority, dueMs } = sent;
   return {
     topic: { name: kind.topic },
     systemProperties: {
       messageId: id,
       messageType: kind.messageType,
       tag,
+      ...(kind.name === "PRIORITY" ? { priority } : {}),
       ...(messageGroup === "" ? {} : { messageGroup }),
       ...(dueMs === 0 ? {} : { deliveryTimestamp: timestampOfMs(dueMs) }),
     },

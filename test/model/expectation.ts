@@ -2,7 +2,7 @@
 // often. Every answer of the broker is compared with it.
 
 /** What a topic takes. A kind of message that is new gets a line in `kinds.ts`. */
-export type KindName = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION";
+export type KindName = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "PRIORITY";
 
 /** How a transaction ended, as far as its producer was told. */
 export type End = "commit" | "rollback";
@@ -13,6 +13,8 @@ export interface Sent {
   readonly kind: KindName;
   readonly tag: string;
   readonly messageGroup: string;
+  /** 0 for those that have none. */
+  readonly priority: number;
   /** When it may be seen first, milliseconds since 1970; 0: at once. */
   readonly dueMs: number;
   readonly sentAtMs: number;
@@ -110,6 +112,29 @@ export class Expectation {
       if (!sent.isVague) this.#checkDelivery(sent, got, answer.nowMs);
       if (sent.kind === "FIFO") this.#checkOrder(sent, batch.slice(0, index), answer.nowMs);
       this.#note(sent, got, answer);
+    }
+  }
+
+  /** Messages with a priority that whoever asks now can have. */
+  ready(nowMs: number): readonly Sent[] {
+    const { slackMs } = this.bounds;
+    return [...this.sent.values()].filter((sent) => {
+      if (sent.kind !== "PRIORITY" || sent.stored !== "yes" || sent.done !== "no") return false;
+      if (sent.isVague || sent.isPassedOver || sent.attempt >= this.attemptMax) return false;
+      return sent.hiddenUntilMs + slackMs <= nowMs;
+    });
+  }
+
+  /** Of those that were ready no one was left whose priority is higher than one that was given. */
+  checkPriorities(batch: readonly Got[], ready: readonly Sent[]): void {
+    const given = batch.map(({ id }) => this.of(id));
+    for (const left of ready) {
+      if (given.includes(left)) continue;
+      const lower = given.find(({ priority }) => priority < left.priority);
+      expect(
+        lower === undefined,
+        `${lower?.id} of priority ${lower?.priority} came before ${left.id} of ${left.priority}`,
+      );
     }
   }
 

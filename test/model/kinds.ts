@@ -10,19 +10,23 @@ export interface Kind {
   readonly messageType: number;
   readonly topic: string;
   readonly group: string;
-  readonly queueCount: number;
+  /** Queues that its messages may be in. */
+  readonly queueIds: readonly number[];
   /** Messages held at once; more are refused. */
   readonly heldMax: number;
 }
 
+/** Priorities that are sent; each is a queue. */
+export const priorities: readonly number[] = [0, 3, 200];
 const unlimited = Number.POSITIVE_INFINITY;
 
 /** All kinds. */
 export const kinds: readonly Kind[] = [
-  kind("NORMAL", MessageType.NORMAL, { queueCount: 2 }),
-  kind("FIFO", MessageType.FIFO, { queueCount: 2 }),
+  kind("NORMAL", MessageType.NORMAL, { queueIds: [0, 1] }),
+  kind("FIFO", MessageType.FIFO, { queueIds: [0, 1] }),
   kind("DELAY", MessageType.DELAY, { heldMax: 6 }),
   kind("TRANSACTION", MessageType.TRANSACTION, { heldMax: 6 }),
+  kind("PRIORITY", MessageType.PRIORITY, { queueIds: priorities }),
 ];
 
 /** The kind of that name. */
@@ -35,8 +39,8 @@ export function kindOf(name: KindName): Kind {
 function kind(
   name: KindName,
   messageType: number,
-  { queueCount = 1, heldMax = unlimited }: Partial<Pick<Kind, "queueCount" | "heldMax">>,
+  { queueIds = [0], heldMax = unlimited }: Partial<Pick<Kind, "queueIds" | "heldMax">>,
 ): Kind {
   const word = name.toLowerCase();
-  return { name, messageType, topic: word, group: `${word}-group`, queueCount, heldMax };
+  return { name, messageType, topic: word, group: `${word}-group`, queueIds, heldMax };
 }

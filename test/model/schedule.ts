@@ -4,7 +4,7 @@ import { onBackgroundFailure } from "../../base/index.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
 import { Clients, type Draft } from "./clients.ts";
 import { BrokenPromise, Expectation, type Sent } from "./expectation.ts";
-import { type Kind, kindOf, kinds } from "./kinds.ts";
+import { type Kind, kindOf, kinds, priorities } from "./kinds.ts";
 import { ModelBroker } from "./model-broker.ts";
 
 /** What came of a seed. */
@@ -116,8 +116,9 @@ class Schedule {
   async #begin(): Promise<void> {
     await this.broker.start();
     const { metadata } = this.broker.local;
-    for (const { topic, group, queueCount, name } of kinds) {
-      const queues = { readQueueNums: queueCount, writeQueueNums: queueCount };
+    for (const { topic, group, queueIds, name } of kinds) {
+      const count = name === "PRIORITY" ? 2 : queueIds.length;
+      const queues = { readQueueNums: count, writeQueueNums: count };
       await this.broker.time.run(
         metadata.updateTopic({ name: topic, ...queues, messageType: name }),
       );
@@ -197,6 +198,7 @@ function draftOf({ random, broker }: Schedule, { name }: Kind): Draft {
   return {
     tag: random.pick(["a", "b"]),
     messageGroup: name === "FIFO" ? random.pick(["one", "two", "three"]) : "",
+    priority: name === "PRIORITY" ? random.pick(priorities) : 0,
     dueMs: name === "DELAY" ? Math.floor(broker.nowMs) + delayMs : 0,
   };
 }
@@ -274,7 +276,7 @@ async function pass({ random, broker }: Schedule): Promise<string> {
 async function reset({ random, broker, clients, expectation }: Schedule): Promise<string> {
   await clients.settle();
   const kind = random.pick(kinds);
-  const queueId = random.below(kind.queueCount);
+  const queueId = random.pick(kind.queueIds);
   const place = { group: kind.group, topic: kind.topic, queueId };
   const { offsets } = broker.local.delivery;
   const { minOffset, endOffset } = offsets.bounds(place);
