@@ -124,7 +124,7 @@ export class Clients {
         if (sent.kind !== kind.name || wantedTag === "*" || sent.tag === wantedTag) continue;
         sent.isPassedOver = true;
       }
-      if (this.#underWay.size === 1) this.#expectation.checkPriorities(got, ready);
+      if (this.#underWay.size === 1) this.#expectation.checkPriorities(got, ready, nowMs);
       this.#expectation.receive(got, { nowMs, invisibleMs, wantedTag });
     });
   }
@@ -223,9 +223,10 @@ export class Clients {
         invisibleDuration: { seconds: 3_600 },
       });
       this.#start([], async () => {
-        for (const { id } of await this.#got(path, bytes, undertaker)) {
-          if (topic === givenUpTopic) this.#expectation.receiveGivenUp(id);
-          else this.#expectation.receiveDeadLetter(id, this.#broker.nowMs);
+        for (const { id, queueId, offset } of await this.#got(path, bytes, undertaker)) {
+          const place = `${queueId}/${offset}`;
+          if (topic === givenUpTopic) this.#expectation.receiveGivenUp(id, place);
+          else this.#expectation.receiveDeadLetter(id, place, this.#broker.nowMs);
         }
       });
     }
@@ -369,14 +370,21 @@ export class Clients {
     }
     expect(code === Code.INVALID_RECEIPT_HANDLE, `a handle of ${id} is answered ${code}`);
     // Another call about it has come first, and is not answered yet.
-    const isOvertaken = [...this.#underWay.values()].filter((all) => all.includes(sent)).length > 1;
+    const isOvertaken = this.#isOvertaken(sent);
     const isRefusable =
       !isNewest || isOvertaken || sent.isPassedOver || isVague || done !== "no" || isSpent;
     expect(isRefusable, `the newest handle of ${id} is refused`);
     return false;
   }
 
+  /** Whether another call about a message is under way. */
+  #isOvertaken(sent: Sent): boolean {
+    return [...this.#underWay.values()].filter((about) => about.includes(sent)).length > 1;
+  }
+
+  /** Which of two calls that are under way together counts, nobody has promised. */
   #changed(sent: Sent, fields: Partial<Sent>): void {
+    if (this.#isOvertaken(sent)) sent.isVague = true;
     Object.assign(sent, fields, { changedAtMs: this.#broker.nowMs });
   }
 
