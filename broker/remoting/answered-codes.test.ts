@@ -375,8 +375,8 @@ describe("codes of the protocol", () => {
   });
 
   it("are answered as far as a failure of the broker has them", () => {
-    const statuses = Object.values(errorTable).map(({ status }) => Code[status]);
-    const possible = new Set([...statuses, "OK", "MULTIPLE_RESULTS"]);
-    assert.deepEqual([...Object.keys(answered), ...unseen].toSorted(), [...possible].toSorted());
+    const statuses = Object.values(errorTable).map(({ status }) => String(Code[status]));
+    const possible = new Set<string>([...statuses, "OK", "MULTIPLE_RESULTS"]);
+    assert.deepEqual(new Set<string>([...Object.keys(answered), ...unseen]), possible);
   });
 });

@@ -46,7 +46,7 @@ export class Clients {
   readonly #expectation: Expectation;
   readonly #random: SeededRandom;
   readonly #say: (line: string) => void;
-  #failure: unknown;
+  #failure: Error | undefined;
   #sentCount = 0;
   /** Whether a producer answers the broker's questions. */
   isAnswering = true;
@@ -237,7 +237,7 @@ export class Clients {
       () => void this.#underWay.delete(running),
       (error: unknown) => {
         this.#underWay.delete(running);
-        this.#failure ??= error;
+        this.#failure ??= asError(error);
       },
     );
     this.#underWay.set(running, about);
@@ -247,7 +247,7 @@ export class Clients {
     try {
       task();
     } catch (error) {
-      this.#failure ??= error;
+      this.#failure ??= asError(error);
     }
   }
 
@@ -264,14 +264,14 @@ export class Clients {
       expect(isGood, `a receive of ${client} is answered ${code}`);
       const properties = message?.systemProperties;
       if (!properties) return [];
-      const { messageId = "", queueId = -1, queueOffset, deliveryAttempt = 0 } = properties;
+      const { messageId: id, queueId, queueOffset, deliveryAttempt, receiptHandle } = properties;
       return [
         {
-          id: messageId ?? "",
-          queueId: queueId ?? -1,
-          offset: Number(queueOffset),
+          id,
+          queueId,
+          offset: queueOffset ?? -1,
           attempt: deliveryAttempt ?? 0,
-          handle: properties.receiptHandle ?? "",
+          handle: receiptHandle ?? "",
         },
       ];
     });
@@ -455,6 +455,10 @@ export class Clients {
       if (this.#broker.isServing) this.#guard(() => this.end(sent, answer));
     });
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function namesOf({ kind }: Sent): { topic: { name: string }; group: { name: string } } {

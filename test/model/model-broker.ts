@@ -227,7 +227,7 @@ async function closeAll({ clients, role, replica, cluster, clock }: Life): Promi
   await role.leave();
   await role.close();
   await replica.close();
-  await cluster.close();
+  cluster.close();
   clients.close();
   clock.kill();
 }

@@ -91,18 +91,17 @@ class Schedule {
 
   /** What was wrong; undefined when nothing was. */
   async run(): Promise<string | undefined> {
-    let failure: unknown;
+    const failures: Error[] = [];
     onBackgroundFailure((error) => {
-      failure ??= error;
+      failures.push(error instanceof Error ? error : new Error(String(error)));
     });
     try {
       await this.#begin();
       const count = stepCount.min + this.random.below(stepCount.max - stepCount.min);
-      for (let left = count; left > 0 && failure === undefined; left -= 1) await this.#step();
+      for (let left = count; left > 0 && failures.length === 0; left -= 1) await this.#step();
       await this.#drain();
       await this.broker.close();
-      if (failure !== undefined) throw failure;
-      return undefined;
+      return failures[0]?.stack;
     } catch (error) {
       if (error instanceof BrokenPromise) return error.message;
       return error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -5,7 +5,7 @@ import { MqError } from "../../base/index.ts";
 import { parseFilter } from "../../broker/delivery/index.ts";
 import type { LocalParts } from "../../broker/replica.ts";
 import { RecordType } from "../../broker/store/index.ts";
-import type { Orphan, Producers } from "../../broker/transactions/index.ts";
+import type { Orphan, Producers, TransactionEnd } from "../../broker/transactions/index.ts";
 import type { Machine } from "./machine.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { type Meaning, type Transaction, transactionTopic } from "./transaction-log.ts";
@@ -158,13 +158,14 @@ export class TransactionTraffic implements Producers {
       if (place === undefined) return;
       transaction.isSaid = true;
       const end = { topic: transactionTopic, messageId: text, transactionId, resolution: meaning };
-      place.local.transactions
-        ?.end(end)
-        .then(() => {
-          transaction.isEnded = true;
-        })
-        .catch((error: unknown) => this.#note(error));
+      this.#end(place, transaction, end).catch((error: unknown) => this.#note(error));
     });
+  }
+
+  async #end({ local }: Place, transaction: Transaction, end: TransactionEnd): Promise<void> {
+    if (local.transactions === undefined) return;
+    await local.transactions.end(end);
+    transaction.isEnded = true;
   }
 
   #receive(): void {
