@@ -60,6 +60,8 @@ export const limits = {
   callRequestSizeMax: 4_194_304,
   /** Messages that one query by key gives; more are not given. */
   queryMessageCountMax: 64,
+  /** Dead letters that one call gives again; the caller goes on with the next call. */
+  resendCountMax: 256,
   /** Clients known at once. More: TOO_MANY_REQUESTS. */
   clientCountMax: 100_000,
   /** Topics one client publishes or subscribes to. More: BAD_REQUEST. */

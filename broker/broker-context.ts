@@ -85,6 +85,10 @@ export class BrokerContext implements RemotingContext, AdminContext {
     return this.#options.replica.local?.delivery ?? { progress: () => [] };
   }
 
+  get held(): AdminContext["held"] {
+    return this.#options.replica.slot.current?.state?.held;
+  }
+
   get index(): AdminContext["index"] {
     return this.#options.replica.slot.current?.index;
   }

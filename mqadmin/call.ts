@@ -22,6 +22,8 @@ export interface Answered {
 }
 
 const okCode = 20000;
+/** Bytes: a message of the largest size, and lists of a whole cluster. */
+const answerSizeMax = 256 * 1_048_576;
 
 /** Connections of one mqadmin run, by address. */
 export class Connections {
@@ -85,7 +87,8 @@ export class Connections {
   #client(address: string): Client {
     let client = this.#clients.get(address);
     if (client === undefined) {
-      client = new Client(address, credentials.createInsecure());
+      const options = { "grpc.max_receive_message_length": answerSizeMax };
+      client = new Client(address, credentials.createInsecure(), options);
       this.#clients.set(address, client);
     }
     return client;

@@ -7,7 +7,7 @@ import type { Session } from "./session.ts";
 export interface FlagSpec {
   /** Written with one dash, also when it has two letters: `-b`, `-bn`. */
   readonly short?: string;
-  readonly type: "string" | "number" | "boolean";
+  readonly type: "string" | "boolean";
   readonly about: string;
   readonly required?: boolean;
   /** Placeholder in the help, e.g. HOST:PORT. */

@@ -9,6 +9,9 @@ export class CommandFailure extends Error {
 /** Nobody answered where somebody should be: asking there again at once is of no use. */
 export class UnreachableFailure extends CommandFailure {}
 
+/** No NameServer knows the topic. */
+export class NoRouteFailure extends CommandFailure {}
+
 /** Part of the command was done, which `answer` shows, and part was not, which the message says: exit code 1. */
 export class PartialFailure extends CommandFailure {
   readonly answer: Answer;

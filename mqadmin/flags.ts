@@ -17,6 +17,12 @@ export class Flags {
     return typeof value === "string" ? value : undefined;
   }
 
+  /** All texts of a flag that may be given more than once. */
+  texts(name: string): readonly string[] {
+    const value = this.#values[name];
+    return [value].flat().filter((one) => typeof one === "string");
+  }
+
   /** The text of a flag that must be there and not be empty. */
   required(name: string): string {
     const value = this.text(name);

@@ -1,33 +1,51 @@
 // The mqadmin program: finds the command, reads its flags, prints its answer.
 // Exit codes: 0 done, 1 failed, 2 the command line makes no sense.
 import yargs, { type Argv, type Options } from "yargs";
-import { Connections } from "./call.ts";
 import type { Command, FlagSpec } from "./command.ts";
-import * as commands from "./commands/index.ts";
+import { commandOf, withoutHelpWord, writtenOut } from "./command-line.ts";
+import { commands } from "./commands/index.ts";
 import { CommandFailure, PartialFailure, UsageFailure } from "./failure.ts";
 import { Flags } from "./flags.ts";
 import { render } from "./printing.ts";
-import { checkAddress, Session } from "./session.ts";
 
 const defaultNameServer = "127.0.0.1:9876";
 const defaultTimeoutMs = 5000;
 const usageExitCode = 2;
 
+const globalFlags: Readonly<Record<string, FlagSpec>> = {
+  namesrvAddr: {
+    short: "n",
+    type: "string",
+    value: "HOST:PORT[;HOST:PORT]",
+    about: `NameServers (else NAMESRV_ADDR, else ${defaultNameServer})`,
+  },
+  json: { type: "boolean", about: "print JSON for scripts" },
+  timeout: {
+    type: "string",
+    value: "MS",
+    about: `deadline of each call, ms (${defaultTimeoutMs})`,
+  },
+};
+
 /** Runs mqadmin with `args` (without node and script); resolves with the exit code. */
 export async function runMqadmin(args: readonly string[], version: string): Promise<number> {
   let exitCode = 0;
-  const parser = globalOptions(yargs(longNames(withoutHelpWord(args)))).version(version);
-  for (const command of Object.values(commands)) {
-    parser.command(
-      command.name,
-      command.summary,
-      (builder) => builder.options(optionsOf(command)),
-      async (argv) => {
-        exitCode = await run(command, new Flags(argv));
-      },
-    );
-  }
   try {
+    const asked = withoutHelpWord(args);
+    const wanted = await wantedCommands(asked);
+    const [only] = wanted;
+    const words = wanted.length === 1 && only ? writtenOut(asked, only, globalFlags) : asked;
+    const parser = globalOptions(yargs(words)).version(version);
+    for (const command of wanted) {
+      parser.command(
+        command.name,
+        command.summary,
+        (builder) => builder.options(optionsOf(command.flags)),
+        async (argv) => {
+          exitCode = await run(command, new Flags(argv));
+        },
+      );
+    }
     await parser.parseAsync();
   } catch (error) {
     exitCode = report(error);
@@ -35,38 +53,20 @@ export async function runMqadmin(args: readonly string[], version: string): Prom
   return exitCode;
 }
 
-/** RocketMQ's `mqadmin help COMMAND` is `mqadmin COMMAND --help`. */
-function withoutHelpWord(args: readonly string[]): string[] {
-  return args[0] === "help" ? [...args.slice(1), "--help"] : [...args];
-}
-
-/** yargs reads `-bn x` as `-b -n x`; RocketMQ has flags of two letters and one dash. */
-function longNames(args: readonly string[]): string[] {
-  const command = Object.values(commands).find(({ name }) => args.includes(name));
-  const written = Object.values(command?.flags ?? {})
-    .map(({ short }) => `-${short ?? ""}`)
-    .filter((flag) => flag.length > 2);
-  return args.map((arg) => (written.includes(arg.split("=", 1)[0] ?? "") ? `-${arg}` : arg));
+/** The command that is asked for, alone: to load all takes a while. All of them when none is asked for. */
+async function wantedCommands(args: readonly string[]): Promise<readonly Command[]> {
+  const name = commandOf(args, Object.keys(commands));
+  const loaders = Object.entries(commands).filter(
+    ([known]) => name === undefined || known === name,
+  );
+  return await Promise.all(loaders.map(([, load]) => load()));
 }
 
 function globalOptions(parser: Argv): Argv {
   return parser
     .scriptName("mqadmin")
     .usage("$0 COMMAND [FLAGS]\n\nAdministers CometMQ clusters with RocketMQ's commands and flags.")
-    .options({
-      namesrvAddr: {
-        alias: "n",
-        type: "string",
-        describe: `NameServers, HOST:PORT[;HOST:PORT] (else NAMESRV_ADDR, else ${defaultNameServer})`,
-        global: true,
-      },
-      json: { type: "boolean", describe: "print JSON for scripts", global: true },
-      timeout: {
-        type: "string",
-        describe: `deadline of each call, ms (${defaultTimeoutMs})`,
-        global: true,
-      },
-    })
+    .options(optionsOf(globalFlags))
     .parserConfiguration({
       "parse-numbers": false,
       "parse-positional-numbers": false,
@@ -85,10 +85,8 @@ function globalOptions(parser: Argv): Argv {
     });
 }
 
-function optionsOf(command: Command): Record<string, Options> {
-  return Object.fromEntries(
-    Object.entries(command.flags).map(([name, flag]) => [name, optionOf(flag)]),
-  );
+function optionsOf(flags: Readonly<Record<string, FlagSpec>>): Record<string, Options> {
+  return Object.fromEntries(Object.entries(flags).map(([name, flag]) => [name, optionOf(flag)]));
 }
 
 function optionOf(flag: FlagSpec): Options {
@@ -119,10 +117,16 @@ async function run(command: Command, flags: Flags): Promise<number> {
 }
 
 async function runOnce(command: Command, flags: Flags, timeoutMs: number): Promise<number> {
+  // What talks to brokers takes longest to load, and help needs none of it.
+  const { Connections } = await import("./call.ts");
+  const { checkAddress, Session } = await import("./session.ts");
   const connections = new Connections(timeoutMs);
   const json = flags.bool("json") ?? false;
   try {
-    const answer = await command.run(flags, new Session(nameServers(flags), connections));
+    const nameServers = writtenNameServers(flags).map((address) =>
+      checkAddress(address, "--namesrvAddr"),
+    );
+    const answer = await command.run(flags, new Session(nameServers, connections));
     process.stdout.write(render(answer, json));
     return 0;
   } catch (error) {
@@ -133,12 +137,12 @@ async function runOnce(command: Command, flags: Flags, timeoutMs: number): Promi
   }
 }
 
-function nameServers(flags: Flags): string[] {
+function writtenNameServers(flags: Flags): string[] {
   const written = flags.text("namesrvAddr") ?? process.env["NAMESRV_ADDR"] ?? defaultNameServer;
-  const addresses = written.split(/[;,]/).map((address) => address.trim());
-  return addresses
-    .filter((address) => address !== "")
-    .map((address) => checkAddress(address, "--namesrvAddr"));
+  return written
+    .split(/[;,]/)
+    .map((address) => address.trim())
+    .filter((address) => address !== "");
 }
 
 function report(error: unknown, command?: string): number {

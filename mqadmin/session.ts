@@ -1,7 +1,7 @@
 // What commands share: the NameServers, the brokers behind them, and one way to call each.
 import { brokerAdminService, cometmq, nameServerService } from "@cometmq/proto";
 import type { Answered, Connections, Method } from "./call.ts";
-import { CommandFailure, UsageFailure } from "./failure.ts";
+import { CommandFailure, NoRouteFailure, UsageFailure } from "./failure.ts";
 import type { Flags } from "./flags.ts";
 
 /** What a broker does for its name; `acting` is a slave that serves for its lost master. */
@@ -128,7 +128,7 @@ export class Session {
     return await this.masters(flags);
   }
 
-  /** Where `topic` is. Throws CommandFailure when no NameServer knows it. */
+  /** Where `topic` is. Throws NoRouteFailure when no NameServer knows it. */
   async route(topic: string): Promise<readonly RouteEntry[]> {
     const { QueryTopicRoute } = nameServerService.methods;
     const topicNotFound = 40402;
@@ -151,7 +151,7 @@ export class Session {
     }
     if (found.size > 0)
       return [...found.values()].toSorted((a, b) => (a.broker < b.broker ? -1 : 1));
-    throw new CommandFailure(
+    throw new NoRouteFailure(
       `no route for topic ${topic} at ${this.#nameServers.join(";")}. List topics with: mqadmin topicList`,
     );
   }

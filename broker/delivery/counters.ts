@@ -11,6 +11,8 @@ export interface DeliveryCounters {
   filtered: number;
   /** Copied to a dead-letter topic. */
   deadLettered: number;
+  /** Done, and made visible to their group again. */
+  givenAgain: number;
   /** Pending or unseen messages that retention took first. */
   expired: number;
   /** Handed out, but the answer was not written. */
@@ -32,6 +34,7 @@ export function newCounters(): DeliveryCounters {
     acknowledged: 0,
     filtered: 0,
     deadLettered: 0,
+    givenAgain: 0,
     expired: 0,
     givenBack: 0,
     pendingFull: 0,

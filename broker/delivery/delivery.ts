@@ -27,6 +27,7 @@ import { Selection } from "./selection.ts";
 import type { Subscription } from "./subscription.ts";
 import { SubscriptionTable } from "./subscription-table.ts";
 import { type Alarm, Timeline } from "./timeline.ts";
+import { Tracking } from "./tracking.ts";
 
 /** What delivery stands on. */
 export interface DeliveryOptions {
@@ -59,6 +60,8 @@ export class Delivery {
   readonly pulls: Pulls;
   /** The offsets that groups have stored. */
   readonly offsets: Offsets;
+  /** Single messages. */
+  readonly tracking: Tracking;
   readonly #store: DeliveryStore;
   readonly #metadata: DeliveryMetadata;
   readonly #timeline: Timeline;
@@ -112,7 +115,9 @@ export class Delivery {
     });
     const boundsOf = boundsIn(store, metadata);
     this.pulls = new Pulls({ ...parts, polls: this.#polls, boundsOf });
-    this.offsets = new Offsets({ ...parts, table: this.#table, writer: this.#writer, boundsOf });
+    const kept = { ...parts, table: this.#table, writer: this.#writer };
+    this.offsets = new Offsets({ ...kept, boundsOf });
+    this.tracking = new Tracking(kept);
   }
 
   /** Takes over the stored progress and follows the store. Writes nothing before the first receive. */

@@ -60,6 +60,7 @@ export class HandOut {
     entry.deliveryNumber = nextDeliveryNumber(entry, this.#parts.store.epoch);
     entry.deliveredAtMs = nowMs;
     entry.dueAtMs = nowMs + request.invisibleMs;
+    entry.clientId = request.clientId;
     if (group === undefined) subscription.due.push(entry);
     else {
       group.turn = turn.number;

@@ -1,7 +1,7 @@
 export type { DeliveryCounters } from "./counters.ts";
 export { type DeadLetterRequest, Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { DeliveryFigures, LaneProgress } from "./figures.ts";
-export { type Filter, parseFilter } from "./filter.ts";
+export { type Filter, matches, parseFilter } from "./filter.ts";
 export { brokerOfMessageGroup } from "./message-group-broker.ts";
 export { messageGroupHash, queueOfMessageGroup } from "./message-group-hash.ts";
 export type { GroupPlace, OffsetReset, Offsets, ResetOutcome } from "./offsets.ts";
@@ -19,3 +19,4 @@ export type { Pulled, PullRequest, Pulls } from "./pulls.ts";
 export type { QueueBounds, QueuePlace } from "./queue-bounds.ts";
 export { handleBroker } from "./receipt-handle.ts";
 export type { Delivered, Lease, ReceiveRequest } from "./request.ts";
+export type { GivenAgain, MessagePlace, MessageStanding, Tracking } from "./tracking.ts";

@@ -82,6 +82,19 @@ export class LaneOrder implements GroupKeeper {
     this.#dropAnchor(group);
   }
 
+  /** As `hold`, of a message below the cursor that was done and is pending again: it comes before those behind it. */
+  holdAgain(entry: PendingMessage, hash: number): void {
+    const isKnown = this.#groups.has(hash);
+    const group = this.#groupOf(hash);
+    entry.group = group;
+    const behind = group.held.findIndex(({ offset }) => offset > entry.offset);
+    group.held.splice(behind < 0 ? group.held.length : behind, 0, entry);
+    // Of a message group of which nothing is out or was passed over, all before the cursor is done.
+    group.takenEnd = Math.max(group.takenEnd, isKnown ? entry.offset + 1 : this.#lane.cursor);
+    group.turn = 0;
+    this.#dropAnchor(group);
+  }
+
   /** Takes over what is stored of a pending message or an anchor, in the order of offsets; then comes `restored`. */
   restore(entry: PendingMessage, { messageGroupHash, from }: PendingOrder): void {
     const group = this.#groupOf(messageGroupHash);

@@ -116,6 +116,15 @@ export class Lane {
     return entry;
   }
 
+  /** Makes a message below the cursor pending that is done. No handle of an earlier delivery fits it. */
+  addAgain(offset: number): PendingMessage {
+    // Its end may still have to be stored.
+    this.#hasGoneBack = true;
+    const entry = this.add(offset);
+    entry.deliveryNumber = this.#newestNumber;
+    return entry;
+  }
+
   /** Notes that `entry` is new or has changed. */
   touch(entry: PendingMessage): void {
     this.noteNumber(entry.deliveryNumber);

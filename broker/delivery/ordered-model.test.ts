@@ -11,6 +11,7 @@ type Step =
   | { readonly kind: "send"; readonly group: number; readonly count: number }
   | { readonly kind: "receive"; readonly client: number; readonly count: number }
   | { readonly kind: "ack" | "giveBack"; readonly which: number }
+  | { readonly kind: "giveAgain"; readonly which: number }
   | { readonly kind: "nack"; readonly which: number; readonly ms: number }
   | { readonly kind: "pass"; readonly ms: number }
   | { readonly kind: "cool" | "diskFull" | "diskFree" | "crash" };
@@ -53,6 +54,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("giveAgain" as const), which }),
+  },
+  {
     weight: 4,
     arbitrary: fc.record({
       kind: fc.constant("pass" as const),
@@ -77,6 +82,10 @@ interface Sent {
   /** Nobody may get any message of its message group before. */
   hiddenUntilMs: number;
   attempt: number;
+  /** Copies in the dead-letter topic from before it was given again. */
+  pastDeaths: number;
+  /** Given again, and not done since. */
+  isAgain: boolean;
 }
 
 class Model {
@@ -96,7 +105,7 @@ class Model {
     for (let i = 0; i < count; i++) {
       const id = `m${this.sent.length}`;
       const offset = this.scene.store.queue("t", queueId)?.items.length ?? 0;
-      const state = { isDone: false, hiddenUntilMs: 0, attempt: 0 };
+      const state = { isDone: false, hiddenUntilMs: 0, attempt: 0, pastDeaths: 0, isAgain: false };
       const message: Sent = { id, group, queueId, offset, ...state };
       this.sent.push(message);
       this.byId.set(id, message);
@@ -139,11 +148,32 @@ class Model {
 
   /** What is in the dead-letter topic is done. */
   settleDead(): void {
+    for (const [message, deaths] of this.#deaths()) {
+      if (deaths > message.pastDeaths) message.isDone = true;
+    }
+  }
+
+  #deaths(): ReadonlyMap<Sent, number> {
+    const deaths = new Map<Sent, number>();
     for (const { record } of this.scene.store.queue("%DLQ%g", 0)?.items ?? []) {
       const { messageId } = readMessageProperties(record.systemProperties);
       const message = this.byId.get(messageId);
-      if (message !== undefined) message.isDone = true;
+      if (message !== undefined) deaths.set(message, (deaths.get(message) ?? 0) + 1);
     }
+    return deaths;
+  }
+
+  /** What is not done is never given again; what is, counts as if it had never been handed out. */
+  giveAgain(number: number): void {
+    const message = this.sent[number % Math.max(1, this.sent.length)];
+    if (message === undefined) return;
+    this.settleDead();
+    const place = { topic: "t", queueId: message.queueId, queueOffset: message.offset };
+    if (this.scene.delivery.tracking.giveAgain("g", place, message.group) !== "given") return;
+    assert.ok(message.isDone, `${message.id} was given again before it was done`);
+    const pastDeaths = this.#deaths().get(message) ?? 0;
+    const fresh = { isDone: false, hiddenUntilMs: 0, attempt: 0, pastDeaths, isAgain: true };
+    Object.assign(message, fresh);
   }
 
   async receive(clientId: string, countMax: number): Promise<number> {
@@ -175,12 +205,14 @@ class Model {
         return;
       case "crash":
         return this.crash();
+      case "giveAgain":
+        return this.giveAgain(what.which);
       default:
         return this.#answer(what);
     }
   }
 
-  #answer(what: Extract<Step, { readonly which: number }>): void {
+  #answer(what: Extract<Step, { readonly kind: "ack" | "giveBack" | "nack" }>): void {
     const place = this.out[what.which % Math.max(1, this.out.length)];
     if (place === undefined) return;
     const { message } = place;
@@ -223,7 +255,9 @@ class Model {
         .filter(({ order }) => order?.messageGroupHash === message.group)
         .map(({ order }) => order?.from ?? 0);
       const end = ends.length > 0 ? Math.max(...ends) : (lane?.cursor ?? 0);
-      message.isDone &&= message.offset < end && !isPending;
+      const isEnded = message.offset < end && !isPending;
+      // What the crash made forget that it was given again is done as it was before.
+      message.isDone = isEnded && (message.isDone || message.isAgain);
     }
     this.settleDead();
   }

@@ -47,6 +47,8 @@ export class Pending<L> implements Due {
   deliveryNumber = 0;
   /** When it was last handed out. */
   deliveredAtMs = 0;
+  /** Who it was handed out to last; empty when that was before the last start. */
+  clientId = "";
   /** Stored in the log, so that its end has to be stored too. */
   stored = false;
   /** Stands in the list of changes to be stored. */

@@ -3,7 +3,7 @@
 import { crc32 } from "node:zlib";
 import { readMessageProperties } from "@cometmq/proto/hot";
 import { limits, MqError } from "../../base/index.ts";
-import { RecordType, type RecordView } from "../store/index.ts";
+import { isHeld, isQueued, RecordType, type RecordView } from "../store/index.ts";
 import {
   entriesOf,
   entryKey,
@@ -165,7 +165,7 @@ interface Indexed {
   readonly epoch: number;
 }
 
-const formatVersion = 1;
+const formatVersion = 2;
 
 function writeIndexed({ position, epoch }: Indexed): string {
   return `${formatVersion} ${position} ${epoch}`;
@@ -184,8 +184,9 @@ function isOfLog({ position, epoch }: Indexed, log: IndexStart): boolean {
   return before === undefined ? position <= log.start : before === epoch;
 }
 
+/** Also one that is in no queue yet: who asks looks whether it is held still. */
 function isMessage(type: number): boolean {
-  return type === RecordType.message || type === RecordType.deliveredTimer;
+  return isQueued(type) || isHeld(type) || type === RecordType.carriedMessage;
 }
 
 function keysOf(record: RecordView): readonly string[] {

@@ -17,6 +17,7 @@ const noBytes = new Uint8Array(0);
 const always = { beginMs: 0, endMs: Number.MAX_SAFE_INTEGER, countMax: 64 };
 
 interface Message {
+  readonly type?: number;
   readonly topic?: string;
   readonly id?: string;
   readonly keys?: readonly string[];
@@ -24,9 +25,10 @@ interface Message {
 
 function draftOf(message: Message): RecordDraft {
   return {
-    type: RecordType.message,
+    type: message.type ?? RecordType.message,
     topic: message.topic ?? "t",
     queueId: 0,
+    ...(message.type === undefined ? {} : { dueMs: 1 }),
     systemProperties: rocketmq.v2.SystemProperties.encode({
       messageId: message.id ?? "",
       keys: [...(message.keys ?? [])],
@@ -152,6 +154,18 @@ describe("KeyIndex", () => {
     assert.equal(index.lagBytes, 0);
   });
 
+  it("finds messages that are held, too", async () => {
+    const types = [
+      RecordType.delayedMessage,
+      RecordType.halfMessage,
+      RecordType.carriedMessage,
+    ] as const;
+    const sent = await send(...types.map((type) => ({ type, id: `id-${type}`, keys: ["a"] })));
+    assert.deepEqual(new Set(await byKey("a")), new Set(sent));
+    const found = await index.byId("t", `id-${RecordType.halfMessage}`);
+    assert.deepEqual(places(found), sent.slice(1, 2));
+  });
+
   it("keeps topics, keys and ids apart, whatever letters they have", async () => {
     const [first, second, third] = await send(
       { topic: "t", id: "x", keys: ["kx", "ключ", "a/b c", "\u{1f600}"] },
@@ -213,7 +227,12 @@ describe("KeyIndex", () => {
 
   it("is built again when it is not of this log, of another version, or damaged", async () => {
     const [first] = await send({ id: "1", keys: ["k"] });
-    for (const value of [`1 ${store.end + 1} 1`, `1 ${store.end} 7`, "2 0 0", "nonsense"]) {
+    for (const value of [
+      `2 ${store.end + 1} 1`,
+      `2 ${store.end} 7`,
+      `1 ${store.end} 1`,
+      "nonsense",
+    ]) {
       await index.close();
       const level = await database.open();
       await put(level, "indexed", value);

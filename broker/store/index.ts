@@ -19,6 +19,7 @@ export { nodeDisk } from "./node-disk.ts";
 export type { Quorum } from "./quorum.ts";
 export {
   isHeld,
+  isQueued,
   type RecordDraft,
   RecordType,
   type RecordView,

@@ -1,6 +1,7 @@
 // consumeMessage: looks at messages of a topic without taking them from anybody.
 import { type Command, topicFlag } from "../command.ts";
 import type { Flags } from "../flags.ts";
+import { deliveryQuestion, deliveryText } from "../message-standing.ts";
 import { nothingFound, type ShownMessage, shownMessage } from "../messages.ts";
 import type { RouteEntry, Session } from "../session.ts";
 
@@ -29,12 +30,13 @@ export const consumeMessage: Command = {
       short: "g",
       type: "string",
       value: "GROUP",
-      about: "accepted for compatibility; not used",
+      about: "tell where this group stands with each message",
     },
   },
   async run(flags, session) {
     const topic = flags.required("topic");
     const name = flags.text("brokerName");
+    const isOfGroup = flags.text("consumerGroup") !== undefined;
     const countMax = flags.int("messageNumber", { min: 1, max: shownMax }) ?? 128;
     const found: ShownMessage[] = [];
     for (const owner of await session.owners(topic)) {
@@ -47,20 +49,36 @@ export const consumeMessage: Command = {
     return {
       json: found,
       table: {
-        columns: ["Broker", "Queue", "Offset", "Stored", "Tag", "Message id", "Body"],
+        columns: ["Broker", "Queue", "Offset", "Stored", "Type", "Tag", "Message id"].concat(
+          isOfGroup ? ["State", "Body"] : ["Body"],
+        ),
         rows: found.map((m) => [
           m.broker,
           m.queueId,
           m.queueOffset,
           m.storeTime,
+          kindText(m),
           m.tag,
           m.messageId,
+          ...(isOfGroup ? [stateText(m)] : []),
           m.body.slice(0, 80),
         ]),
       },
     };
   },
 };
+
+/** The type, and what makes a message be of it. */
+function kindText({ type, system }: ShownMessage): string {
+  const { messageGroup, deliveryTime, priority, liteTopic } = system;
+  const more = messageGroup ?? deliveryTime ?? priority ?? liteTopic;
+  return more === undefined ? type : `${type} ${more}`;
+}
+
+function stateText({ deliveries }: ShownMessage): string {
+  const [delivery] = deliveries ?? [];
+  return delivery === undefined ? "no progress" : deliveryText(delivery);
+}
 
 async function* messagesOf(query: {
   readonly owner: RouteEntry;
@@ -79,10 +97,15 @@ async function* messagesOf(query: {
     if (onlyQueue !== undefined && queueId !== onlyQueue) continue;
     const end = queue.maxOffset ?? 0;
     for (let offset = Math.max(from ?? 0, queue.minOffset ?? 0); offset < end; offset++) {
-      const request = { topic, queueId, offset };
+      const isOfGroup = flags.text("consumerGroup") !== undefined;
+      const deliveries = isOfGroup ? { deliveries: deliveryQuestion(flags) } : {};
+      const request = { topic, queueId, offset, ...deliveries };
       const { QueryMessageByOffset } = session.admin;
       const answer = await session.call(owner.address, QueryMessageByOffset, request, nothingFound);
-      for (const message of answer.messages ?? []) yield shownMessage(message);
+      for (const message of answer.messages ?? []) {
+        const { deliveries: asked, ...shown } = shownMessage(message);
+        yield isOfGroup && asked !== undefined ? { ...shown, deliveries: asked } : shown;
+      }
     }
   }
 }

@@ -2,18 +2,27 @@
 import type { Command } from "../command.ts";
 import { topicFlag } from "../command.ts";
 import type { Flags } from "../flags.ts";
-import { messagesAnswer, nothingFound, searchOwners } from "../messages.ts";
+import { deliveryGroupFlag, deliveryQuestion } from "../message-standing.ts";
+import {
+  bodyFormat,
+  bodyFormatFlag,
+  messagesAnswer,
+  nothingFound,
+  searchOwners,
+} from "../messages.ts";
 import type { Session } from "../session.ts";
 
 const idFlags = {
   ...topicFlag,
   msgId: { short: "i", type: "string", value: "ID", about: "message id", required: true },
   clusterName: { short: "c", type: "string", value: "NAME", about: "only brokers of this cluster" },
+  ...deliveryGroupFlag,
+  ...bodyFormatFlag,
 } as const;
 
 export const queryMsgById: Command = {
   name: "queryMsgById",
-  summary: "show a message by its id",
+  summary: "show a message by its id, with its properties and where each group stands with it",
   flags: idFlags,
   run: search,
 };
@@ -35,10 +44,11 @@ export const queryMsgByUniqueKey: Command = {
 async function search(flags: Flags, session: Session): Promise<ReturnType<typeof messagesAnswer>> {
   const topic = flags.required("topic");
   const messageId = flags.required("msgId");
-  const where = { topic, cluster: flags.text("clusterName") };
+  const where = { topic, cluster: flags.text("clusterName"), format: bodyFormat(flags) };
+  const request = { topic, messageId, deliveries: deliveryQuestion(flags) };
   const { QueryMessageById } = session.admin;
-  const { messages, indexBehind } = await searchOwners(session, where, (address) =>
-    session.call(address, QueryMessageById, { topic, messageId }, nothingFound),
+  const { messages, ...found } = await searchOwners(session, where, (address) =>
+    session.call(address, QueryMessageById, request, nothingFound),
   );
-  return messagesAnswer(messages, { what: `with id ${messageId} in topic ${topic}`, indexBehind });
+  return messagesAnswer(messages, { what: `with id ${messageId} in topic ${topic}`, ...found });
 }

@@ -1,6 +1,13 @@
 // queryMsgByKey: messages that carry a key.
 import { type Command, topicFlag } from "../command.ts";
-import { messagesAnswer, nothingFound, searchOwners } from "../messages.ts";
+import { deliveryGroupFlag, deliveryQuestion } from "../message-standing.ts";
+import {
+  bodyFormat,
+  bodyFormatFlag,
+  messagesAnswer,
+  nothingFound,
+  searchOwners,
+} from "../messages.ts";
 
 const foundMax = 64;
 
@@ -24,6 +31,8 @@ export const queryMsgByKey: Command = {
       value: "NAME",
       about: "only brokers of this cluster",
     },
+    ...deliveryGroupFlag,
+    ...bodyFormatFlag,
   },
   async run(flags, session) {
     const topic = flags.required("topic");
@@ -35,16 +44,17 @@ export const queryMsgByKey: Command = {
       beginMs: flags.time("beginTimestamp") ?? 0,
       endMs: flags.time("endTimestamp") ?? 0,
       maxMessages,
+      deliveries: deliveryQuestion(flags),
     };
-    const where = { topic, cluster: flags.text("clusterName") };
+    const where = { topic, cluster: flags.text("clusterName"), format: bodyFormat(flags) };
     const { QueryMessageByKey } = session.admin;
-    const { messages, indexBehind } = await searchOwners(session, where, (address) =>
+    const { messages, ...found } = await searchOwners(session, where, (address) =>
       session.call(address, QueryMessageByKey, request, nothingFound),
     );
     const newestFirst = messages.toSorted((a, b) => (a.storeTime < b.storeTime ? 1 : -1));
     return messagesAnswer(newestFirst.slice(0, maxMessages), {
       what: `with key ${key} in topic ${topic}`,
-      indexBehind,
+      ...found,
     });
   },
 };

@@ -1,7 +1,14 @@
 // queryMsgByOffset: the message at one place of a queue.
 import { type Command, topicFlag } from "../command.ts";
 import { CommandFailure } from "../failure.ts";
-import { messagesAnswer, nothingFound, shownMessage } from "../messages.ts";
+import { deliveryGroupFlag, deliveryQuestion } from "../message-standing.ts";
+import {
+  bodyFormat,
+  bodyFormatFlag,
+  messagesAnswer,
+  nothingFound,
+  shownMessage,
+} from "../messages.ts";
 
 export const queryMsgByOffset: Command = {
   name: "queryMsgByOffset",
@@ -11,12 +18,15 @@ export const queryMsgByOffset: Command = {
     brokerName: { short: "b", type: "string", value: "NAME", about: "broker name", required: true },
     queueId: { short: "i", type: "string", value: "N", about: "queue id", required: true },
     offset: { short: "o", type: "string", value: "N", about: "queue offset", required: true },
+    ...deliveryGroupFlag,
+    ...bodyFormatFlag,
   },
   async run(flags, session) {
     const topic = flags.required("topic");
     const name = flags.required("brokerName");
     const queueId = flags.int("queueId", { min: 0, max: 65_535 }) ?? 0;
     const offset = flags.int("offset", { min: 0, max: Number.MAX_SAFE_INTEGER }) ?? 0;
+    const format = bodyFormat(flags);
     const owners = await session.owners(topic);
     const owner = owners.find((entry) => entry.broker === name);
     if (owner === undefined) {
@@ -26,11 +36,11 @@ export const queryMsgByOffset: Command = {
     const answer = await session.call(
       owner.address,
       session.admin.QueryMessageByOffset,
-      { topic, queueId, offset },
+      { topic, queueId, offset, deliveries: deliveryQuestion(flags) },
       nothingFound,
     );
     return messagesAnswer(
-      (answer.messages ?? []).map((message) => shownMessage(message)),
+      (answer.messages ?? []).map((message) => shownMessage(message, format)),
       {
         what: `at offset ${offset} of queue ${queueId} of topic ${topic} on ${name}`,
       },

@@ -4,7 +4,10 @@ import { type Command, groupFlag, targetFlags } from "../command.ts";
 import { completed, onEachMaster } from "../each-master.ts";
 import { UsageFailure } from "../failure.ts";
 import type { Flags } from "../flags.ts";
+import { groupTable, shownGroup } from "../groups.ts";
 import { parseRetryPolicy } from "../retry-policy.ts";
+
+const unused = "accepted for compatibility; not used";
 
 export const updateSubGroup: Command = {
   name: "updateSubGroup",
@@ -50,6 +53,9 @@ export const updateSubGroup: Command = {
       about:
         "attributes, e.g. +consume.from=first|last|<ms>; or true|false: notify consumers of changes",
     },
+    retryQueueNums: { short: "q", type: "string", value: "N", about: unused },
+    brokerId: { short: "i", type: "string", value: "N", about: unused },
+    whichBrokerWhenConsumeSlowly: { short: "w", type: "string", value: "N", about: unused },
   },
   async run(flags, session) {
     const request = requestOf(flags);
@@ -64,17 +70,7 @@ export const updateSubGroup: Command = {
         ({ broker, created }) =>
           `group ${request.name} ${created ? "created" : "updated"} on ${broker}`,
       ),
-      table: {
-        columns: ["Group", "Broker", "Enabled", "Orderly", "Retries", "Consume from"],
-        rows: done.map(({ broker, group }) => [
-          group?.name ?? "",
-          broker,
-          group?.consumeEnable ?? false,
-          group?.consumeMessageOrderly ?? false,
-          group?.retryMaxTimes ?? 0,
-          group?.consumeFrom ?? "",
-        ]),
-      },
+      table: groupTable(done.map(({ broker, group }) => shownGroup(broker, group ?? {}))),
     });
   },
 };

@@ -4,6 +4,7 @@ import { type Command, targetFlags, topicFlag } from "../command.ts";
 import { completed, onEachMaster } from "../each-master.ts";
 import { shownTopic, topicTable } from "../topics.ts";
 
+const unused = "accepted for compatibility; not used";
 const queueRange = { min: 1, max: 65_536 };
 
 export const updateTopic: Command = {
@@ -32,6 +33,8 @@ export const updateTopic: Command = {
       value: "+NAME=VALUE,-NAME",
       about: "attributes, e.g. +message.type=NORMAL",
     },
+    unit: { short: "u", type: "string", value: "true|false", about: unused },
+    hasUnitSub: { short: "s", type: "string", value: "true|false", about: unused },
   },
   async run(flags, session) {
     const { set, removed } = parseAttributes(flags.text("attributes"));

@@ -57,6 +57,10 @@ import {
   type IQueryMessageByKeyRequest,
   QueryMessageByOffsetRequest,
   type IQueryMessageByOffsetRequest,
+  ResendDeadLettersRequest,
+  type IResendDeadLettersRequest,
+  ResendDeadLettersResponse,
+  type IResendDeadLettersResponse,
   GetBrokerStatusRequest,
   type IGetBrokerStatusRequest,
   GetBrokerStatusResponse,
@@ -110,6 +114,8 @@ export const brokerAdminService: {
     readonly QueryMessageById: Method<"unary", QueryMessageByIdRequest, IQueryMessageByIdRequest, QueryMessagesResponse, IQueryMessagesResponse>;
     readonly QueryMessageByKey: Method<"unary", QueryMessageByKeyRequest, IQueryMessageByKeyRequest, QueryMessagesResponse, IQueryMessagesResponse>;
     readonly QueryMessageByOffset: Method<"unary", QueryMessageByOffsetRequest, IQueryMessageByOffsetRequest, QueryMessagesResponse, IQueryMessagesResponse>;
+    /** Gives dead letters of a group to that group again: each one's original, with fresh attempts, in the place it has. Other groups get nothing. Asked of a master. */
+    readonly ResendDeadLetters: Method<"unary", ResendDeadLettersRequest, IResendDeadLettersRequest, ResendDeadLettersResponse, IResendDeadLettersResponse>;
     readonly GetBrokerStatus: Method<"unary", GetBrokerStatusRequest, IGetBrokerStatusRequest, GetBrokerStatusResponse, IGetBrokerStatusResponse>;
     readonly GetBrokerConfig: Method<"unary", GetBrokerConfigRequest, IGetBrokerConfigRequest, GetBrokerConfigResponse, IGetBrokerConfigResponse>;
     /** Changes one live key until the next restart. */
@@ -215,6 +221,12 @@ export const brokerAdminService: {
       kind: "unary",
       request: codecOf(QueryMessageByOffsetRequest, "QueryMessageByOffsetRequest"),
       response: codecOf(QueryMessagesResponse, "QueryMessagesResponse"),
+    },
+    ResendDeadLetters: {
+      path: "/cometmq.v1.BrokerAdmin/ResendDeadLetters",
+      kind: "unary",
+      request: codecOf(ResendDeadLettersRequest, "ResendDeadLettersRequest"),
+      response: codecOf(ResendDeadLettersResponse, "ResendDeadLettersResponse"),
     },
     GetBrokerStatus: {
       path: "/cometmq.v1.BrokerAdmin/GetBrokerStatus",

@@ -5984,14 +5984,100 @@ export const GetProducerConnectionResponse: MessageClass<GetProducerConnectionRe
   return GetProducerConnectionResponse;
 })();
 
+/** With which groups' deliveries messages are wanted. */
+export interface DeliveryQuestion {
+  /** Absent: all groups that have progress on the message's queue. */
+  group: string | null;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IDeliveryQuestion {
+  group?: string | null | undefined;
+}
+export const DeliveryQuestion: MessageClass<DeliveryQuestion, IDeliveryQuestion> = (function() {
+  const DeliveryQuestion = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  DeliveryQuestion.prototype.group = null;
+  let $oneOfFields;
+  // Virtual OneOf for proto3 optional field
+  $Object.defineProperty(DeliveryQuestion.prototype, "_group", {
+    get: $util.oneOfGetter($oneOfFields = ["group"]),
+    set: $util.oneOfSetter($oneOfFields)
+  });
+  DeliveryQuestion.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.group != null && $Object.hasOwnProperty.call(message, "group"))
+      writer.uint32(10).string(message.group);
+    return writer;
+  };
+  DeliveryQuestion.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new DeliveryQuestion();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.group = reader.stringVerify();
+          message._group = "group";
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return DeliveryQuestion;
+})();
+
 export interface QueryMessageByIdRequest {
   topic: string;
   messageId: string;
+  /** Absent: deliveries are not told. */
+  deliveries: DeliveryQuestion | null;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IQueryMessageByIdRequest {
   topic?: string | null | undefined;
   messageId?: string | null | undefined;
+  deliveries?: IDeliveryQuestion | null | undefined;
 }
 export const QueryMessageByIdRequest: MessageClass<QueryMessageByIdRequest, IQueryMessageByIdRequest> = (function() {
   const QueryMessageByIdRequest = function (properties) {
@@ -6002,6 +6088,7 @@ export const QueryMessageByIdRequest: MessageClass<QueryMessageByIdRequest, IQue
   };
   QueryMessageByIdRequest.prototype.topic = "";
   QueryMessageByIdRequest.prototype.messageId = "";
+  QueryMessageByIdRequest.prototype.deliveries = null;
   QueryMessageByIdRequest.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -6013,6 +6100,8 @@ export const QueryMessageByIdRequest: MessageClass<QueryMessageByIdRequest, IQue
       writer.uint32(10).string(message.topic);
     if (message.messageId != null && $Object.hasOwnProperty.call(message, "messageId") && message.messageId !== "")
       writer.uint32(18).string(message.messageId);
+    if (message.deliveries != null && $Object.hasOwnProperty.call(message, "deliveries"))
+      DeliveryQuestion.encode(message.deliveries, writer.uint32(26).fork(), _depth + 1).ldelim();
     return writer;
   };
   QueryMessageByIdRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -6060,6 +6149,12 @@ export const QueryMessageByIdRequest: MessageClass<QueryMessageByIdRequest, IQue
             delete message.messageId;
           continue;
         }
+      case 3: {
+          if (wireType !== 2)
+            break;
+          message.deliveries = DeliveryQuestion.decode(reader, reader.size(), $undefined, _depth + 1, message.deliveries);
+          continue;
+        }
       }
       reader.skipType(wireType, _depth, tag);
     }
@@ -6083,6 +6178,8 @@ export interface QueryMessageByKeyRequest {
   endMs: number;
   /** Most messages to return; 0 for the broker's limit. */
   maxMessages: number;
+  /** Absent: deliveries are not told. */
+  deliveries: DeliveryQuestion | null;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IQueryMessageByKeyRequest {
@@ -6091,6 +6188,7 @@ export interface IQueryMessageByKeyRequest {
   beginMs?: number | null | undefined;
   endMs?: number | null | undefined;
   maxMessages?: number | null | undefined;
+  deliveries?: IDeliveryQuestion | null | undefined;
 }
 export const QueryMessageByKeyRequest: MessageClass<QueryMessageByKeyRequest, IQueryMessageByKeyRequest> = (function() {
   const QueryMessageByKeyRequest = function (properties) {
@@ -6104,6 +6202,7 @@ export const QueryMessageByKeyRequest: MessageClass<QueryMessageByKeyRequest, IQ
   QueryMessageByKeyRequest.prototype.beginMs = 0;
   QueryMessageByKeyRequest.prototype.endMs = 0;
   QueryMessageByKeyRequest.prototype.maxMessages = 0;
+  QueryMessageByKeyRequest.prototype.deliveries = null;
   QueryMessageByKeyRequest.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -6121,6 +6220,8 @@ export const QueryMessageByKeyRequest: MessageClass<QueryMessageByKeyRequest, IQ
       writer.uint32(32).int64(message.endMs);
     if (message.maxMessages != null && $Object.hasOwnProperty.call(message, "maxMessages") && message.maxMessages !== 0)
       writer.uint32(40).int32(message.maxMessages);
+    if (message.deliveries != null && $Object.hasOwnProperty.call(message, "deliveries"))
+      DeliveryQuestion.encode(message.deliveries, writer.uint32(50).fork(), _depth + 1).ldelim();
     return writer;
   };
   QueryMessageByKeyRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -6195,6 +6296,12 @@ export const QueryMessageByKeyRequest: MessageClass<QueryMessageByKeyRequest, IQ
             delete message.maxMessages;
           continue;
         }
+      case 6: {
+          if (wireType !== 2)
+            break;
+          message.deliveries = DeliveryQuestion.decode(reader, reader.size(), $undefined, _depth + 1, message.deliveries);
+          continue;
+        }
       }
       reader.skipType(wireType, _depth, tag);
     }
@@ -6214,12 +6321,15 @@ export interface QueryMessageByOffsetRequest {
   topic: string;
   queueId: number;
   offset: number;
+  /** Absent: deliveries are not told. */
+  deliveries: DeliveryQuestion | null;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IQueryMessageByOffsetRequest {
   topic?: string | null | undefined;
   queueId?: number | null | undefined;
   offset?: number | null | undefined;
+  deliveries?: IDeliveryQuestion | null | undefined;
 }
 export const QueryMessageByOffsetRequest: MessageClass<QueryMessageByOffsetRequest, IQueryMessageByOffsetRequest> = (function() {
   const QueryMessageByOffsetRequest = function (properties) {
@@ -6231,6 +6341,7 @@ export const QueryMessageByOffsetRequest: MessageClass<QueryMessageByOffsetReque
   QueryMessageByOffsetRequest.prototype.topic = "";
   QueryMessageByOffsetRequest.prototype.queueId = 0;
   QueryMessageByOffsetRequest.prototype.offset = 0;
+  QueryMessageByOffsetRequest.prototype.deliveries = null;
   QueryMessageByOffsetRequest.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -6244,6 +6355,8 @@ export const QueryMessageByOffsetRequest: MessageClass<QueryMessageByOffsetReque
       writer.uint32(16).int32(message.queueId);
     if (message.offset != null && $Object.hasOwnProperty.call(message, "offset") && (typeof message.offset === "object" ? message.offset.low || message.offset.high : message.offset !== 0))
       writer.uint32(24).int64(message.offset);
+    if (message.deliveries != null && $Object.hasOwnProperty.call(message, "deliveries"))
+      DeliveryQuestion.encode(message.deliveries, writer.uint32(34).fork(), _depth + 1).ldelim();
     return writer;
   };
   QueryMessageByOffsetRequest.decode = function (reader, length, _end, _depth, _target) {
@@ -6300,6 +6413,12 @@ export const QueryMessageByOffsetRequest: MessageClass<QueryMessageByOffsetReque
             delete message.offset;
           continue;
         }
+      case 4: {
+          if (wireType !== 2)
+            break;
+          message.deliveries = DeliveryQuestion.decode(reader, reader.size(), $undefined, _depth + 1, message.deliveries);
+          continue;
+        }
       }
       reader.skipType(wireType, _depth, tag);
     }
@@ -6315,6 +6434,334 @@ export const QueryMessageByOffsetRequest: MessageClass<QueryMessageByOffsetReque
   return QueryMessageByOffsetRequest;
 })();
 
+/** Where a message stands with a group. */
+export type DeliveryState = number;
+export const DeliveryState: EnumObject<{ readonly DELIVERY_STATE_UNSPECIFIED: 0; readonly WAITING: 1; readonly WAITING_FOR_MESSAGE_GROUP: 2; readonly INVISIBLE: 3; readonly VISIBLE_AGAIN: 4; readonly DYING: 5; readonly DEAD_LETTER: 6; readonly FILTERED: 7; readonly DONE: 8 }> = (function() {
+  const valuesById = $Object.create(null), values = $Object.create(valuesById);
+  values[valuesById[0] = "DELIVERY_STATE_UNSPECIFIED"] = 0;
+  values[valuesById[1] = "WAITING"] = 1;
+  values[valuesById[2] = "WAITING_FOR_MESSAGE_GROUP"] = 2;
+  values[valuesById[3] = "INVISIBLE"] = 3;
+  values[valuesById[4] = "VISIBLE_AGAIN"] = 4;
+  values[valuesById[5] = "DYING"] = 5;
+  values[valuesById[6] = "DEAD_LETTER"] = 6;
+  values[valuesById[7] = "FILTERED"] = 7;
+  values[valuesById[8] = "DONE"] = 8;
+  return values;
+})();
+
+export interface GroupDelivery {
+  group: string;
+  state: DeliveryState;
+  /** Deliveries so far, of messages that are not done. */
+  attempt: number;
+  /**
+   * INVISIBLE: until when, since when, to whom (empty after a restart of the broker), and whether the
+   * broker extends it for as long as that client lives.
+   */
+  visibleAtMs: number;
+  deliveredAtMs: number;
+  clientId: string;
+  renewed: boolean;
+  /** DEAD_LETTER */
+  deadLetterQueueId: number;
+  deadLetterOffset: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGroupDelivery {
+  group?: string | null | undefined;
+  state?: DeliveryState | null | undefined;
+  attempt?: number | null | undefined;
+  visibleAtMs?: number | null | undefined;
+  deliveredAtMs?: number | null | undefined;
+  clientId?: string | null | undefined;
+  renewed?: boolean | null | undefined;
+  deadLetterQueueId?: number | null | undefined;
+  deadLetterOffset?: number | null | undefined;
+}
+export const GroupDelivery: MessageClass<GroupDelivery, IGroupDelivery> = (function() {
+  const GroupDelivery = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GroupDelivery.prototype.group = "";
+  GroupDelivery.prototype.state = 0;
+  GroupDelivery.prototype.attempt = 0;
+  GroupDelivery.prototype.visibleAtMs = 0;
+  GroupDelivery.prototype.deliveredAtMs = 0;
+  GroupDelivery.prototype.clientId = "";
+  GroupDelivery.prototype.renewed = false;
+  GroupDelivery.prototype.deadLetterQueueId = 0;
+  GroupDelivery.prototype.deadLetterOffset = 0;
+  GroupDelivery.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.group != null && $Object.hasOwnProperty.call(message, "group") && message.group !== "")
+      writer.uint32(10).string(message.group);
+    if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0)
+      writer.uint32(16).int32(message.state);
+    if (message.attempt != null && $Object.hasOwnProperty.call(message, "attempt") && message.attempt !== 0)
+      writer.uint32(24).int32(message.attempt);
+    if (message.visibleAtMs != null && $Object.hasOwnProperty.call(message, "visibleAtMs") && (typeof message.visibleAtMs === "object" ? message.visibleAtMs.low || message.visibleAtMs.high : message.visibleAtMs !== 0))
+      writer.uint32(32).int64(message.visibleAtMs);
+    if (message.deliveredAtMs != null && $Object.hasOwnProperty.call(message, "deliveredAtMs") && (typeof message.deliveredAtMs === "object" ? message.deliveredAtMs.low || message.deliveredAtMs.high : message.deliveredAtMs !== 0))
+      writer.uint32(40).int64(message.deliveredAtMs);
+    if (message.clientId != null && $Object.hasOwnProperty.call(message, "clientId") && message.clientId !== "")
+      writer.uint32(50).string(message.clientId);
+    if (message.renewed != null && $Object.hasOwnProperty.call(message, "renewed") && message.renewed !== false)
+      writer.uint32(56).bool(message.renewed);
+    if (message.deadLetterQueueId != null && $Object.hasOwnProperty.call(message, "deadLetterQueueId") && message.deadLetterQueueId !== 0)
+      writer.uint32(64).int32(message.deadLetterQueueId);
+    if (message.deadLetterOffset != null && $Object.hasOwnProperty.call(message, "deadLetterOffset") && (typeof message.deadLetterOffset === "object" ? message.deadLetterOffset.low || message.deadLetterOffset.high : message.deadLetterOffset !== 0))
+      writer.uint32(72).int64(message.deadLetterOffset);
+    return writer;
+  };
+  GroupDelivery.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GroupDelivery();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.group = value;
+          else
+            delete message.group;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.state = value;
+          else
+            delete message.state;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.attempt = value;
+          else
+            delete message.attempt;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.visibleAtMs = value;
+          else
+            delete message.visibleAtMs;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.deliveredAtMs = value;
+          else
+            delete message.deliveredAtMs;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.clientId = value;
+          else
+            delete message.clientId;
+          continue;
+        }
+      case 7: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.renewed = value;
+          else
+            delete message.renewed;
+          continue;
+        }
+      case 8: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.deadLetterQueueId = value;
+          else
+            delete message.deadLetterQueueId;
+          continue;
+        }
+      case 9: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.deadLetterOffset = value;
+          else
+            delete message.deadLetterOffset;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GroupDelivery;
+})();
+
+/** A message that is in no queue yet. */
+export type HoldState = number;
+export const HoldState: EnumObject<{ readonly HOLD_STATE_UNSPECIFIED: 0; readonly DELAYED: 1; readonly HALF: 2; readonly ENDED: 3 }> = (function() {
+  const valuesById = $Object.create(null), values = $Object.create(valuesById);
+  values[valuesById[0] = "HOLD_STATE_UNSPECIFIED"] = 0;
+  values[valuesById[1] = "DELAYED"] = 1;
+  values[valuesById[2] = "HALF"] = 2;
+  values[valuesById[3] = "ENDED"] = 3;
+  return values;
+})();
+
+export interface Hold {
+  state: HoldState;
+  dueMs: number;
+  /** HALF: how often producers were asked. */
+  checkCount: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IHold {
+  state?: HoldState | null | undefined;
+  dueMs?: number | null | undefined;
+  checkCount?: number | null | undefined;
+}
+export const Hold: MessageClass<Hold, IHold> = (function() {
+  const Hold = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  Hold.prototype.state = 0;
+  Hold.prototype.dueMs = 0;
+  Hold.prototype.checkCount = 0;
+  Hold.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0)
+      writer.uint32(8).int32(message.state);
+    if (message.dueMs != null && $Object.hasOwnProperty.call(message, "dueMs") && (typeof message.dueMs === "object" ? message.dueMs.low || message.dueMs.high : message.dueMs !== 0))
+      writer.uint32(16).int64(message.dueMs);
+    if (message.checkCount != null && $Object.hasOwnProperty.call(message, "checkCount") && message.checkCount !== 0)
+      writer.uint32(24).int32(message.checkCount);
+    return writer;
+  };
+  Hold.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new Hold();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.state = value;
+          else
+            delete message.state;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.dueMs = value;
+          else
+            delete message.dueMs;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.checkCount = value;
+          else
+            delete message.checkCount;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return Hold;
+})();
+
 /** A message and where it lies. */
 export interface StoredMessage {
   message: Message | null;
@@ -6327,6 +6774,10 @@ export interface StoredMessage {
   storeTimeMs: number;
   storeHost: string;
   brokerName: string;
+  /** As asked for, by name of the group; none of a message that is held. */
+  deliveries: readonly GroupDelivery[];
+  /** Set when it is in no queue: `queue_offset` says nothing then. */
+  hold: Hold | null;
 }
 /** What encoding takes; fields left out have their defaults. */
 export interface IStoredMessage {
@@ -6338,9 +6789,12 @@ export interface IStoredMessage {
   storeTimeMs?: number | null | undefined;
   storeHost?: string | null | undefined;
   brokerName?: string | null | undefined;
+  deliveries?: readonly IGroupDelivery[] | null | undefined;
+  hold?: IHold | null | undefined;
 }
 export const StoredMessage: MessageClass<StoredMessage, IStoredMessage> = (function() {
   const StoredMessage = function (properties) {
+    this.deliveries = [];
     if (properties)
       for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6354,6 +6808,8 @@ export const StoredMessage: MessageClass<StoredMessage, IStoredMessage> = (funct
   StoredMessage.prototype.storeTimeMs = 0;
   StoredMessage.prototype.storeHost = "";
   StoredMessage.prototype.brokerName = "";
+  StoredMessage.prototype.deliveries = $util.emptyArray;
+  StoredMessage.prototype.hold = null;
   StoredMessage.encode = function (message, writer, _depth) {
     if (!writer)
       writer = $Writer.create();
@@ -6377,6 +6833,11 @@ export const StoredMessage: MessageClass<StoredMessage, IStoredMessage> = (funct
       writer.uint32(58).string(message.storeHost);
     if (message.brokerName != null && $Object.hasOwnProperty.call(message, "brokerName") && message.brokerName !== "")
       writer.uint32(66).string(message.brokerName);
+    if (message.deliveries != null && message.deliveries.length)
+      for (let i = 0; i < message.deliveries.length; ++i)
+        GroupDelivery.encode(message.deliveries[i], writer.uint32(74).fork(), _depth + 1).ldelim();
+    if (message.hold != null && $Object.hasOwnProperty.call(message, "hold"))
+      Hold.encode(message.hold, writer.uint32(82).fork(), _depth + 1).ldelim();
     return writer;
   };
   StoredMessage.decode = function (reader, length, _end, _depth, _target) {
@@ -6473,6 +6934,20 @@ export const StoredMessage: MessageClass<StoredMessage, IStoredMessage> = (funct
             message.brokerName = value;
           else
             delete message.brokerName;
+          continue;
+        }
+      case 9: {
+          if (wireType !== 2)
+            break;
+          if (!(message.deliveries && message.deliveries.length))
+            message.deliveries = [];
+          message.deliveries.push(GroupDelivery.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 10: {
+          if (wireType !== 2)
+            break;
+          message.hold = Hold.decode(reader, reader.size(), $undefined, _depth + 1, message.hold);
           continue;
         }
       }
@@ -6593,6 +7068,415 @@ export const QueryMessagesResponse: MessageClass<QueryMessagesResponse, IQueryMe
     return message;
   };
   return QueryMessagesResponse;
+})();
+
+export interface ResendDeadLettersRequest {
+  group: string;
+  /** Absent: all that the group has not been given again yet, oldest first. */
+  messageId: string | null;
+  /** Most to look at in one call; 0 for the broker's limit. */
+  maxMessages: number;
+  /** All that are kept, also those that were given again before. Looked at from here on. */
+  fromOffset: number | null;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IResendDeadLettersRequest {
+  group?: string | null | undefined;
+  messageId?: string | null | undefined;
+  maxMessages?: number | null | undefined;
+  fromOffset?: number | null | undefined;
+}
+export const ResendDeadLettersRequest: MessageClass<ResendDeadLettersRequest, IResendDeadLettersRequest> = (function() {
+  const ResendDeadLettersRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  ResendDeadLettersRequest.prototype.group = "";
+  ResendDeadLettersRequest.prototype.messageId = null;
+  ResendDeadLettersRequest.prototype.maxMessages = 0;
+  ResendDeadLettersRequest.prototype.fromOffset = null;
+  let $oneOfFields;
+  // Virtual OneOf for proto3 optional field
+  $Object.defineProperty(ResendDeadLettersRequest.prototype, "_messageId", {
+    get: $util.oneOfGetter($oneOfFields = ["messageId"]),
+    set: $util.oneOfSetter($oneOfFields)
+  });
+  // Virtual OneOf for proto3 optional field
+  $Object.defineProperty(ResendDeadLettersRequest.prototype, "_fromOffset", {
+    get: $util.oneOfGetter($oneOfFields = ["fromOffset"]),
+    set: $util.oneOfSetter($oneOfFields)
+  });
+  ResendDeadLettersRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.group != null && $Object.hasOwnProperty.call(message, "group") && message.group !== "")
+      writer.uint32(10).string(message.group);
+    if (message.messageId != null && $Object.hasOwnProperty.call(message, "messageId"))
+      writer.uint32(18).string(message.messageId);
+    if (message.maxMessages != null && $Object.hasOwnProperty.call(message, "maxMessages") && message.maxMessages !== 0)
+      writer.uint32(24).int32(message.maxMessages);
+    if (message.fromOffset != null && $Object.hasOwnProperty.call(message, "fromOffset"))
+      writer.uint32(32).int64(message.fromOffset);
+    return writer;
+  };
+  ResendDeadLettersRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new ResendDeadLettersRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.group = value;
+          else
+            delete message.group;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          message.messageId = reader.stringVerify();
+          message._messageId = "messageId";
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.maxMessages = value;
+          else
+            delete message.maxMessages;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          message.fromOffset = $int64(reader);
+          message._fromOffset = "fromOffset";
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return ResendDeadLettersRequest;
+})();
+
+/** What became of one dead letter. */
+export type ResendOutcome = number;
+export const ResendOutcome: EnumObject<{ readonly RESEND_OUTCOME_UNSPECIFIED: 0; readonly RESENT: 1; readonly NOT_DONE: 2; readonly ORIGINAL_GONE: 3; readonly NO_PROGRESS: 4 }> = (function() {
+  const valuesById = $Object.create(null), values = $Object.create(valuesById);
+  values[valuesById[0] = "RESEND_OUTCOME_UNSPECIFIED"] = 0;
+  values[valuesById[1] = "RESENT"] = 1;
+  values[valuesById[2] = "NOT_DONE"] = 2;
+  values[valuesById[3] = "ORIGINAL_GONE"] = 3;
+  values[valuesById[4] = "NO_PROGRESS"] = 4;
+  return values;
+})();
+
+export interface ResentDeadLetter {
+  messageId: string;
+  /** Queue offset in the dead-letter topic. */
+  deadLetterOffset: number;
+  outcome: ResendOutcome;
+  /** The original; the queue is not set when that is gone. */
+  topic: string;
+  queueId: number;
+  queueOffset: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IResentDeadLetter {
+  messageId?: string | null | undefined;
+  deadLetterOffset?: number | null | undefined;
+  outcome?: ResendOutcome | null | undefined;
+  topic?: string | null | undefined;
+  queueId?: number | null | undefined;
+  queueOffset?: number | null | undefined;
+}
+export const ResentDeadLetter: MessageClass<ResentDeadLetter, IResentDeadLetter> = (function() {
+  const ResentDeadLetter = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  ResentDeadLetter.prototype.messageId = "";
+  ResentDeadLetter.prototype.deadLetterOffset = 0;
+  ResentDeadLetter.prototype.outcome = 0;
+  ResentDeadLetter.prototype.topic = "";
+  ResentDeadLetter.prototype.queueId = 0;
+  ResentDeadLetter.prototype.queueOffset = 0;
+  ResentDeadLetter.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.messageId != null && $Object.hasOwnProperty.call(message, "messageId") && message.messageId !== "")
+      writer.uint32(10).string(message.messageId);
+    if (message.deadLetterOffset != null && $Object.hasOwnProperty.call(message, "deadLetterOffset") && (typeof message.deadLetterOffset === "object" ? message.deadLetterOffset.low || message.deadLetterOffset.high : message.deadLetterOffset !== 0))
+      writer.uint32(16).int64(message.deadLetterOffset);
+    if (message.outcome != null && $Object.hasOwnProperty.call(message, "outcome") && message.outcome !== 0)
+      writer.uint32(24).int32(message.outcome);
+    if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+      writer.uint32(34).string(message.topic);
+    if (message.queueId != null && $Object.hasOwnProperty.call(message, "queueId") && message.queueId !== 0)
+      writer.uint32(40).int32(message.queueId);
+    if (message.queueOffset != null && $Object.hasOwnProperty.call(message, "queueOffset") && (typeof message.queueOffset === "object" ? message.queueOffset.low || message.queueOffset.high : message.queueOffset !== 0))
+      writer.uint32(48).int64(message.queueOffset);
+    return writer;
+  };
+  ResentDeadLetter.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new ResentDeadLetter();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.messageId = value;
+          else
+            delete message.messageId;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.deadLetterOffset = value;
+          else
+            delete message.deadLetterOffset;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.outcome = value;
+          else
+            delete message.outcome;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.topic = value;
+          else
+            delete message.topic;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.queueId = value;
+          else
+            delete message.queueId;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.queueOffset = value;
+          else
+            delete message.queueOffset;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return ResentDeadLetter;
+})();
+
+export interface ResendDeadLettersResponse {
+  /** MESSAGE_NOT_FOUND when no dead letter of the group has the id. */
+  status: Status | null;
+  messages: readonly ResentDeadLetter[];
+  /** Offset in the dead-letter topic at which the next call goes on, and that topic's end. */
+  nextOffset: number;
+  endOffset: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IResendDeadLettersResponse {
+  status?: IStatus | null | undefined;
+  messages?: readonly IResentDeadLetter[] | null | undefined;
+  nextOffset?: number | null | undefined;
+  endOffset?: number | null | undefined;
+}
+export const ResendDeadLettersResponse: MessageClass<ResendDeadLettersResponse, IResendDeadLettersResponse> = (function() {
+  const ResendDeadLettersResponse = function (properties) {
+    this.messages = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  ResendDeadLettersResponse.prototype.status = null;
+  ResendDeadLettersResponse.prototype.messages = $util.emptyArray;
+  ResendDeadLettersResponse.prototype.nextOffset = 0;
+  ResendDeadLettersResponse.prototype.endOffset = 0;
+  ResendDeadLettersResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.messages != null && message.messages.length)
+      for (let i = 0; i < message.messages.length; ++i)
+        ResentDeadLetter.encode(message.messages[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+    if (message.nextOffset != null && $Object.hasOwnProperty.call(message, "nextOffset") && (typeof message.nextOffset === "object" ? message.nextOffset.low || message.nextOffset.high : message.nextOffset !== 0))
+      writer.uint32(24).int64(message.nextOffset);
+    if (message.endOffset != null && $Object.hasOwnProperty.call(message, "endOffset") && (typeof message.endOffset === "object" ? message.endOffset.low || message.endOffset.high : message.endOffset !== 0))
+      writer.uint32(32).int64(message.endOffset);
+    return writer;
+  };
+  ResendDeadLettersResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new ResendDeadLettersResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if (!(message.messages && message.messages.length))
+            message.messages = [];
+          message.messages.push(ResentDeadLetter.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.nextOffset = value;
+          else
+            delete message.nextOffset;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.endOffset = value;
+          else
+            delete message.endOffset;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return ResendDeadLettersResponse;
 })();
 
 export interface GetBrokerStatusRequest {

@@ -1,7 +1,7 @@
 // What the operators' calls stand on, beside what clients' calls do.
 import type { Delivery } from "../../delivery/index.ts";
 import type { KeyIndex } from "../../index/index.ts";
-import type { Metadata } from "../../metadata/index.ts";
+import type { HeldState, Metadata } from "../../metadata/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { RemotingContext } from "../context.ts";
 import type { BrokerStatus } from "./broker-status.ts";
@@ -17,7 +17,12 @@ export type RecordSource = Pick<Store, "queue" | "read" | "readCold">;
 export interface AdminContext extends RemotingContext {
   readonly metadata: Metadata;
   readonly store: RecordSource & Pick<Store, "start" | "end" | "confirmed" | "epoch">;
-  readonly delivery: Pick<Delivery, "progress">;
+  readonly delivery: Pick<Delivery, "progress"> & {
+    /** Undefined where nothing is delivered. */
+    readonly tracking?: Pick<Delivery["tracking"], "standings" | "giveAgain" | "written">;
+  };
+  /** Messages that are delayed, or whose transactions are open; undefined before there is a state. */
+  readonly held: Pick<HeldState, "find" | "page"> | undefined;
   /** Finds messages by key and id; undefined when messageIndexEnable is off. */
   readonly index: MessageFinder | undefined;
   /** Replication and election; absent: a master on its own. */

@@ -20,6 +20,7 @@ import { listTopics } from "./list-topics.ts";
 import { queryMessageById } from "./query-message-by-id.ts";
 import { queryMessageByKey } from "./query-message-by-key.ts";
 import { queryMessageByOffset } from "./query-message-by-offset.ts";
+import { resendDeadLetters } from "./resend-dead-letters.ts";
 import { resetGroupOffset } from "./reset-group-offset.ts";
 import { updateBrokerConfig } from "./update-broker-config.ts";
 import { updateGroup } from "./update-group.ts";
@@ -44,6 +45,7 @@ export function brokerAdminMethods(context: AdminContext): Map<string, MethodHan
     [methods.QueryMessageById.path, queryMessageById(context)],
     [methods.QueryMessageByKey.path, queryMessageByKey(context)],
     [methods.QueryMessageByOffset.path, queryMessageByOffset(context)],
+    [methods.ResendDeadLetters.path, resendDeadLetters(context)],
     [methods.GetBrokerStatus.path, getBrokerStatus(context)],
     [methods.GetBrokerConfig.path, getBrokerConfig(context)],
     [methods.UpdateBrokerConfig.path, updateBrokerConfig(context)],

@@ -13,6 +13,7 @@ export function queryMessageById(context: AdminContext): MethodHandler {
     const index = requireIndex(context);
     const topic = existingTopic(context, request.topic);
     const found = await index.byId(topic.name, request.messageId);
-    return await foundMessages(context, call, { found, sought: `of id ${request.messageId}` });
+    const sought = `of id ${request.messageId}`;
+    return await foundMessages(context, call, { found, sought, deliveries: request.deliveries });
   });
 }

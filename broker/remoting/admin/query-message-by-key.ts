@@ -20,6 +20,7 @@ export function queryMessageByKey(context: AdminContext): MethodHandler {
     );
     const range = { beginMs, endMs: endMs === 0 ? Number.MAX_SAFE_INTEGER : endMs };
     const found = await index.byKey({ topic: topic.name, key, ...range, countMax });
-    return await foundMessages(context, call, { found, sought: `with the key "${key}"` });
+    const sought = `with the key "${key}"`;
+    return await foundMessages(context, call, { found, sought, deliveries: request.deliveries });
   });
 }

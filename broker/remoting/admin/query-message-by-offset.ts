@@ -5,6 +5,7 @@ import type { MethodHandler } from "../../../transport/index.ts";
 import { existingTopic } from "../resources.ts";
 import { okStatus, unary } from "../unary.ts";
 import type { AdminContext } from "./admin-context.ts";
+import { groupDeliveries } from "./group-deliveries.ts";
 import { recordAt } from "./record-at.ts";
 import { brokerAt, storedMessage } from "./stored-message.ts";
 
@@ -23,6 +24,8 @@ export function queryMessageByOffset(context: AdminContext): MethodHandler {
         `queue ${queueId} of ${topic.name} has no message at offset ${offset}; kept: ${kept}`,
       );
     }
-    return { status: okStatus, messages: [storedMessage(record, brokerAt(context, call))] };
+    const deliveries = await groupDeliveries(context, request.deliveries, record);
+    const message = { ...storedMessage(record, brokerAt(context, call)), deliveries };
+    return { status: okStatus, messages: [message] };
   });
 }

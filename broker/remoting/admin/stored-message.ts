@@ -2,7 +2,7 @@
 import { type cometmq, rocketmq, timestampOfMs } from "@cometmq/proto";
 import { formatAddress } from "../../../base/index.ts";
 import type { ServerCall } from "../../../transport/index.ts";
-import type { RecordView } from "../../store/index.ts";
+import { isQueued, type RecordView } from "../../store/index.ts";
 import type { AdminContext } from "./admin-context.ts";
 
 const { Message, SystemProperties } = rocketmq.v2;
@@ -23,12 +23,13 @@ export function brokerAt(context: AdminContext, call: ServerCall): BrokerPlace {
   };
 }
 
-/** The message in `record`, whose bytes are shared. Throws ProtoError when the stored properties are broken. */
+/** The message in `record`, whose bytes are shared; it has no queue offset while it is held. Throws ProtoError when the stored properties are broken. */
 export function storedMessage(record: RecordView, broker: BrokerPlace): cometmq.v1.IStoredMessage {
   const systemProperties = SystemProperties.decode(record.systemProperties);
+  const queueOffset = isQueued(record.type) ? record.queueOffset : 0;
   Object.assign(systemProperties, {
     queueId: record.queueId,
-    queueOffset: record.queueOffset,
+    queueOffset,
     storeTimestamp: timestampOfMs(record.storeTimeMs),
     storeHost: broker.host,
   });
@@ -44,7 +45,7 @@ export function storedMessage(record: RecordView, broker: BrokerPlace): cometmq.
     position: record.position,
     size: record.size,
     queueId: record.queueId,
-    queueOffset: record.queueOffset,
+    queueOffset,
     storeTimeMs: record.storeTimeMs,
     storeHost: broker.host,
     brokerName: broker.name,
