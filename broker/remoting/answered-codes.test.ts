@@ -332,7 +332,7 @@ const answered: { readonly [name in CodeName]?: readonly Case[] } = {
 };
 
 /** Failures of the table that no client gets as a status: of brokers among themselves, and of calls that end without one. */
-const unseen: readonly CodeName[] = ["REQUEST_TIMEOUT", "UNAUTHORIZED"];
+const unseen: readonly string[] = ["REQUEST_TIMEOUT", "UNAUTHORIZED"];
 
 function endOf(fields: rocketmq.v2.IEndTransactionRequest): Uint8Array {
   return methods.EndTransaction.request.encode({ topic, messageId: "1", ...fields });
