@@ -153,7 +153,11 @@ class Schedule {
       this.clients.bury();
       await this.clients.settle();
       for (const sent of this.expectation.sent.values()) {
-        if (sent.handle !== "" && sent.done === "no") this.clients.acknowledge(sent, sent.handle);
+        if (sent.handle === "" || sent.done !== "no") continue;
+        // One in five fails for ever, until it is a dead letter.
+        if (sent.id.endsWith("4") || sent.id.endsWith("8")) {
+          this.clients.changeInvisible(sent, sent.handle, 0);
+        } else this.clients.acknowledge(sent, sent.handle);
       }
       await this.clients.settle();
       if (this.#left().length === 0) return;
