@@ -206,6 +206,8 @@ export class Expectation {
         if (sent.done === "no") sent.done = "skipped";
         continue;
       }
+      // The copy of before may be on its way still.
+      if (sent.done === "dead" && !this.deadLetters.has(sent.id)) sent.isVague = true;
       Object.assign(sent, { done: "no", attempt: 0, hiddenUntilMs: 0 });
       // It may become a dead letter a second time.
       this.deadLetters.delete(sent.id);
