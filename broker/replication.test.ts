@@ -203,6 +203,45 @@ describe("a group of fixed roles", () => {
     await first.close();
   });
 
+  it("begins later when its master's log has lost what a slave with a full disk was to begin with", async () => {
+    const group = new ReplicaGroup();
+    const first = await group.start(master({ fileReservedTime: "0", deleteWhen: everyHour }));
+    const { local } = first.replica;
+    assert.ok(local !== undefined);
+    await local.metadata.updateTopic({ name: "t", readQueueNums: 1, writeQueueNums: 1 });
+    const fill = async (): Promise<void> => {
+      for (let index = 0; index < 900; index += 1) {
+        await local.store.append([message(`${index}`.padEnd(200))]);
+      }
+    };
+    await fill();
+    await local.store.clean();
+    await fill();
+    const start = local.store.start;
+    assert.ok(start > 0, "nothing expired");
+    const home = slave({ cleanResourceInterval: "100" });
+    let isFull = true;
+    let failures = 0;
+    home.disk.onOperation = ({ kind, path }) => {
+      if (!isFull || kind !== "write" || !path.startsWith("/data/commitlog/")) return;
+      failures += 1;
+      throw systemError("ENOSPC", "full");
+    };
+    const second = await group.start(home);
+    await until("the slave has begun in vain", () => failures > 0);
+    await local.store.clean();
+    assert.ok(local.store.start > start, "nothing more expired");
+    isFull = false;
+    await until(
+      "the slave has everything",
+      () => isLevel(first, second) && second.replica.slaveLog.isReady,
+    );
+    assert.equal(second.replica.slot.required().store.start, local.store.start);
+    assert.equal(textsOf(second.replica), 1_800);
+    await second.close();
+    await first.close();
+  });
+
   it("follows with one state when the slave's disk let it begin at the third time only", async () => {
     const group = new ReplicaGroup();
     const first = await group.start(master());

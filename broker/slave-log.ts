@@ -10,7 +10,13 @@ import type {
   StateEntry,
   Welcome,
 } from "./ha/index.ts";
-import { cutStorage, eraseStorage, type StorageOptions, stateDatabase } from "./storage.ts";
+import {
+  cutStorage,
+  eraseStorage,
+  eraseStoredLog,
+  type StorageOptions,
+  stateDatabase,
+} from "./storage.ts";
 import type { StorageSlot } from "./storage-slot.ts";
 import { type Disk, type Quorum, readWhole, replaceWhole } from "./store/index.ts";
 
@@ -114,6 +120,10 @@ export class SlaveLog implements FollowerHost {
     return this.#inTurn(async () => {
       const { slot } = this.#options;
       const { store } = slot.required();
+      // An empty log that has a place has begun in vain, and the master has lost by now what was to come there.
+      if (store.end === store.start && store.end > 0 && store.end !== emptyStart) {
+        await this.#reopen(eraseStoredLog);
+      }
       if (this.#isReady && this.#stateFrom !== undefined && store.durable >= this.#stateFrom) {
         await this.#reopen();
       }

@@ -159,6 +159,11 @@ export async function cutStorage(options: StorageOptions, end: number): Promise<
 /** Removes log and state of a closed storage. */
 export async function eraseStorage(options: StorageOptions): Promise<void> {
   await stateDatabase(options).destroy();
+  await eraseStoredLog(options);
+}
+
+/** Removes the log of a closed storage; its state, which a snapshot gave, stays. */
+export async function eraseStoredLog(options: StorageOptions): Promise<void> {
   await eraseLog(closedStore(options));
 }
 

@@ -9,7 +9,8 @@ function page(name: string): string {
 }
 
 describe("docs/errors.md", () => {
-  const rows = page("errors.md")
+  const [failures = ""] = page("errors.md").split("## Codes that are never answered");
+  const rows = failures
     .split("\n")
     .filter((line) => /^\| `[A-Z_]+` /.test(line))
     .map((line) => line.split("|").map((cell) => cell.trim()));

@@ -1,8 +1,14 @@
 // What the brokers of a simulated group have confirmed: one log, the same bytes at every broker and for ever. Reads it
 // as clients were promised it: which message is where, and what a consumer is done with.
-import { decodeProgress, type PendingEntry, pendingFlags } from "../../broker/metadata/index.ts";
+import {
+  decodeProgress,
+  givenUpTopic,
+  type PendingEntry,
+  pendingFlags,
+} from "../../broker/metadata/index.ts";
 import { asRecordBuffer, checkRecord, RecordType, RecordView } from "../../broker/store/record.ts";
 import { DelayedLog, delayedTopic } from "./delayed-log.ts";
+import { TransactionLog, transactionTopic } from "./transaction-log.ts";
 
 /** Where a message stands. */
 export interface Place {
@@ -30,6 +36,7 @@ export class ConfirmedLog {
   readonly doneAt: Map<string, number> = new Map();
   /** Delayed messages, which have a topic of their own. */
   readonly delayed: DelayedLog;
+  readonly transactions: TransactionLog;
   readonly #problems: string[];
   readonly #nextOffsets = new Map<number, number>();
   readonly #lanes = new Map<number, Lane>();
@@ -42,6 +49,7 @@ export class ConfirmedLog {
   constructor(problems: string[]) {
     this.#problems = problems;
     this.delayed = new DelayedLog(problems);
+    this.transactions = new TransactionLog(problems);
   }
 
   get end(): number {
@@ -91,6 +99,9 @@ export class ConfirmedLog {
   #note(record: RecordView): void {
     if (record.type === RecordType.progress) return this.#noteProgress(record);
     if (record.topic === delayedTopic) return this.delayed.note(record);
+    if (record.topic === transactionTopic || record.topic === givenUpTopic) {
+      return this.transactions.note(record);
+    }
     if (record.type !== RecordType.message || record.topic !== "t") return;
     const { queueId, queueOffset, position } = record;
     const next = this.#nextOffsets.get(queueId) ?? 0;
@@ -108,7 +119,9 @@ export class ConfirmedLog {
 
   #noteProgress(record: RecordView): void {
     const end = record.position + record.size;
-    for (const { queueId, cursor, upserts, removals } of decodeProgress(record.body)) {
+    for (const change of decodeProgress(record.body)) {
+      if (change.topic !== "t") continue;
+      const { queueId, cursor, upserts, removals } = change;
       const lane = this.#lanes.get(queueId) ?? { cursor: 0, entries: new Map(), open: new Set() };
       this.#lanes.set(queueId, lane);
       if (cursor < lane.cursor) {

@@ -19,6 +19,7 @@ import { Replica } from "../../broker/replica.ts";
 import type { Role } from "../../broker/role.ts";
 import type { Disk } from "../../broker/store/index.ts";
 import { SimulatedDisk } from "../../broker/store/testkit/simulated-disk.ts";
+import type { Producers } from "../../broker/transactions/index.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 
 /** How clocks run against that of etcd. */
@@ -48,6 +49,8 @@ export interface Surroundings {
   readonly capacityBytes: number;
   /** Whether what was acknowledged survives a power cut. */
   readonly isFlushing: boolean;
+  /** Who is asked how transactions ended. */
+  readonly producers: Producers;
   settingsOf(machine: Machine): Readonly<Record<string, string>>;
   peersOf(machine: Machine): Peers;
   trace(line: string): void;
@@ -191,6 +194,7 @@ export class Machine {
       instanceId: this.instanceId,
       grpcPort: () => 1,
       delivery: { isAlive: () => true },
+      producers: this.#world.producers,
     });
     if (this.life !== life) return;
     life.replica = replica;

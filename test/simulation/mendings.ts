@@ -105,4 +105,11 @@ export const mendings: readonly Mending[] = [
     code: "if (errorCode(error) === undefined || error instanceof MqError) throw error;",
     instead: "throw error;",
   },
+  {
+    what: "a slave whose disk was full when it began behind a snapshot waited for ever for what its master had removed since",
+    seed: 44,
+    file: "broker/slave-log.ts",
+    code: "store.end > 0 && store.end !== emptyStart",
+    instead: "false",
+  },
 ];

@@ -9,6 +9,13 @@ export class SeededRandom implements Random {
     this.#state = seed >>> 0;
   }
 
+  /** Other numbers of the same seed, for something that has a name: they do not depend on what else is drawn. */
+  static forked(seed: number, name: string): SeededRandom {
+    let mixed = seed >>> 0;
+    for (const letter of Buffer.from(name)) mixed = Math.imul(mixed ^ letter, 0x01000193) >>> 0;
+    return new SeededRandom(mixed);
+  }
+
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let mixed = this.#state;

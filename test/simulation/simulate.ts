@@ -93,6 +93,14 @@ async function goesOn(world: World, watch: Watch, traffic: Traffic): Promise<str
   if (!(await happens(world, isDelivered))) {
     return `${rulerOf(world)?.local?.timers?.pendingCount} delayed messages are not delivered`;
   }
+  const isSettledAll = (): boolean => rulerOf(world)?.local?.transactions?.halfCount === 0;
+  if (!(await happens(world, isSettledAll))) {
+    return `${rulerOf(world)?.local?.transactions?.halfCount} transactions are not settled`;
+  }
+  const isSeen = (): boolean => traffic.transactions?.isConsumed !== false;
+  if (!world.isForgiven && !world.mode.isRetaining && !(await happens(world, isSeen))) {
+    return "committed messages are not consumed";
+  }
   traffic.stop();
   await time.pass(500);
   return (await happens(world, () => isAllLevel(world)))

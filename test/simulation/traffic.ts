@@ -6,6 +6,7 @@ import { RecordType } from "../../broker/store/index.ts";
 import { DelayedTraffic } from "./delayed-traffic.ts";
 import type { Machine } from "./machine.ts";
 import { PromisedProgress } from "./promised-progress.ts";
+import { TransactionTraffic } from "./transaction-traffic.ts";
 import type { Watch } from "./watch.ts";
 import type { World } from "./world.ts";
 
@@ -45,6 +46,8 @@ export class Traffic {
   readonly acked: Map<string, Acked> = new Map();
   readonly given: Given[] = [];
   readonly delayed: DelayedTraffic;
+  /** Of seeds that have producers of transactional messages. */
+  readonly transactions: TransactionTraffic | undefined;
   /** Acknowledgements of consumers that were taken. */
   consumedCount = 0;
   /** The broker that has acknowledged in each epoch. */
@@ -63,6 +66,8 @@ export class Traffic {
     this.#watch = watch;
     this.#progress = new PromisedProgress(world, watch);
     this.delayed = new DelayedTraffic(world, watch.problems);
+    if (world.mode.isTransactional) this.transactions = new TransactionTraffic(world, watch);
+    world.asked = this.transactions;
     this.#send();
     this.#receive();
   }
@@ -70,11 +75,13 @@ export class Traffic {
   stopSending(): void {
     this.#isSending = false;
     this.delayed.stopSending();
+    this.transactions?.stopSending();
   }
 
   stop(): void {
     this.stopSending();
     this.#isReceiving = false;
+    this.transactions?.stop();
   }
 
   #serving(needsSend: boolean): Place | undefined {

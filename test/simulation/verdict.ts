@@ -2,7 +2,7 @@
 import type { Machine } from "./machine.ts";
 import type { Given, Traffic } from "./traffic.ts";
 import { logBytes, storeOf, type Watch } from "./watch.ts";
-import type { World } from "./world.ts";
+import { transactionCheckMax, type World } from "./world.ts";
 
 /** Everything that is wrong when all is healed and level. */
 export function verdict(world: World, watch: Watch, traffic: Traffic): readonly string[] {
@@ -13,6 +13,10 @@ export function verdict(world: World, watch: Watch, traffic: Traffic): readonly 
     ...wholeLogs,
     ...lost(world, watch, traffic),
     ...watch.log.delayed.verdict(traffic.delayed, isKept(world)),
+    ...watch.log.transactions.verdict(traffic.transactions?.transactions ?? new Map(), {
+      isKept: isKept(world),
+      checkMax: transactionCheckMax,
+    }),
     ...traffic.given.flatMap((given) => wrongGiven(world, watch, given)),
     ...(world.mode.isRetaining ? [] : skipped(watch, traffic)),
     ...(world.mode.isOrdered && !world.mode.isRetaining ? disorder(watch, traffic) : []),

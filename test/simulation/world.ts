@@ -4,6 +4,7 @@ import { ProcessClock, VirtualTime } from "../../broker/ha/election/testkit/virt
 import type { ReplicaPlace } from "../../broker/ha/index.ts";
 import { SimulatedNetwork } from "../../broker/ha/testkit/simulated-network.ts";
 import type { Peers } from "../../broker/peers.ts";
+import type { Producers } from "../../broker/transactions/index.ts";
 import { Machine, type Surroundings } from "./machine.ts";
 import { SeededRandom } from "./seeded-random.ts";
 
@@ -17,11 +18,15 @@ export interface Mode {
   readonly isRetaining: boolean;
   /** Consumers get the messages of a message group in their order. */
   readonly isOrdered: boolean;
+  /** There are producers of transactional messages. */
+  readonly isTransactional: boolean;
   /** Between two sends, on an average, milliseconds. */
   readonly sendEveryMs: number;
 }
 
 const lateMs = 300;
+/** Checks of one transaction. */
+export const transactionCheckMax = 4;
 const smallDiskBytes = 700_000;
 
 /** The cluster of a seed. */
@@ -43,6 +48,12 @@ export class World implements Surroundings {
   /** An operator has said that what a slave has beyond its master is to be given up. */
   isSettled = false;
   diskMaxMs: number;
+  /** Producers of transactional messages; none at first. */
+  asked: Producers | undefined;
+  readonly producers: Producers = {
+    canAsk: (topic) => this.asked?.canAsk(topic) === true,
+    ask: (orphan) => this.asked?.ask(orphan) === true,
+  };
   readonly lines: string[] = [];
 
   constructor(seed: number) {
@@ -61,6 +72,7 @@ export class World implements Surroundings {
       isRetaining,
       // By the seed alone: no number is drawn for it, so that all other seeds stay what they are.
       isOrdered: seed % 5 === 4,
+      isTransactional: seed % 3 === 2,
       sendEveryMs: isRetaining ? 6 : random.pick([7, 15, 40]),
     };
     // What a power cut took with ASYNC_FLUSH is only with the others: they must not be kept from etcd.
@@ -74,6 +86,11 @@ export class World implements Surroundings {
       { length: this.mode.brokers },
       (_, index) => new Machine(this, index + 1),
     );
+  }
+
+  /** Random numbers of something that has a name; others are not changed by what is drawn of them. */
+  forked(name: string): SeededRandom {
+    return SeededRandom.forked(this.seed, name);
   }
 
   get isElected(): boolean {
@@ -91,8 +108,13 @@ export class World implements Surroundings {
 
   /** How the group runs, in few words. */
   get title(): string {
-    const { isElected, role, flush, brokers, isRetaining, isOrdered } = this.mode;
-    const rest = `${isRetaining ? " small disks" : ""}${isOrdered ? " ordered" : ""}`;
+    const { isElected, role, flush, brokers, isRetaining, isOrdered, isTransactional } = this.mode;
+    const words = [
+      isRetaining ? " small disks" : "",
+      isOrdered ? " ordered" : "",
+      isTransactional ? " transactions" : "",
+    ];
+    const rest = words.join("");
     return `${isElected ? "elected" : "fixed"} ${role} ${flush} x${brokers}${rest}`;
   }
 
@@ -102,6 +124,9 @@ export class World implements Surroundings {
     const shared = {
       flushDiskType: flush,
       preOnlineTimeout: "3000",
+      transactionTimeOut: "600",
+      transactionCheckInterval: "1000",
+      transactionCheckMax: String(transactionCheckMax),
       slaveTimeout: "1500",
       cleanResourceInterval: "200",
       diskMaxUsedSpaceRatio: "40",

@@ -1,3 +1,4 @@
 export { type CallOptions, TestBidi, TestConnection, TestStream } from "./calls.ts";
 export { ManualClock } from "./manual-clock.ts";
 export { TestBroker, type TestBrokerOptions } from "./test-broker.ts";
+export { type AnsweredStatus, type CallName, TestClient } from "./test-client.ts";

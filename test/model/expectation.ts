@@ -1,0 +1,315 @@
+// What clients may expect of a broker, in plain tables: which messages there are, who may get which of them when, and how
+// often. Every answer of the broker is compared with it.
+
+/** What a topic takes. A kind of message that is new gets a line in `kinds.ts`. */
+export type KindName = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "PRIORITY";
+
+/** How a transaction ended, as far as its producer was told. */
+export type End = "commit" | "rollback";
+
+/** A message that was sent. */
+export interface Sent {
+  readonly id: string;
+  readonly kind: KindName;
+  readonly tag: string;
+  readonly messageGroup: string;
+  /** 0 for those that have none. */
+  readonly priority: number;
+  /** When it may be seen first, milliseconds since 1970; 0: at once. */
+  readonly dueMs: number;
+  readonly sentAtMs: number;
+  /** Whether the broker has it: `maybe` until it has said so, and after it has lost what it need not keep. */
+  stored: "yes" | "maybe" | "no";
+  queueId: number;
+  /** In its queue; -1 before that is known. */
+  offset: number;
+  recallHandle: string;
+  recalled: "no" | "maybe" | "yes";
+  transactionId: string;
+  /** Ends that were said, and the one that was answered OK. */
+  readonly saidEnds: Set<End>;
+  end: End | undefined;
+  readonly askedAtMs: number[];
+  /** Its consumers' part. */
+  attempt: number;
+  hiddenUntilMs: number;
+  handle: string;
+  readonly oldHandles: Set<string>;
+  /** When that last changed; what is younger than the progress bound may be forgotten by a crash. */
+  changedAtMs: number;
+  done: "no" | "acknowledged" | "dead" | "skipped";
+  /** A client has said that it is done with it, and is not answered yet. */
+  isEnding: boolean;
+  /** Its part of consumers may be older than it is here. */
+  isVague: boolean;
+  /** Somebody looked for messages and did not want this one. */
+  isPassedOver: boolean;
+}
+
+/** As a consumer got it. */
+export interface Got {
+  readonly id: string;
+  readonly queueId: number;
+  readonly offset: number;
+  readonly attempt: number;
+  readonly handle: string;
+}
+
+/** Bounds that the expectation knows. */
+export interface Bounds {
+  readonly retryMaxTimes: number;
+  /** Changes of progress that are younger may be lost with a process, milliseconds. */
+  readonly progressMs: number;
+  /** How exactly the time of an answer is known, milliseconds. */
+  readonly slackMs: number;
+  readonly firstCheckMs: number;
+  readonly checkIntervalMs: number;
+  readonly checkMax: number;
+}
+
+/** A promise was broken. */
+export class BrokenPromise extends Error {}
+
+/** Fails unless `holds`. */
+export function expect(holds: boolean, problem: string): asserts holds {
+  if (!holds) throw new BrokenPromise(problem);
+}
+
+/** All that was sent, and what has become of it. */
+export class Expectation {
+  readonly sent: Map<string, Sent> = new Map();
+  readonly deadLetters: Set<string> = new Set();
+  readonly givenUp: Set<string> = new Set();
+  readonly bounds: Bounds;
+  readonly #copies = new Set<string>();
+  receivedCount = 0;
+
+  constructor(bounds: Bounds) {
+    this.bounds = bounds;
+  }
+
+  of(id: string): Sent {
+    const sent = this.sent.get(id);
+    expect(sent !== undefined, `${id} came, and nobody has sent it`);
+    return sent;
+  }
+
+  /** Deliveries of a message before it becomes a dead letter. */
+  get attemptMax(): number {
+    return this.bounds.retryMaxTimes + 1;
+  }
+
+  /** Whether the last delivery of a message is over: it becomes a dead letter, or has. */
+  isSpent({ attempt, hiddenUntilMs, done }: Sent, nowMs: number): boolean {
+    return done === "no" && attempt >= this.attemptMax && hiddenUntilMs <= nowMs;
+  }
+
+  /** A consumer that wants `wantedTag` got an answer. */
+  receive(batch: readonly Got[], answer: Answer): void {
+    for (const [index, got] of batch.entries()) {
+      const sent = this.of(got.id);
+      this.#checkVisible(sent, answer);
+      this.#checkPlace(sent, got);
+      if (!sent.isVague) this.#checkDelivery(sent, got, answer.nowMs);
+      if (sent.kind === "FIFO") this.#checkOrder(sent, batch.slice(0, index), answer.nowMs);
+      this.#note(sent, got, answer);
+    }
+  }
+
+  /** Messages with a priority that whoever asks now can have. */
+  ready(nowMs: number): readonly Sent[] {
+    const { slackMs } = this.bounds;
+    return [...this.sent.values()].filter((sent) => {
+      if (sent.kind !== "PRIORITY" || sent.stored !== "yes" || sent.done !== "no") return false;
+      if (sent.isVague || sent.isPassedOver || sent.attempt >= this.attemptMax) return false;
+      return sent.hiddenUntilMs + slackMs <= nowMs;
+    });
+  }
+
+  /** Of those that were ready, and are still, no one was left whose priority is higher than one that was given. */
+  checkPriorities(batch: readonly Got[], before: readonly Sent[], nowMs: number): void {
+    const ready = this.ready(nowMs).filter((sent) => before.includes(sent));
+    const given = batch.map(({ id }) => this.of(id));
+    for (const left of ready) {
+      if (given.includes(left)) continue;
+      const lower = given.find(({ priority }) => priority < left.priority);
+      expect(
+        lower === undefined,
+        `${lower?.id} of priority ${lower?.priority} came before ${left.id} of ${left.priority}`,
+      );
+    }
+  }
+
+  /** A message was given to whoever reads the dead letters. */
+  receiveDeadLetter(id: string, place: string, nowMs: number): void {
+    const sent = this.of(id);
+    if (this.#isSeen(`${id} ${place}`)) return;
+    expect(sent.isVague || !this.deadLetters.has(id), `${id} is a dead letter twice`);
+    this.deadLetters.add(id);
+    if (sent.isVague) return;
+    const isDue = sent.done === "dead" || this.isSpent(sent, nowMs);
+    expect(isDue, `${id} is a dead letter after ${sent.attempt} deliveries, ${sent.done}`);
+  }
+
+  /** A message was found in the topic of transactions that were given up. */
+  receiveGivenUp(id: string, place: string): void {
+    if (this.#isSeen(`${id} ${place}`)) return;
+    const { askedAtMs, end, saidEnds } = this.of(id);
+    expect(!this.givenUp.has(id), `${id} is given up twice`);
+    this.givenUp.add(id);
+    const { checkMax } = this.bounds;
+    expect(askedAtMs.length >= checkMax, `${id} is given up after ${askedAtMs.length} checks`);
+    expect(end === undefined, `${id} is given up, and ${[...saidEnds].join()} was answered OK`);
+  }
+
+  /** A producer is asked how a transaction ended. */
+  ask(id: string, nowMs: number): void {
+    const sent = this.of(id);
+    const { firstCheckMs, checkIntervalMs, slackMs } = this.bounds;
+    const lastMs = sent.askedAtMs.at(-1);
+    const fromMs = lastMs === undefined ? sent.sentAtMs + firstCheckMs : lastMs + checkIntervalMs;
+    // A check that was not noted before a crash is made again.
+    const isEarly = nowMs + slackMs < fromMs && !sent.isVague;
+    expect(!isEarly, `${id} is asked about ${fromMs - nowMs} ms early`);
+    const isOver = sent.end !== undefined && sent.stored === "yes";
+    expect(!isOver, `${id} is asked about, and its ${sent.end} was answered OK`);
+    sent.askedAtMs.push(nowMs);
+  }
+
+  /** The process is gone: what it had not written yet is not known any more. */
+  crash(nowMs: number): void {
+    for (const sent of this.sent.values()) {
+      if (nowMs - sent.changedAtMs <= this.bounds.progressMs) sent.isVague = true;
+    }
+  }
+
+  /** Power is gone, and what was answered OK may be as well. */
+  forgive(): void {
+    for (const sent of this.sent.values()) {
+      sent.isVague = true;
+      if (sent.stored === "yes") sent.stored = "maybe";
+      if (sent.recalled === "yes") sent.recalled = "maybe";
+      sent.end = undefined;
+      sent.offset = -1;
+    }
+  }
+
+  /** The offset of a group on a queue was set: it gets what lies behind it anew, and nothing before it. */
+  reset(kind: KindName, queueId: number, offset: number): void {
+    for (const sent of this.sent.values()) {
+      if (sent.kind !== kind) continue;
+      // Where a message is, its first delivery says.
+      if (sent.offset < 0 && offset > 0) sent.isPassedOver = true;
+      if (sent.offset < 0 || sent.queueId !== queueId) continue;
+      this.#forgetHandle(sent);
+      if (sent.offset < offset) {
+        if (sent.done === "no") sent.done = "skipped";
+        continue;
+      }
+      // The copy of before may be on its way still.
+      if (sent.done === "dead" && !this.deadLetters.has(sent.id)) sent.isVague = true;
+      Object.assign(sent, { done: "no", attempt: 0, hiddenUntilMs: 0 });
+      // It may become a dead letter a second time.
+      this.deadLetters.delete(sent.id);
+    }
+  }
+
+  /** What has to have come by the end, and has not. */
+  missing(nowMs: number): readonly string[] {
+    return [...this.sent.values()]
+      .filter((sent) => this.#isMissing(sent, nowMs))
+      .map(({ id, kind, attempt, done }) => `${id} (${kind}, ${attempt} deliveries, ${done})`);
+  }
+
+  /** Whether a copy was there before: whoever reads it may have to read it again after a crash. */
+  #isSeen(copy: string): boolean {
+    const isSeen = this.#copies.has(copy);
+    this.#copies.add(copy);
+    return isSeen;
+  }
+
+  #isMissing(sent: Sent, nowMs: number): boolean {
+    if (sent.stored !== "yes" || sent.recalled !== "no" || sent.isVague) return false;
+    if (this.isSpent(sent, nowMs) || sent.done === "dead") return !this.deadLetters.has(sent.id);
+    if (sent.done !== "no" || sent.isPassedOver) return false;
+    if (sent.kind !== "TRANSACTION") return true;
+    if (sent.end === "commit") return true;
+    if (sent.end === "rollback") return false;
+    return sent.saidEnds.size === 0 && !this.givenUp.has(sent.id);
+  }
+
+  #checkVisible(sent: Sent, { nowMs, wantedTag }: Answer): void {
+    const { id, dueMs, recalled, stored, kind, saidEnds, end } = sent;
+    expect(stored !== "no", `${id} came, and its send was refused`);
+    expect(recalled !== "yes", `${id} came, and was recalled`);
+    expect(dueMs <= nowMs, `${id} came ${dueMs - nowMs} ms before its time`);
+    const isWanted = wantedTag === "*" || sent.tag === wantedTag;
+    expect(isWanted, `${id} with the tag ${sent.tag} came to who wants ${wantedTag}`);
+    if (kind !== "TRANSACTION") return;
+    expect(saidEnds.has("commit"), `${id} came, and nobody has committed it`);
+    expect(end !== "rollback", `${id} came, and was rolled back`);
+    expect(!this.givenUp.has(id), `${id} came, and was given up`);
+  }
+
+  #checkPlace(sent: Sent, got: Got): void {
+    if (sent.offset < 0) Object.assign(sent, { queueId: got.queueId, offset: got.offset });
+    const isSame = sent.queueId === got.queueId && sent.offset === got.offset;
+    expect(
+      isSame,
+      `${sent.id} came from ${got.queueId}/${got.offset}, and is at ${sent.queueId}/${sent.offset}`,
+    );
+  }
+
+  #checkDelivery(sent: Sent, got: Got, nowMs: number): void {
+    const { id, done, hiddenUntilMs, attempt } = sent;
+    expect(done === "no", `${id} came again, and is ${done}`);
+    const earlyMs = hiddenUntilMs - nowMs - this.bounds.slackMs;
+    expect(earlyMs <= 0, `${id} came again ${earlyMs} ms early`);
+    expect(
+      got.attempt === attempt + 1,
+      `${id} came as attempt ${got.attempt} after ${attempt} deliveries`,
+    );
+    expect(got.attempt <= this.attemptMax, `${id} came ${got.attempt} times`);
+  }
+
+  /** Earlier messages of its message group are done with, or stand before it in the same answer. */
+  #checkOrder(sent: Sent, before: readonly Got[], nowMs: number): void {
+    for (const other of this.sent.values()) {
+      if (other.messageGroup !== sent.messageGroup || other.kind !== sent.kind) continue;
+      if (other.queueId !== sent.queueId || other.offset < 0 || other.offset >= sent.offset)
+        continue;
+      if (other.done !== "no" || other.isEnding || other.isVague) continue;
+      if (this.isSpent(other, nowMs)) continue;
+      const isBefore = before.some(({ id }) => id === other.id);
+      expect(isBefore, `${sent.id} came before ${other.id} of its message group was done with`);
+    }
+  }
+
+  #note(sent: Sent, got: Got, { nowMs, invisibleMs }: Answer): void {
+    this.receivedCount += 1;
+    this.#forgetHandle(sent);
+    Object.assign(sent, {
+      stored: "yes",
+      attempt: got.attempt,
+      handle: got.handle,
+      hiddenUntilMs: nowMs + invisibleMs,
+      changedAtMs: nowMs,
+      done: "no",
+      isVague: false,
+    });
+    if (sent.recalled === "maybe") sent.recalled = "no";
+  }
+
+  #forgetHandle(sent: Sent): void {
+    if (sent.handle !== "") sent.oldHandles.add(sent.handle);
+    sent.handle = "";
+  }
+}
+
+/** An answer to a receive. */
+export interface Answer {
+  readonly nowMs: number;
+  readonly invisibleMs: number;
+  /** `*` for all. */
+  readonly wantedTag: string;
+}
