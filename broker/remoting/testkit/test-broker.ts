@@ -198,6 +198,7 @@ export class TestBroker {
       },
       lite: {
         sync: async (request) => {
+          if (this.admitFailure !== undefined) throw this.admitFailure;
           this.synced.push(request);
           return this.losses;
         },
