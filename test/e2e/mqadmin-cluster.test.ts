@@ -259,7 +259,7 @@ describe("mqadmin for clusters", function () {
       ["haStatus", "--interval"],
       ["getSyncStateSet", "--controllerAddress"],
       ["getControllerMetaData", "--controllerAddress"],
-      ["electMaster", "-bn, --brokerName"],
+      ["electMaster", "--brokerName"],
       ["wipeWritePerm", "--brokerName"],
       ["addWritePerm", "--brokerName"],
       ["exportMetadata", "--specialTopic"],
