@@ -118,6 +118,31 @@ describe("delivery: dead letters", () => {
     assert.equal(await scene.delivery.deadLetter({ ...request, group: "h" }), "invalid");
   });
 
+  it("refuses a handle whose message was handed out again while it was read", async () => {
+    const scene = await Scene.open();
+    scene.store.send("t", 0);
+    const [first] = await scene.receive({ invisibleMs: 10_000 });
+    assert.ok(first);
+    await scene.clock.pass(10_000);
+    scene.store.coolDown();
+    const gate = new Gate();
+    scene.store.readGate = gate.opened;
+    const receiving = scene.receive({ pollingMs: 5_000 });
+    const { receiptHandle } = first;
+    const forwarding = scene.delivery.deadLetter({
+      group: "g",
+      topic: "t",
+      receiptHandle,
+      messageId: "",
+    });
+    gate.open();
+    const [second] = await receiving;
+    assert.ok(second);
+    assert.equal(await forwarding, "invalid");
+    assert.equal(scene.metadata.topic(dlq), undefined);
+    assert.equal(scene.delivery.progress("g")[0]?.pendingCount, 1);
+  });
+
   it("forwards by message id when there is no handle", async () => {
     const scene = await Scene.open();
     for (let i = 0; i < 20; i++) scene.store.send("t", i % 4, { id: `M${i}` });

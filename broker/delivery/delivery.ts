@@ -266,8 +266,11 @@ export class Delivery {
         : this.#find(subscription, request.receiptHandle);
     if (entry === "invalid") return "invalid";
     if (entry === "done") return "ok";
+    const { deliveryNumber } = entry;
     const record = await this.#recordOf(entry);
     if (record === undefined || entry.state === "gone") return "ok";
+    // Handed out again meanwhile, or hidden by another call: whoever did that decides about it now.
+    if (entry.deliveryNumber !== deliveryNumber) return "invalid";
     await this.#deadLetters.move(subscription, entry, record);
     return "ok";
   }

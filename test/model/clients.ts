@@ -382,9 +382,10 @@ export class Clients {
     return [...this.#underWay.values()].filter((about) => about.includes(sent)).length > 1;
   }
 
-  /** Which of two calls that are under way together counts, nobody has promised. */
+  /** Nobody has promised which of two calls that are under way together counts, nor that one counts after the last delivery. */
   #changed(sent: Sent, fields: Partial<Sent>): void {
-    if (this.#isOvertaken(sent)) sent.isVague = true;
+    const isSpent = this.#expectation.isSpent(sent, this.#broker.nowMs);
+    if (isSpent || this.#isOvertaken(sent)) sent.isVague = true;
     Object.assign(sent, fields, { changedAtMs: this.#broker.nowMs });
   }
 

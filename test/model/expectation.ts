@@ -82,6 +82,8 @@ export class Expectation {
   readonly givenUp: Set<string> = new Set();
   readonly bounds: Bounds;
   readonly #copies = new Set<string>();
+  /** Dead letters of before a reset that nobody has read yet. */
+  readonly #onTheWay = new Set<string>();
   receivedCount = 0;
 
   constructor(bounds: Bounds) {
@@ -143,7 +145,7 @@ export class Expectation {
   /** A message was given to whoever reads the dead letters. */
   receiveDeadLetter(id: string, place: string, nowMs: number): void {
     const sent = this.of(id);
-    if (this.#isSeen(`${id} ${place}`)) return;
+    if (this.#isSeen(`${id} ${place}`) || this.#onTheWay.delete(id)) return;
     expect(sent.isVague || !this.deadLetters.has(id), `${id} is a dead letter twice`);
     this.deadLetters.add(id);
     if (sent.isVague) return;
@@ -207,7 +209,7 @@ export class Expectation {
         continue;
       }
       // The copy of before may be on its way still.
-      if (sent.done === "dead" && !this.deadLetters.has(sent.id)) sent.isVague = true;
+      if (sent.done === "dead" && !this.deadLetters.has(sent.id)) this.#onTheWay.add(sent.id);
       Object.assign(sent, { done: "no", attempt: 0, hiddenUntilMs: 0 });
       // It may become a dead letter a second time.
       this.deadLetters.delete(sent.id);
@@ -230,8 +232,10 @@ export class Expectation {
 
   #isMissing(sent: Sent, nowMs: number): boolean {
     if (sent.stored !== "yes" || sent.recalled !== "no" || sent.isVague) return false;
+    // What a filter has passed over is done with, whatever a client says of it later.
+    if (sent.isPassedOver) return false;
     if (this.isSpent(sent, nowMs) || sent.done === "dead") return !this.deadLetters.has(sent.id);
-    if (sent.done !== "no" || sent.isPassedOver) return false;
+    if (sent.done !== "no") return false;
     if (sent.kind !== "TRANSACTION") return true;
     if (sent.end === "commit") return true;
     if (sent.end === "rollback") return false;
