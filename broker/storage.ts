@@ -6,6 +6,7 @@ import {
   type BrokerConfiguration,
   type Clock,
   type Logger,
+  MqError,
   type Random,
 } from "../base/index.ts";
 import { carryHeld, HeldMessages } from "./held/index.ts";
@@ -113,6 +114,7 @@ export class Storage {
     this.#openings.add("held messages", () => held.close());
     store.onExpire = {
       snapshot: async (below) => {
+        requireReign(store);
         await carryHeld(held, below);
         return await state.snapshot();
       },
@@ -143,6 +145,16 @@ export class Storage {
     this.#openings.add("index", () => index.close());
     this.#index = index;
   }
+}
+
+/**
+ * Throws HA_NOT_AVAILABLE until the beginning of the newest epoch is confirmed: what the master before has appended last is
+ * not applied until then, and a held message that it has delivered looks as if it were still there.
+ */
+function requireReign({ epochs, dispatched }: Pick<Store, "epochs" | "dispatched">): void {
+  const newest = epochs.at(-1);
+  if (newest === undefined || dispatched > newest.position) return;
+  throw new MqError("HA_NOT_AVAILABLE", `epoch ${newest.epoch} is not confirmed yet`);
 }
 
 /** Where the state of a broker lives. */

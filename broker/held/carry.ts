@@ -28,7 +28,7 @@ class Carrying {
     this.#held = held;
     this.#below = below;
     // What comes after the look has begun lies behind it.
-    this.#lowest = held.store.confirmed;
+    this.#lowest = held.store.dispatched;
   }
 
   async run(): Promise<void> {

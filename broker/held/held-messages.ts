@@ -150,7 +150,7 @@ export class HeldMessages {
     if (failure !== undefined && !mayBeStored(failure)) return failure;
     for (;;) {
       if (step.isApplied) return undefined;
-      const isDecided = this.store.confirmed >= step.end || this.store.end < step.end;
+      const isDecided = this.store.dispatched >= step.end || this.store.end < step.end;
       // A message whose topic was deleted meanwhile is gone: nothing is told of it.
       if (isDecided && step.changes.some((change) => !this.state.isDead(change))) {
         return failure ?? notApplied();

@@ -7,7 +7,7 @@ export interface HeldStore {
   /** Behind the last record appended: where the next one will be. */
   readonly end: number;
   /** Everything before it has been applied. */
-  readonly confirmed: number;
+  readonly dispatched: number;
   readonly failure: MqError | undefined;
   /** See `Store.append`. */
   append(group: readonly RecordDraft[]): Promise<readonly Appended[]>;

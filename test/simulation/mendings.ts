@@ -107,9 +107,15 @@ export const mendings: readonly Mending[] = [
   },
   {
     what: "a slave whose disk was full when it began behind a snapshot waited for ever for what its master had removed since",
-    seed: 44,
     file: "broker/slave-log.ts",
     code: "store.end > 0 && store.end !== emptyStart",
     instead: "false",
+  },
+  {
+    what: "a new master whose disk stood still delivered again what the master before had delivered last",
+    seed: 1964,
+    file: "broker/storage.ts",
+    code: "requireReign(store);",
+    instead: "",
   },
 ];

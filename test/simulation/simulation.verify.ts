@@ -4,7 +4,7 @@ import { merged, summaryOf } from "./seeds.ts";
 import { runInWorkers } from "./workers.ts";
 
 /** Seeds in all; `SEEDS=20000` runs more. The first ones are those of the tests. */
-const seedCount = Number(process.env["SEEDS"] ?? 1_500);
+const seedCount = Number(process.env["SEEDS"] ?? 1_200);
 const firstSeed = 1_001;
 
 describe("a simulated cluster, many seeds", () => {
