@@ -16,12 +16,14 @@ export interface Mending {
 export const mendings: readonly Mending[] = [
   {
     what: "a master that lost its slaves while retention waited for a snapshot could neither step down nor stop",
+    seed: 12,
     file: "broker/store/upkeep.ts",
     code: "await Promise.race([this.hook.snapshot(below), this.#whenStopped])",
     instead: "await this.hook.snapshot(below)",
   },
   {
     what: "a master with a new disk that reached etcd before the others was elected, and the others cut everything",
+    seed: 67,
     file: "broker/ha/election/candidacy.ts",
     code: "&& isTrusted(member, record, group)",
     instead: "",
@@ -46,6 +48,7 @@ export const mendings: readonly Mending[] = [
   },
   {
     what: "a log file without a durable name was written on, and a power cut took what had been acknowledged",
+    seed: 4,
     file: "broker/store/segments.ts",
     code: "await this.#disk.syncFolder(this.folder);",
     instead: "",
@@ -70,6 +73,7 @@ export const mendings: readonly Mending[] = [
   },
   {
     what: "after a full disk a slave opened its state several times over one log",
+    seed: 50,
     file: "broker/slave-log.ts",
     code: "current.state ?? (await current.openState())",
     instead: "await current.openState()",
@@ -94,6 +98,7 @@ export const mendings: readonly Mending[] = [
   },
   {
     what: "a change of role on a full or failing disk ended the process",
+    seed: 2,
     file: "broker/storage-slot.ts",
     code: "if (reason !== saidReason) logger.error(",
     instead: "throw error; logger.error(",
