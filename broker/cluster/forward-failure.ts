@@ -16,9 +16,9 @@ export type ForwardOutcome =
 export class ForwardFailure extends Error {
   override readonly name = "ForwardFailure";
   readonly outcome: ForwardOutcome;
-  readonly grpcStatus: number;
+  readonly grpcStatus: GrpcStatus;
 
-  constructor(outcome: ForwardOutcome, grpcStatus: number, message: string) {
+  constructor(outcome: ForwardOutcome, grpcStatus: GrpcStatus, message: string) {
     super(message);
     this.outcome = outcome;
     this.grpcStatus = grpcStatus;

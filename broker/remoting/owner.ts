@@ -75,8 +75,7 @@ export function isElsewhere(error: unknown): boolean {
 /** A failure of a call that was passed on, as its client shall see it. */
 export function asAnswered(error: unknown): unknown {
   if (!(error instanceof ForwardFailure)) return error;
-  const status = Object.values(GrpcStatus).find((code) => code === error.grpcStatus);
-  return new RpcError(status ?? GrpcStatus.unknown, error.message, { cause: error });
+  return new RpcError(error.grpcStatus, error.message, { cause: error });
 }
 
 /**
