@@ -8,6 +8,7 @@ import { RecordType } from "./store/index.ts";
 import { readQueue } from "./store/testkit/open-store.ts";
 import {
   type ElectedReplica,
+  elected,
   Machine,
   message,
   ReplicaGroup,
@@ -169,14 +170,3 @@ describe("delayed messages in a group of brokers", () => {
     for (const one of running.values()) await one.close();
   });
 });
-
-function elected(id: number): Machine {
-  return new Machine({
-    enableControllerMode: "true",
-    controllerAddr: "etcd:2379",
-    controllerLeaseSeconds: "1",
-    brokerRole: "SYNC_MASTER",
-    brokerId: String(id),
-    haListenPort: String(100 + id),
-  });
-}

@@ -6,6 +6,7 @@ import { ModelledEtcd } from "./ha/election/testkit/modelled-etcd.ts";
 import type { Replica } from "./replica.ts";
 import {
   type ElectedReplica,
+  elected,
   Machine,
   message,
   ReplicaGroup,
@@ -127,14 +128,3 @@ describe("priorities in a group of brokers", () => {
     for (const one of running.values()) await one.close();
   });
 });
-
-function elected(id: number): Machine {
-  return new Machine({
-    enableControllerMode: "true",
-    controllerAddr: "etcd:2379",
-    controllerLeaseSeconds: "1",
-    brokerRole: "SYNC_MASTER",
-    brokerId: String(id),
-    haListenPort: String(100 + id),
-  });
-}

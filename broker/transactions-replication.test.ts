@@ -7,6 +7,7 @@ import { RecordType } from "./store/index.ts";
 import { readQueue } from "./store/testkit/open-store.ts";
 import {
   type ElectedReplica,
+  elected,
   Machine,
   message,
   ReplicaGroup,
@@ -156,14 +157,3 @@ describe("transactions in a group of brokers", () => {
     for (const one of running.values()) await one.close();
   });
 });
-
-function elected(id: number): Machine {
-  return new Machine({
-    enableControllerMode: "true",
-    controllerAddr: "etcd:2379",
-    controllerLeaseSeconds: "1",
-    brokerRole: "SYNC_MASTER",
-    brokerId: String(id),
-    haListenPort: String(100 + id),
-  });
-}

@@ -200,6 +200,18 @@ export class TestPeers implements Peers {
 
 const nothing = new Uint8Array(0);
 
+/** A machine of an elected SYNC_MASTER group. */
+export function elected(id: number): Machine {
+  return new Machine({
+    enableControllerMode: "true",
+    controllerAddr: "etcd:2379",
+    controllerLeaseSeconds: "1",
+    brokerRole: "SYNC_MASTER",
+    brokerId: String(id),
+    haListenPort: String(100 + id),
+  });
+}
+
 /** A message to topic `t`. */
 export function message(text: string): RecordDraft {
   return {
