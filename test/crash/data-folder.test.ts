@@ -177,8 +177,11 @@ describe("a data folder between two starts", function () {
     const folder = await copyOf(template);
     const hours = Array.from({ length: 24 }, (_, hour) => String(hour).padStart(2, "0")).join(";");
     const expiring = [...small, "--cleanResourceInterval", "50", "--deleteWhen", hours];
+    // Nothing expires before all of it is consumed.
+    const before = await BrokerProcess.start(folder, ...small);
+    await before.consume("orders", "workers", messageCount - ackedCount);
+    await before.stop();
     const broker = await BrokerProcess.start(folder, ...expiring, "--fileReservedTime", "500ms");
-    await broker.consume("orders", "workers", messageCount - ackedCount);
     await until("expired messages to go", async () => {
       await broker.store("filler", padding);
       // The file that held the only message with a key starts before this.
