@@ -34,9 +34,8 @@ export interface GrpcRegistrarOptions {
 /** Opens one link for each address. Fails never for reasons of the network: that is what the links' status tells. */
 export async function openGrpcRegistrar(options: GrpcRegistrarOptions): Promise<Registrar> {
   const { clock, logger } = options;
-  // Named one by one, because the package is CommonJS.
-  const { Client, Metadata, credentials } = await import("@grpc/grpc-js");
-  const grpc = { Client, Metadata, credentials };
+  // What a package of the older module kind exports is only there as its default when a bundle loads it late.
+  const { default: grpc } = await import("@grpc/grpc-js");
   const facts = {
     instanceId: options.random.bytes(12).toString("hex"),
     startedAtMs: clock.now(),

@@ -62,6 +62,8 @@ describe("packed packages", function () {
     assert.equal(stdout.trim(), "hello");
     const { stdout: version } = await run(join(target, "node_modules/.bin/cometmq"), ["--version"]);
     assert.match(version, /^cometmq \d+\.\d+\.\d+\n$/);
+    const { stdout: help } = await run(join(target, "node_modules/.bin/mqadmin"), ["--help"]);
+    assert.match(help, /updateTopic/);
   });
 
   it("give a client no dependency of the server", async () => {
