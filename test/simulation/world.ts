@@ -108,11 +108,11 @@ export class World implements Surroundings {
 
   /** How the group runs, in few words. */
   get title(): string {
-    const { isElected, role, flush, brokers, isRetaining, isOrdered, isTransactional } = this.mode;
+    const { isElected, role, flush, brokers } = this.mode;
     const words = [
-      isRetaining ? " small disks" : "",
-      isOrdered ? " ordered" : "",
-      isTransactional ? " transactions" : "",
+      this.mode.isRetaining ? " small disks" : "",
+      this.mode.isOrdered ? " ordered" : "",
+      this.mode.isTransactional ? " transactions" : "",
     ];
     const rest = words.join("");
     return `${isElected ? "elected" : "fixed"} ${role} ${flush} x${brokers}${rest}`;
