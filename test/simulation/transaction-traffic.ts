@@ -5,10 +5,11 @@ import { parseFilter } from "../../broker/delivery/index.ts";
 import { RecordType } from "../../broker/store/index.ts";
 import type { Orphan, Producers, TransactionEnd } from "../../broker/transactions/index.ts";
 import { noteFailure, type ServingPlace, servingPlace } from "./place.ts";
+import { PromisedChecks } from "./promised-checks.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { type Meaning, type Transaction, transactionTopic } from "./transaction-log.ts";
 import type { Watch } from "./watch.ts";
-import type { World } from "./world.ts";
+import { transactionCheckIntervalMs, transactionTimeOutMs, type World } from "./world.ts";
 
 const nothing = new Uint8Array(0);
 const group = "bookings";
@@ -32,6 +33,7 @@ export class TransactionTraffic implements Producers {
   readonly #world: World;
   readonly #watch: Watch;
   readonly #random: SeededRandom;
+  readonly #checks: PromisedChecks;
   #isSending = true;
   #isReceiving = true;
 
@@ -39,6 +41,7 @@ export class TransactionTraffic implements Producers {
     this.#world = world;
     this.#watch = watch;
     this.#random = world.forked("transactions");
+    this.#checks = new PromisedChecks(world, watch, () => this.canAsk(transactionTopic));
     this.#send();
     this.#receive();
   }
@@ -50,6 +53,7 @@ export class TransactionTraffic implements Producers {
   stop(): void {
     this.stopSending();
     this.#isReceiving = false;
+    this.#checks.stop();
   }
 
   /** Whether a consumer was given all that is visible. */
@@ -70,6 +74,7 @@ export class TransactionTraffic implements Producers {
       return true;
     }
     transaction.askedCount += 1;
+    this.#checks.expect(transaction, transactionCheckIntervalMs);
     this.#endLater(transaction, transactionId, 60);
     return true;
   }
@@ -133,6 +138,7 @@ export class TransactionTraffic implements Producers {
       ]);
       isStored = true;
       transaction.takenBy = { brokerId: machine.id, epoch };
+      if (transaction.askedCount === 0) this.#checks.expect(transaction, transactionTimeOutMs);
       const id = transactions.idOf(transactionTopic, appended?.position ?? -1);
       if (number % silentOfMany > 0) this.#endLater(transaction, id, endsWithinMs);
     } finally {
@@ -148,6 +154,7 @@ export class TransactionTraffic implements Producers {
       const place = this.#serving();
       if (place === undefined) return;
       transaction.isSaid = true;
+      this.#checks.end(transaction);
       const end = { topic: transactionTopic, messageId: text, transactionId, resolution: meaning };
       this.#end(place, transaction, end).catch((error: unknown) =>
         noteFailure(this.#watch.problems, error),

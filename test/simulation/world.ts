@@ -25,6 +25,9 @@ export interface Mode {
 }
 
 const lateMs = 300;
+/** From a half message to the first check, and from each check to the next. */
+export const transactionTimeOutMs = 600;
+export const transactionCheckIntervalMs = 1_000;
 /** Checks of one transaction. */
 export const transactionCheckMax = 4;
 const smallDiskBytes = 700_000;
@@ -124,8 +127,8 @@ export class World implements Surroundings {
     const shared = {
       flushDiskType: flush,
       preOnlineTimeout: "3000",
-      transactionTimeOut: "600",
-      transactionCheckInterval: "1000",
+      transactionTimeOut: String(transactionTimeOutMs),
+      transactionCheckInterval: String(transactionCheckIntervalMs),
       transactionCheckMax: String(transactionCheckMax),
       slaveTimeout: "1500",
       cleanResourceInterval: "200",
