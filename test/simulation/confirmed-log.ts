@@ -3,7 +3,7 @@
 import { decodeProgress, givenUpTopic } from "../../broker/metadata/index.ts";
 import { asRecordBuffer, checkRecord, RecordType, RecordView } from "../../broker/store/record.ts";
 import { DelayedLog, delayedTopic } from "./delayed-log.ts";
-import { plainTopic } from "./names.ts";
+import { plainTopic, priorityTopic } from "./names.ts";
 import { TopicLog } from "./topic-log.ts";
 import { TransactionLog, transactionTopic } from "./transaction-log.ts";
 
@@ -11,6 +11,7 @@ import { TransactionLog, transactionTopic } from "./transaction-log.ts";
 export class ConfirmedLog {
   /** Messages that are NORMAL, or FIFO where order counts. */
   readonly plain: TopicLog;
+  readonly priorities: TopicLog;
   /** Delayed messages, which have a topic of their own. */
   readonly delayed: DelayedLog;
   readonly transactions: TransactionLog;
@@ -22,6 +23,7 @@ export class ConfirmedLog {
   constructor(problems: string[]) {
     this.#problems = problems;
     this.plain = new TopicLog(problems, { topic: plainTopic });
+    this.priorities = new TopicLog(problems, { topic: priorityTopic });
     this.delayed = new DelayedLog(problems);
     this.transactions = new TransactionLog(problems);
   }
@@ -87,6 +89,6 @@ export class ConfirmedLog {
   }
 
   #topic(name: string): TopicLog | undefined {
-    return [this.plain].find(({ topic }) => topic === name);
+    return [this.plain, this.priorities].find(({ topic }) => topic === name);
   }
 }

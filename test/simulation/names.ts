@@ -2,3 +2,4 @@
 
 /** NORMAL messages, and FIFO ones where order counts. */
 export const plainTopic = "t";
+export const priorityTopic = "tasks";

@@ -4,6 +4,7 @@ import { RecordType } from "../../broker/store/index.ts";
 import { DelayedTraffic } from "./delayed-traffic.ts";
 import { plainTopic } from "./names.ts";
 import { noteFailure, type ServingPlace, servingPlace } from "./place.ts";
+import { PriorityTraffic } from "./priority-traffic.ts";
 import { PromisedProgress } from "./promised-progress.ts";
 import type { Acked, Given, Told } from "./told.ts";
 import { TransactionTraffic } from "./transaction-traffic.ts";
@@ -22,6 +23,8 @@ export class Traffic implements Told {
   readonly delayed: DelayedTraffic;
   /** Of seeds that have producers of transactional messages. */
   readonly transactions: TransactionTraffic | undefined;
+  /** Of seeds that have messages with priorities. */
+  readonly priorities: PriorityTraffic | undefined;
   /** Acknowledgements of consumers that were taken. */
   consumedCount = 0;
   /** The broker that has acknowledged in each epoch. */
@@ -42,6 +45,7 @@ export class Traffic implements Told {
     this.delayed = new DelayedTraffic(world, watch.problems);
     if (world.mode.isTransactional) this.transactions = new TransactionTraffic(world, watch);
     world.asked = this.transactions;
+    if (world.mode.hasPriorities) this.priorities = new PriorityTraffic(world, watch);
     this.#send();
     this.#receive();
   }
@@ -50,12 +54,14 @@ export class Traffic implements Told {
     this.#isSending = false;
     this.delayed.stopSending();
     this.transactions?.stopSending();
+    this.priorities?.stopSending();
   }
 
   stop(): void {
     this.stopSending();
     this.#isReceiving = false;
     this.transactions?.stop();
+    this.priorities?.stop();
   }
 
   #serving(needsSend: boolean): ServingPlace | undefined {

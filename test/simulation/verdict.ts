@@ -12,10 +12,14 @@ export function verdict(world: World, watch: Watch, traffic: Traffic): readonly 
   const wholeLogs = differences(world);
   if (world.isForgiven) return wholeLogs;
   watch.compare();
+  const { priorities } = traffic;
   const { isOrdered } = world.mode;
   return [
     ...wholeLogs,
     ...topicVerdict(world, { log: watch.log.plain, told: traffic, isOrdered }),
+    ...(priorities === undefined
+      ? []
+      : topicVerdict(world, { log: watch.log.priorities, told: priorities, isOrdered: false })),
     ...watch.log.delayed.verdict(traffic.delayed, isKept(world)),
     ...watch.log.transactions.verdict(traffic.transactions?.transactions ?? new Map(), {
       isKept: isKept(world),
@@ -43,7 +47,7 @@ function topicVerdict(
 export function unconsumed({ log }: Watch, master: Machine): readonly string[] {
   const start = storeOf(master)?.start ?? 0;
   const bodies: string[] = [];
-  for (const { messages, doneAt } of [log.plain]) {
+  for (const { messages, doneAt } of [log.plain, log.priorities]) {
     for (const [body, { queueId, offset, position }] of messages) {
       if (position >= start && !doneAt.has(`${queueId}/${offset}`)) bodies.push(body);
     }

@@ -20,6 +20,8 @@ export interface Mode {
   readonly isOrdered: boolean;
   /** There are producers of transactional messages. */
   readonly isTransactional: boolean;
+  /** There are messages with priorities. */
+  readonly hasPriorities: boolean;
   /** Between two sends, on an average, milliseconds. */
   readonly sendEveryMs: number;
 }
@@ -76,6 +78,7 @@ export class World implements Surroundings {
       // By the seed alone: no number is drawn for it, so that all other seeds stay what they are.
       isOrdered: seed % 5 === 4,
       isTransactional: seed % 3 === 2,
+      hasPriorities: seed % 7 === 3,
       sendEveryMs: isRetaining ? 6 : random.pick([7, 15, 40]),
     };
     // What a power cut took with ASYNC_FLUSH is only with the others: they must not be kept from etcd.
@@ -116,6 +119,7 @@ export class World implements Surroundings {
       this.mode.isRetaining ? " small disks" : "",
       this.mode.isOrdered ? " ordered" : "",
       this.mode.isTransactional ? " transactions" : "",
+      this.mode.hasPriorities ? " priorities" : "",
     ];
     const rest = words.join("");
     return `${isElected ? "elected" : "fixed"} ${role} ${flush} x${brokers}${rest}`;
