@@ -3,7 +3,7 @@
 import { decodeProgress, givenUpTopic } from "../../broker/metadata/index.ts";
 import { asRecordBuffer, checkRecord, RecordType, RecordView } from "../../broker/store/record.ts";
 import { DelayedLog, delayedTopic } from "./delayed-log.ts";
-import { plainTopic, priorityTopic } from "./names.ts";
+import { liteTopic, plainTopic, priorityTopic } from "./names.ts";
 import { TopicLog } from "./topic-log.ts";
 import { TransactionLog, transactionTopic } from "./transaction-log.ts";
 
@@ -12,6 +12,7 @@ export class ConfirmedLog {
   /** Messages that are NORMAL, or FIFO where order counts. */
   readonly plain: TopicLog;
   readonly priorities: TopicLog;
+  readonly lite: TopicLog;
   /** Delayed messages, which have a topic of their own. */
   readonly delayed: DelayedLog;
   readonly transactions: TransactionLog;
@@ -24,6 +25,7 @@ export class ConfirmedLog {
     this.#problems = problems;
     this.plain = new TopicLog(problems, { topic: plainTopic });
     this.priorities = new TopicLog(problems, { topic: priorityTopic });
+    this.lite = new TopicLog(problems, { topic: liteTopic, isLite: true });
     this.delayed = new DelayedLog(problems);
     this.transactions = new TransactionLog(problems);
   }
@@ -89,6 +91,6 @@ export class ConfirmedLog {
   }
 
   #topic(name: string): TopicLog | undefined {
-    return [this.plain, this.priorities].find(({ topic }) => topic === name);
+    return [this.plain, this.priorities, this.lite].find(({ topic }) => topic === name);
   }
 }

@@ -3,3 +3,4 @@
 /** NORMAL messages, and FIFO ones where order counts. */
 export const plainTopic = "t";
 export const priorityTopic = "tasks";
+export const liteTopic = "sessions";

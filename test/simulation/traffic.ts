@@ -2,6 +2,7 @@
 import { parseFilter } from "../../broker/delivery/index.ts";
 import { RecordType } from "../../broker/store/index.ts";
 import { DelayedTraffic } from "./delayed-traffic.ts";
+import { LiteTraffic } from "./lite-traffic.ts";
 import { plainTopic } from "./names.ts";
 import { noteFailure, type ServingPlace, servingPlace } from "./place.ts";
 import { PriorityTraffic } from "./priority-traffic.ts";
@@ -25,6 +26,8 @@ export class Traffic implements Told {
   readonly transactions: TransactionTraffic | undefined;
   /** Of seeds that have messages with priorities. */
   readonly priorities: PriorityTraffic | undefined;
+  /** Of seeds that have lite topics. */
+  readonly lite: LiteTraffic | undefined;
   /** Acknowledgements of consumers that were taken. */
   consumedCount = 0;
   /** The broker that has acknowledged in each epoch. */
@@ -46,6 +49,7 @@ export class Traffic implements Told {
     if (world.mode.isTransactional) this.transactions = new TransactionTraffic(world, watch);
     world.asked = this.transactions;
     if (world.mode.hasPriorities) this.priorities = new PriorityTraffic(world, watch);
+    if (world.mode.isLite) this.lite = new LiteTraffic(world, watch);
     this.#send();
     this.#receive();
   }
@@ -55,6 +59,7 @@ export class Traffic implements Told {
     this.delayed.stopSending();
     this.transactions?.stopSending();
     this.priorities?.stopSending();
+    this.lite?.stopSending();
   }
 
   stop(): void {
@@ -62,6 +67,7 @@ export class Traffic implements Told {
     this.#isReceiving = false;
     this.transactions?.stop();
     this.priorities?.stop();
+    this.lite?.stop();
   }
 
   #serving(needsSend: boolean): ServingPlace | undefined {

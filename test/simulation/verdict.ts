@@ -12,7 +12,7 @@ export function verdict(world: World, watch: Watch, traffic: Traffic): readonly 
   const wholeLogs = differences(world);
   if (world.isForgiven) return wholeLogs;
   watch.compare();
-  const { priorities } = traffic;
+  const { priorities, lite } = traffic;
   const { isOrdered } = world.mode;
   return [
     ...wholeLogs,
@@ -20,6 +20,9 @@ export function verdict(world: World, watch: Watch, traffic: Traffic): readonly 
     ...(priorities === undefined
       ? []
       : topicVerdict(world, { log: watch.log.priorities, told: priorities, isOrdered: false })),
+    ...(lite === undefined
+      ? []
+      : topicVerdict(world, { log: watch.log.lite, told: lite, isOrdered: true })),
     ...watch.log.delayed.verdict(traffic.delayed, isKept(world)),
     ...watch.log.transactions.verdict(traffic.transactions?.transactions ?? new Map(), {
       isKept: isKept(world),
@@ -47,7 +50,7 @@ function topicVerdict(
 export function unconsumed({ log }: Watch, master: Machine): readonly string[] {
   const start = storeOf(master)?.start ?? 0;
   const bodies: string[] = [];
-  for (const { messages, doneAt } of [log.plain, log.priorities]) {
+  for (const { messages, doneAt } of [log.plain, log.priorities, log.lite]) {
     for (const [body, { queueId, offset, position }] of messages) {
       if (position >= start && !doneAt.has(`${queueId}/${offset}`)) bodies.push(body);
     }

@@ -22,6 +22,8 @@ export interface Mode {
   readonly isTransactional: boolean;
   /** There are messages with priorities. */
   readonly hasPriorities: boolean;
+  /** There are lite topics. */
+  readonly isLite: boolean;
   /** Between two sends, on an average, milliseconds. */
   readonly sendEveryMs: number;
 }
@@ -79,6 +81,7 @@ export class World implements Surroundings {
       isOrdered: seed % 5 === 4,
       isTransactional: seed % 3 === 2,
       hasPriorities: seed % 7 === 3,
+      isLite: seed % 7 === 6,
       sendEveryMs: isRetaining ? 6 : random.pick([7, 15, 40]),
     };
     // What a power cut took with ASYNC_FLUSH is only with the others: they must not be kept from etcd.
@@ -120,6 +123,7 @@ export class World implements Surroundings {
       this.mode.isOrdered ? " ordered" : "",
       this.mode.isTransactional ? " transactions" : "",
       this.mode.hasPriorities ? " priorities" : "",
+      this.mode.isLite ? " lite topics" : "",
     ];
     const rest = words.join("");
     return `${isElected ? "elected" : "fixed"} ${role} ${flush} x${brokers}${rest}`;
