@@ -73,6 +73,29 @@ describe("the overlay of an acting master", () => {
     assert.deepEqual(join(passed, later), { ...later, cursor: 30 });
   });
 
+  it("lets nothing come back that an older copy of the notes has as pending still", () => {
+    const order = { messageGroupHash: 77, from: 45 };
+    const pending = { ...entry(44, 9), order };
+    const anchor = { ...pending, attempt: 0, visibleAtMs: 0, flags: 2 };
+    const known: QueueProgress = { ...place, cursor: 0, pending: [anchor] };
+    const older = new NotedProgress();
+    older.add(change(0, [pending]));
+    const lane = older.get(place);
+    assert.ok(lane !== undefined);
+    assert.equal(missingProgress(known, lane), undefined);
+    // It knows of more that was handed out behind it.
+    const further = { ...order, from: 50 };
+    older.add(change(0, [{ ...pending, order: further }]));
+    assert.deepEqual(missingProgress(known, lane), change(0, [{ ...anchor, order: further }]));
+    // The log has it as pending, in a later delivery: it is done all the same.
+    const again = { ...place, cursor: 0, pending: [{ ...entry(44, 12), order: further }] };
+    const done = new NotedProgress();
+    done.add(change(0, [anchor]));
+    const doneLane = done.get(place);
+    assert.ok(doneLane !== undefined);
+    assert.deepEqual(missingProgress(again, doneLane), change(0, [{ ...anchor, order: further }]));
+  });
+
   it("lets nothing that is done in either come back", () => {
     const known: QueueProgress = { ...place, cursor: 5, pending: [entry(2), entry(3)] };
     const noted = new NotedProgress();

@@ -96,8 +96,9 @@ export function missingProgress(
       pending.delete(offset);
       ended.push(endOf(before, noted.cursor));
     } else if (isNewer(entry, before)) {
-      upserts.push(entry);
-      pending.set(offset, entry);
+      const newest = joined(entry, before);
+      upserts.push(newest);
+      pending.set(offset, newest);
     }
   }
   for (const anchor of anchorsOf(ended, pending.values())) {
@@ -157,8 +158,29 @@ function anchorsOf(
   return anchors.values();
 }
 
+/** An anchor is of a message that is done. */
+function isDone({ flags }: PendingEntry): boolean {
+  return (flags & pendingFlags.anchor) !== 0;
+}
+
+function endOfOrder({ order }: PendingEntry): number {
+  return order?.from ?? 0;
+}
+
+/** Whether `entry` says more than what is known: it may be an older copy of notes that have been taken over already. */
 function isNewer(entry: PendingEntry, known: PendingEntry | undefined): boolean {
-  return known === undefined || entry.deliveryNumber >= known.deliveryNumber;
+  if (known === undefined) return true;
+  if (isDone(known)) return endOfOrder(entry) > endOfOrder(known);
+  return isDone(entry) || entry.deliveryNumber >= known.deliveryNumber;
+}
+
+/** What both say of one message: it is done when it is in either, and its message group was handed out as far as in either. */
+function joined(entry: PendingEntry, known: PendingEntry | undefined): PendingEntry {
+  if (known === undefined) return entry;
+  const latest = isDone(known) && !isDone(entry) ? known : entry;
+  if (latest.order === undefined) return latest;
+  const from = Math.max(endOfOrder(entry), endOfOrder(known));
+  return { ...latest, order: { ...latest.order, from } };
 }
 
 function keyOf({

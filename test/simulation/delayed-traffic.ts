@@ -1,9 +1,8 @@
 // Clients of a simulated cluster that send delayed messages and call some of them back, and what they were told.
 import { MqError } from "../../base/index.ts";
-import type { LocalParts } from "../../broker/replica.ts";
 import { RecordType } from "../../broker/store/index.ts";
 import { type AckedDelayed, type DelayedPromises, delayedTopic } from "./delayed-log.ts";
-import type { Machine } from "./machine.ts";
+import { noteFailure, type ServingPlace, servingPlace } from "./place.ts";
 import type { World } from "./world.ts";
 
 const nothing = new Uint8Array(0);
@@ -32,12 +31,9 @@ export class DelayedTraffic implements DelayedPromises {
     this.#isSending = false;
   }
 
-  #serving(): { readonly machine: Machine; readonly local: LocalParts } | undefined {
-    const serving = this.#world.machines.flatMap((machine) => {
-      const { local } = machine;
-      return local?.timers === undefined ? [] : [{ machine, local }];
-    });
-    return serving.length === 0 ? undefined : this.#world.random.pick(serving);
+  #serving(): ServingPlace | undefined {
+    const { machines, random } = this.#world;
+    return servingPlace(machines, random, ({ timers }) => timers !== undefined);
   }
 
   #send(): void {
@@ -46,10 +42,10 @@ export class DelayedTraffic implements DelayedPromises {
     clock.after(1 + random.next() * (2 * sendEveryMs - 2), () => this.#send());
     const place = this.#serving();
     if (place === undefined) return;
-    this.#sendTo(place.machine, place.local).catch((error: unknown) => this.#note(error));
+    this.#sendTo(place).catch((error: unknown) => noteFailure(this.#problems, error));
   }
 
-  async #sendTo(machine: Machine, local: LocalParts): Promise<void> {
+  async #sendTo({ machine, local }: ServingPlace): Promise<void> {
     const { metadata, store, timers } = local;
     if (metadata.topic(delayedTopic) === undefined) {
       await metadata.ensureTopic({ name: delayedTopic, readQueueNums: 1, messageType: "DELAY" });
@@ -76,7 +72,7 @@ export class DelayedTraffic implements DelayedPromises {
     this.acked.set(text, { brokerId: machine.id, epoch, handle });
     if (this.#sent % recalledOfMany !== 0) return;
     clock.after(random.next() * delayMaxMs, () => {
-      this.#recall(text, handle).catch((error: unknown) => this.#note(error));
+      this.#recall(text, handle).catch((error: unknown) => noteFailure(this.#problems, error));
     });
   }
 
@@ -92,13 +88,6 @@ export class DelayedTraffic implements DelayedPromises {
     } catch (error) {
       if (!(error instanceof MqError) || error.code !== "MESSAGE_NOT_FOUND") throw error;
       this.doubtful.delete(text);
-    }
-  }
-
-  /** Failures are what clients get in such a world; bugs are not. */
-  #note(error: unknown): void {
-    if (!(error instanceof MqError) || error.code === "INTERNAL_SERVER_ERROR") {
-      this.#problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
   }
 }

@@ -123,4 +123,11 @@ export const mendings: readonly Mending[] = [
     code: "requireReign(store);",
     instead: "",
   },
+  {
+    what: "an older copy of an acting master's notes made pending again what its newest notes had ended",
+    seed: 3856,
+    file: "broker/ha/progress-merge.ts",
+    code: "return (flags & pendingFlags.anchor) !== 0;",
+    instead: "return false;",
+  },
 ];

@@ -1,6 +1,7 @@
 // Holds brokers to what they say about acknowledgements of consumers: they are in the log a moment later.
 import type { LocalParts } from "../../broker/replica.ts";
 import type { Machine } from "./machine.ts";
+import type { TopicLog } from "./topic-log.ts";
 import type { Watch } from "./watch.ts";
 import type { World } from "./world.ts";
 
@@ -22,19 +23,22 @@ interface Promised {
 export class PromisedProgress {
   readonly #world: World;
   readonly #watch: Watch;
+  readonly #log: TopicLog;
 
-  constructor(world: World, watch: Watch) {
+  /** Of the messages of one topic. */
+  constructor(world: World, watch: Watch, log: TopicLog) {
     this.#world = world;
     this.#watch = watch;
+    this.#log = log;
   }
 
   /** The master has taken the acknowledgement of the message `queue/offset`. */
   expect(key: string, promised: Promised): void {
     this.#afterRounds(promised, 2, () => {
       this.#watch.compare();
-      if (this.#watch.log.doneAt.has(key) || this.#world.isForgiven) return;
+      if (this.#log.doneAt.has(key) || this.#world.isForgiven) return;
       this.#watch.problems.push(
-        `${promised.machine.name} took the acknowledgement of ${key}, and at ${this.#world.time.nowMs} it is not in its log`,
+        `${promised.machine.name} took the acknowledgement of ${this.#log.topic}/${key}, and at ${this.#world.time.nowMs} it is not in its log`,
       );
     });
   }

@@ -14,6 +14,8 @@ export interface Outcome {
   readonly problems: readonly string[];
   readonly acked: number;
   readonly consumed: number;
+  /** Messages of other kinds that consumers were given. */
+  readonly given: Readonly<Record<"transactions" | "priorities" | "lite", number>>;
   readonly faults: Readonly<Record<string, number>>;
   /** Of the group's life after it was healed, until its logs were the same. */
   readonly healedMs: number;
@@ -61,6 +63,11 @@ export async function simulate(seed: number): Promise<Outcome> {
     problems,
     acked: traffic.acked.size,
     consumed: traffic.consumedCount,
+    given: {
+      transactions: traffic.transactions?.given.size ?? 0,
+      priorities: traffic.priorities?.given.length ?? 0,
+      lite: traffic.lite?.given.length ?? 0,
+    },
     faults: Object.fromEntries(faults.counts),
     healedMs,
     isSettled: world.isSettled,

@@ -16,6 +16,13 @@ describe("a simulated cluster", () => {
     assert.notEqual(one.traceHash, another.traceHash);
   }).timeout(60_000);
 
+  it("has consumers of every kind of message", async () => {
+    const [one, other] = [await simulate(17), await simulate(20)];
+    assert.deepEqual([...one.problems, ...other.problems], []);
+    const counts = [one.given.transactions, one.given.priorities, other.given.lite];
+    assert.ok(Math.min(...counts) > 20, `hardly anything was given: ${counts.join()}`);
+  }).timeout(60_000);
+
   it(`keeps what it promises under faults, ${seedCount} seeds`, async () => {
     const tally = merged(await runInWorkers({ from: 1, count: seedCount }, cpus().length));
     console.log(summaryOf(tally));

@@ -1,40 +1,16 @@
 // The clients of a simulated cluster: one that sends and one that consumes, at whoever serves, and what they were told.
-import { MqError } from "../../base/index.ts";
 import { parseFilter } from "../../broker/delivery/index.ts";
-import type { LocalParts } from "../../broker/replica.ts";
 import { RecordType } from "../../broker/store/index.ts";
 import { DelayedTraffic } from "./delayed-traffic.ts";
-import type { Machine } from "./machine.ts";
+import { LiteTraffic } from "./lite-traffic.ts";
+import { plainTopic } from "./names.ts";
+import { noteFailure, type ServingPlace, servingPlace } from "./place.ts";
+import { PriorityTraffic } from "./priority-traffic.ts";
 import { PromisedProgress } from "./promised-progress.ts";
+import type { Acked, Given, Told } from "./told.ts";
 import { TransactionTraffic } from "./transaction-traffic.ts";
 import type { Watch } from "./watch.ts";
 import type { World } from "./world.ts";
-
-/** A message that was answered OK. */
-export interface Acked {
-  readonly atMs: number;
-  readonly brokerId: number;
-  readonly epoch: number;
-  readonly queueId: number;
-  readonly offset: number;
-  readonly position: number;
-}
-
-/** A message as a consumer was given it. */
-export interface Given {
-  readonly body: string;
-  readonly queueId: number;
-  readonly offset: number;
-  readonly atMs: number;
-  readonly name: string;
-  /** Up to where the broker that gave it knew its log when it was asked. */
-  readonly knownUpTo: number;
-}
-
-interface Place {
-  readonly machine: Machine;
-  readonly local: LocalParts;
-}
 
 const nothing = new Uint8Array(0);
 const queueCount = 2;
@@ -42,12 +18,16 @@ const queueCount = 2;
 const messageGroupCount = 7;
 
 /** Clients, and what they know. */
-export class Traffic {
+export class Traffic implements Told {
   readonly acked: Map<string, Acked> = new Map();
   readonly given: Given[] = [];
   readonly delayed: DelayedTraffic;
   /** Of seeds that have producers of transactional messages. */
   readonly transactions: TransactionTraffic | undefined;
+  /** Of seeds that have messages with priorities. */
+  readonly priorities: PriorityTraffic | undefined;
+  /** Of seeds that have lite topics. */
+  readonly lite: LiteTraffic | undefined;
   /** Acknowledgements of consumers that were taken. */
   consumedCount = 0;
   /** The broker that has acknowledged in each epoch. */
@@ -64,10 +44,12 @@ export class Traffic {
     this.#world = world;
     this.#problems = watch.problems;
     this.#watch = watch;
-    this.#progress = new PromisedProgress(world, watch);
+    this.#progress = new PromisedProgress(world, watch, watch.log.plain);
     this.delayed = new DelayedTraffic(world, watch.problems);
     if (world.mode.isTransactional) this.transactions = new TransactionTraffic(world, watch);
     world.asked = this.transactions;
+    if (world.mode.hasPriorities) this.priorities = new PriorityTraffic(world, watch);
+    if (world.mode.isLite) this.lite = new LiteTraffic(world, watch);
     this.#send();
     this.#receive();
   }
@@ -76,20 +58,21 @@ export class Traffic {
     this.#isSending = false;
     this.delayed.stopSending();
     this.transactions?.stopSending();
+    this.priorities?.stopSending();
+    this.lite?.stopSending();
   }
 
   stop(): void {
     this.stopSending();
     this.#isReceiving = false;
     this.transactions?.stop();
+    this.priorities?.stop();
+    this.lite?.stop();
   }
 
-  #serving(needsSend: boolean): Place | undefined {
-    const serving = this.#world.machines.flatMap((machine) => {
-      const { local } = machine;
-      return local === undefined || (needsSend && !local.canSend) ? [] : [{ machine, local }];
-    });
-    return serving.length === 0 ? undefined : this.#world.random.pick(serving);
+  #serving(needsSend: boolean): ServingPlace | undefined {
+    const { machines, random } = this.#world;
+    return servingPlace(machines, random, ({ canSend }) => canSend || !needsSend);
   }
 
   #send(): void {
@@ -97,14 +80,15 @@ export class Traffic {
     const { random, clock, mode } = this.#world;
     clock.after(1 + random.next() * (2 * mode.sendEveryMs - 2), () => this.#send());
     const place = this.#serving(true);
-    if (place !== undefined) this.#sendTo(place).catch((error: unknown) => this.#note(error));
+    if (place !== undefined)
+      this.#sendTo(place).catch((error: unknown) => noteFailure(this.#problems, error));
   }
 
-  async #sendTo({ machine, local }: Place): Promise<void> {
+  async #sendTo({ machine, local }: ServingPlace): Promise<void> {
     const { time, mode } = this.#world;
-    if (local.metadata.topic("t") === undefined) {
+    if (local.metadata.topic(plainTopic) === undefined) {
       await local.metadata.ensureTopic({
-        name: "t",
+        name: plainTopic,
         readQueueNums: queueCount,
         writeQueueNums: queueCount,
       });
@@ -119,7 +103,7 @@ export class Traffic {
     const [appended] = await local.store.send([
       {
         type: RecordType.message,
-        topic: "t",
+        topic: plainTopic,
         queueId,
         systemProperties: nothing,
         userProperties: nothing,
@@ -144,11 +128,12 @@ export class Traffic {
     const { random, clock } = this.#world;
     clock.after(2 + random.next() * 20, () => this.#receive());
     const place = this.#serving(false);
-    if (place !== undefined) this.#receiveFrom(place).catch((error: unknown) => this.#note(error));
+    if (place !== undefined)
+      this.#receiveFrom(place).catch((error: unknown) => noteFailure(this.#problems, error));
   }
 
-  async #receiveFrom({ machine, local }: Place): Promise<void> {
-    const [topic, group] = [local.metadata.topic("t"), local.metadata.group("g")];
+  async #receiveFrom({ machine, local }: ServingPlace): Promise<void> {
+    const [topic, group] = [local.metadata.topic(plainTopic), local.metadata.group("g")];
     if (topic === undefined || group === undefined) return;
     const { time, clock, random } = this.#world;
     const { dispatched } = local.store;
@@ -176,15 +161,8 @@ export class Traffic {
 
   #ack(key: string, handle: string): void {
     const place = this.#serving(false);
-    if (place?.local.delivery.ack("g", "t", handle) !== "ok") return;
+    if (place?.local.delivery.ack("g", plainTopic, handle) !== "ok") return;
     this.consumedCount += 1;
     if (place.local.canSend) this.#progress.expect(key, place);
-  }
-
-  /** Failures are what clients get in such a world; bugs are not. */
-  #note(error: unknown): void {
-    if (!(error instanceof MqError) || error.code === "INTERNAL_SERVER_ERROR") {
-      this.#problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
-    }
   }
 }

@@ -1,21 +1,15 @@
 // Clients of a simulated cluster that send half messages and end them, at once, when they are asked, or never; and one
 // that consumes what is committed. What is drawn for them does not touch what other clients and faults draw.
 import { rocketmq } from "@cometmq/proto";
-import { MqError } from "../../base/index.ts";
 import { parseFilter } from "../../broker/delivery/index.ts";
-import type { LocalParts } from "../../broker/replica.ts";
 import { RecordType } from "../../broker/store/index.ts";
 import type { Orphan, Producers, TransactionEnd } from "../../broker/transactions/index.ts";
-import type { Machine } from "./machine.ts";
+import { noteFailure, type ServingPlace, servingPlace } from "./place.ts";
+import { PromisedChecks } from "./promised-checks.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { type Meaning, type Transaction, transactionTopic } from "./transaction-log.ts";
 import type { Watch } from "./watch.ts";
-import type { World } from "./world.ts";
-
-interface Place {
-  readonly machine: Machine;
-  readonly local: LocalParts;
-}
+import { transactionCheckIntervalMs, transactionTimeOutMs, type World } from "./world.ts";
 
 const nothing = new Uint8Array(0);
 const group = "bookings";
@@ -39,6 +33,7 @@ export class TransactionTraffic implements Producers {
   readonly #world: World;
   readonly #watch: Watch;
   readonly #random: SeededRandom;
+  readonly #checks: PromisedChecks;
   #isSending = true;
   #isReceiving = true;
 
@@ -46,6 +41,7 @@ export class TransactionTraffic implements Producers {
     this.#world = world;
     this.#watch = watch;
     this.#random = world.forked("transactions");
+    this.#checks = new PromisedChecks(world, watch, () => this.canAsk(transactionTopic));
     this.#send();
     this.#receive();
   }
@@ -57,6 +53,7 @@ export class TransactionTraffic implements Producers {
   stop(): void {
     this.stopSending();
     this.#isReceiving = false;
+    this.#checks.stop();
   }
 
   /** Whether a consumer was given all that is visible. */
@@ -77,16 +74,14 @@ export class TransactionTraffic implements Producers {
       return true;
     }
     transaction.askedCount += 1;
+    this.#checks.expect(transaction, transactionCheckIntervalMs);
     this.#endLater(transaction, transactionId, 60);
     return true;
   }
 
-  #serving(): Place | undefined {
-    const serving = this.#world.machines.flatMap((machine) => {
-      const { local } = machine;
-      return local?.transactions === undefined ? [] : [{ machine, local }];
-    });
-    return serving.length === 0 ? undefined : this.#random.pick(serving);
+  #serving(): ServingPlace | undefined {
+    const { machines } = this.#world;
+    return servingPlace(machines, this.#random, ({ transactions }) => transactions !== undefined);
   }
 
   #send(): void {
@@ -94,10 +89,11 @@ export class TransactionTraffic implements Producers {
     const { clock } = this.#world;
     clock.after(1 + this.#random.next() * 2 * sendEveryMs, () => this.#send());
     const place = this.#serving();
-    if (place !== undefined) this.#sendTo(place).catch((error: unknown) => this.#note(error));
+    if (place !== undefined)
+      this.#sendTo(place).catch((error: unknown) => noteFailure(this.#watch.problems, error));
   }
 
-  async #sendTo({ machine, local }: Place): Promise<void> {
+  async #sendTo({ machine, local }: ServingPlace): Promise<void> {
     const { metadata, store, transactions } = local;
     if (metadata.topic(transactionTopic) === undefined) {
       await metadata.ensureTopic({
@@ -142,6 +138,7 @@ export class TransactionTraffic implements Producers {
       ]);
       isStored = true;
       transaction.takenBy = { brokerId: machine.id, epoch };
+      if (transaction.askedCount === 0) this.#checks.expect(transaction, transactionTimeOutMs);
       const id = transactions.idOf(transactionTopic, appended?.position ?? -1);
       if (number % silentOfMany > 0) this.#endLater(transaction, id, endsWithinMs);
     } finally {
@@ -157,12 +154,19 @@ export class TransactionTraffic implements Producers {
       const place = this.#serving();
       if (place === undefined) return;
       transaction.isSaid = true;
+      this.#checks.end(transaction);
       const end = { topic: transactionTopic, messageId: text, transactionId, resolution: meaning };
-      this.#end(place, transaction, end).catch((error: unknown) => this.#note(error));
+      this.#end(place, transaction, end).catch((error: unknown) =>
+        noteFailure(this.#watch.problems, error),
+      );
     });
   }
 
-  async #end({ local }: Place, transaction: Transaction, end: TransactionEnd): Promise<void> {
+  async #end(
+    { local }: ServingPlace,
+    transaction: Transaction,
+    end: TransactionEnd,
+  ): Promise<void> {
     if (local.transactions === undefined) return;
     await local.transactions.end(end);
     transaction.isEnded = true;
@@ -172,10 +176,11 @@ export class TransactionTraffic implements Producers {
     if (!this.#isReceiving) return;
     this.#world.clock.after(5 + this.#random.next() * 2 * receiveEveryMs, () => this.#receive());
     const place = this.#serving();
-    if (place !== undefined) this.#receiveFrom(place).catch((error: unknown) => this.#note(error));
+    if (place !== undefined)
+      this.#receiveFrom(place).catch((error: unknown) => noteFailure(this.#watch.problems, error));
   }
 
-  async #receiveFrom({ local }: Place): Promise<void> {
+  async #receiveFrom({ local }: ServingPlace): Promise<void> {
     const { metadata, delivery } = local;
     const [topic, consumers] = [metadata.topic(transactionTopic), metadata.group(group)];
     if (topic === undefined || consumers === undefined) return;
@@ -200,15 +205,6 @@ export class TransactionTraffic implements Producers {
       }
       this.given.set(`${queueId}/${queueOffset}`, text);
       delivery.ack(group, transactionTopic, receiptHandle);
-    }
-  }
-
-  /** Failures are what clients get in such a world; bugs are not. */
-  #note(error: unknown): void {
-    if (!(error instanceof MqError) || error.code === "INTERNAL_SERVER_ERROR") {
-      this.#watch.problems.push(
-        error instanceof Error ? (error.stack ?? error.message) : String(error),
-      );
     }
   }
 }

@@ -20,11 +20,18 @@ export interface Mode {
   readonly isOrdered: boolean;
   /** There are producers of transactional messages. */
   readonly isTransactional: boolean;
+  /** There are messages with priorities. */
+  readonly hasPriorities: boolean;
+  /** There are lite topics. */
+  readonly isLite: boolean;
   /** Between two sends, on an average, milliseconds. */
   readonly sendEveryMs: number;
 }
 
 const lateMs = 300;
+/** From a half message to the first check, and from each check to the next. */
+export const transactionTimeOutMs = 600;
+export const transactionCheckIntervalMs = 1_000;
 /** Checks of one transaction. */
 export const transactionCheckMax = 4;
 const smallDiskBytes = 700_000;
@@ -73,6 +80,8 @@ export class World implements Surroundings {
       // By the seed alone: no number is drawn for it, so that all other seeds stay what they are.
       isOrdered: seed % 5 === 4,
       isTransactional: seed % 3 === 2,
+      hasPriorities: seed % 7 === 3,
+      isLite: seed % 7 === 6,
       sendEveryMs: isRetaining ? 6 : random.pick([7, 15, 40]),
     };
     // What a power cut took with ASYNC_FLUSH is only with the others: they must not be kept from etcd.
@@ -108,11 +117,13 @@ export class World implements Surroundings {
 
   /** How the group runs, in few words. */
   get title(): string {
-    const { isElected, role, flush, brokers, isRetaining, isOrdered, isTransactional } = this.mode;
+    const { isElected, role, flush, brokers } = this.mode;
     const words = [
-      isRetaining ? " small disks" : "",
-      isOrdered ? " ordered" : "",
-      isTransactional ? " transactions" : "",
+      this.mode.isRetaining ? " small disks" : "",
+      this.mode.isOrdered ? " ordered" : "",
+      this.mode.isTransactional ? " transactions" : "",
+      this.mode.hasPriorities ? " priorities" : "",
+      this.mode.isLite ? " lite topics" : "",
     ];
     const rest = words.join("");
     return `${isElected ? "elected" : "fixed"} ${role} ${flush} x${brokers}${rest}`;
@@ -124,8 +135,8 @@ export class World implements Surroundings {
     const shared = {
       flushDiskType: flush,
       preOnlineTimeout: "3000",
-      transactionTimeOut: "600",
-      transactionCheckInterval: "1000",
+      transactionTimeOut: String(transactionTimeOutMs),
+      transactionCheckInterval: String(transactionCheckIntervalMs),
       transactionCheckMax: String(transactionCheckMax),
       slaveTimeout: "1500",
       cleanResourceInterval: "200",
