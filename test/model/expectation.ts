@@ -1,5 +1,6 @@
 // What clients may expect of a broker, in plain tables: which messages there are, who may get which of them when, and how
 // often. Every answer of the broker is compared with it.
+import type { Wanted } from "./wanted.ts";
 
 /** What a topic takes. A kind of message that is new gets a line in `kinds.ts`. */
 export type KindName = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "PRIORITY";
@@ -12,6 +13,8 @@ export interface Sent {
   readonly id: string;
   readonly kind: KindName;
   readonly tag: string;
+  /** A user property; empty: it does not have it. */
+  readonly amount: string;
   readonly messageGroup: string;
   /** 0 for those that have none. */
   readonly priority: number;
@@ -106,7 +109,7 @@ export class Expectation {
     return done === "no" && attempt >= this.attemptMax && hiddenUntilMs <= nowMs;
   }
 
-  /** A consumer that wants `wantedTag` got an answer. */
+  /** A consumer that wants `wanted` got an answer. */
   receive(batch: readonly Got[], answer: Answer): void {
     for (const [index, got] of batch.entries()) {
       const sent = this.of(got.id);
@@ -242,13 +245,15 @@ export class Expectation {
     return sent.saidEnds.size === 0 && !this.givenUp.has(sent.id);
   }
 
-  #checkVisible(sent: Sent, { nowMs, wantedTag }: Answer): void {
+  #checkVisible(sent: Sent, { nowMs, wanted }: Answer): void {
     const { id, dueMs, recalled, stored, kind, saidEnds, end } = sent;
     expect(stored !== "no", `${id} came, and its send was refused`);
     expect(recalled !== "yes", `${id} came, and was recalled`);
     expect(dueMs <= nowMs, `${id} came ${dueMs - nowMs} ms before its time`);
-    const isWanted = wantedTag === "*" || sent.tag === wantedTag;
-    expect(isWanted, `${id} with the tag ${sent.tag} came to who wants ${wantedTag}`);
+    expect(
+      wanted.matches(sent),
+      `${id}, tag ${sent.tag}, amount ${sent.amount}, came to who wants ${wanted.expression}`,
+    );
     if (kind !== "TRANSACTION") return;
     expect(saidEnds.has("commit"), `${id} came, and nobody has committed it`);
     expect(end !== "rollback", `${id} came, and was rolled back`);
@@ -283,6 +288,8 @@ export class Expectation {
       if (other.queueId !== sent.queueId || other.offset < 0 || other.offset >= sent.offset)
         continue;
       if (other.done !== "no" || other.isEnding || other.isVague) continue;
+      // What a filter skips does not hold back its message group.
+      if (other.isPassedOver) continue;
       if (this.isSpent(other, nowMs)) continue;
       const isBefore = before.some(({ id }) => id === other.id);
       expect(isBefore, `${sent.id} came before ${other.id} of its message group was done with`);
@@ -314,6 +321,5 @@ export class Expectation {
 export interface Answer {
   readonly nowMs: number;
   readonly invisibleMs: number;
-  /** `*` for all. */
-  readonly wantedTag: string;
+  readonly wanted: Wanted;
 }
