@@ -3,7 +3,7 @@ import { messagingService, rocketmq } from "@cometmq/proto";
 import { givenUpTopic } from "../../broker/metadata/index.ts";
 import type { SeededRandom } from "../simulation/seeded-random.ts";
 import { type End, type Expectation, expect, type Got, type Sent } from "./expectation.ts";
-import { type Kind, kinds } from "./kinds.ts";
+import { isRepeatable, type Kind, kinds } from "./kinds.ts";
 import { type Draft, messageOf, sentOf } from "./message.ts";
 import type { ModelBroker } from "./model-broker.ts";
 import type { Wanted } from "./wanted.ts";
@@ -92,6 +92,23 @@ export class Clients {
       const bytes = await this.#broker.call(path, request.encode({ messages }), producer);
       const { status, entries } = response.decode(bytes);
       this.#sendAnswered({ kind, batch, code: status?.code ?? 0, entries });
+    });
+  }
+
+  /** Sends a message again, as a client does that has no answer; or another one with its id. */
+  repeat(kind: Kind, sent: Sent, body: "same" | "other"): void {
+    const { path, request, response } = methods.SendMessage;
+    const again = messageOf(kind, sent);
+    const messages = [body === "same" ? again : { ...again, body: Buffer.from("another body") }];
+    this.#start([], async () => {
+      const bytes = await this.#broker.call(path, request.encode({ messages }), producer);
+      const { status, entries } = response.decode(bytes);
+      const code = status?.code ?? 0;
+      const wanted = body === "same" ? Code.OK : Code.ILLEGAL_MESSAGE_ID;
+      expect(code === wanted, `${sent.id} with the ${body} body again is answered ${code}`);
+      if (body === "other") return;
+      sent.stored = "yes";
+      this.#expectation.answerOffset(sent, entries[0]?.offset ?? -1);
     });
   }
 
@@ -300,6 +317,7 @@ export class Clients {
       sent.stored = "yes";
       sent.transactionId = kind.name === "TRANSACTION" ? (transactionId ?? "") : "";
       sent.recallHandle = recallHandle ?? "";
+      if (isRepeatable(kind)) this.#expectation.answerOffset(sent, entries[index]?.offset ?? -1);
     }
   }
 

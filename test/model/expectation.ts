@@ -26,6 +26,8 @@ export interface Sent {
   queueId: number;
   /** In its queue; -1 before that is known. */
   offset: number;
+  /** In its queue, as a send was answered; -1 before that is known. */
+  answeredOffset: number;
   recallHandle: string;
   recalled: "no" | "maybe" | "yes";
   transactionId: string;
@@ -121,6 +123,14 @@ export class Expectation {
     }
   }
 
+  /** A send was answered: a message that is sent again is stored once, and stays where it is. */
+  answerOffset(sent: Sent, offset: number): void {
+    this.#checkAnswered(sent, offset);
+    const isSame = sent.offset < 0 || sent.offset === offset;
+    expect(isSame, `${sent.id} came from ${sent.offset}, and is answered to be at ${offset}`);
+    sent.answeredOffset = offset;
+  }
+
   /** Messages with a priority that whoever asks now can have. */
   ready(nowMs: number): readonly Sent[] {
     const { slackMs } = this.bounds;
@@ -196,6 +206,7 @@ export class Expectation {
       if (sent.recalled === "yes") sent.recalled = "maybe";
       sent.end = undefined;
       sent.offset = -1;
+      sent.answeredOffset = -1;
     }
   }
 
@@ -261,12 +272,18 @@ export class Expectation {
   }
 
   #checkPlace(sent: Sent, got: Got): void {
+    this.#checkAnswered(sent, got.offset);
     if (sent.offset < 0) Object.assign(sent, { queueId: got.queueId, offset: got.offset });
     const isSame = sent.queueId === got.queueId && sent.offset === got.offset;
     expect(
       isSame,
       `${sent.id} came from ${got.queueId}/${got.offset}, and is at ${sent.queueId}/${sent.offset}`,
     );
+  }
+
+  #checkAnswered({ id, answeredOffset }: Sent, offset: number): void {
+    const isSame = answeredOffset < 0 || answeredOffset === offset;
+    expect(isSame, `${id} is at offset ${offset}, and was answered to be at ${answeredOffset}`);
   }
 
   #checkDelivery(sent: Sent, got: Got, nowMs: number): void {

@@ -29,6 +29,7 @@ export function sentOf(
     stored: "maybe",
     queueId: -1,
     offset: -1,
+    answeredOffset: -1,
     recallHandle: "",
     recalled: "no",
     transactionId: "",

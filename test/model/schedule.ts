@@ -4,7 +4,7 @@ import { onBackgroundFailure } from "../../base/index.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
 import { Clients } from "./clients.ts";
 import { BrokenPromise, Expectation, type Sent } from "./expectation.ts";
-import { type Kind, kindOf, kinds, priorities } from "./kinds.ts";
+import { isRepeatable, type Kind, kindOf, kinds, priorities } from "./kinds.ts";
 import type { Draft } from "./message.ts";
 import { ModelBroker } from "./model-broker.ts";
 import { amounts, everything, filters } from "./wanted.ts";
@@ -68,6 +68,8 @@ class Schedule {
       flush: this.isForgiving ? "ASYNC_FLUSH" : "SYNC_FLUSH",
       diskMaxMs,
       settings: {
+        // The ids of the model are not those of an official client.
+        sendWindowAnyId: "true",
         timerPendingMax: String(kindOf("DELAY").heldMax),
         transactionHalfMax: String(kindOf("TRANSACTION").heldMax),
         transactionTimeOut: String(firstCheckMs),
@@ -220,6 +222,20 @@ function send(schedule: Schedule): string {
   return `send ${count} ${kind.name}`;
 }
 
+/** Half the age up to which a broker knows what it was sent. */
+const repeatMs = 300_000;
+
+function repeat(schedule: Schedule): string {
+  const { random, clients, broker } = schedule;
+  const sent = pickSent(schedule, ({ kind, sentAtMs }) => {
+    return isRepeatable(kindOf(kind)) && broker.nowMs - sentAtMs < repeatMs;
+  });
+  if (sent === undefined) return "nothing to send again";
+  const isOther = sent.stored === "yes" && random.next() < 0.15;
+  clients.repeat(kindOf(sent.kind), sent, isOther ? "other" : "same");
+  return `send ${sent.id} again${isOther ? " with another body" : ""}`;
+}
+
 function receive({ random, clients }: Schedule): string {
   const kind = random.pick(kinds);
   const client = random.pick(["c0", "c1", "c2"]);
@@ -328,6 +344,7 @@ async function crash(schedule: Schedule): Promise<string> {
 
 const weighted: readonly (readonly [number, Step])[] = [
   [10, send],
+  [2, repeat],
   [10, receive],
   [9, acknowledge],
   [4, changeInvisible],
