@@ -1,13 +1,15 @@
 // The clients of a modelled broker: they say what a schedule wants, and tell the expectation what they are answered.
-import { messagingService, rocketmq, timestampOfMs } from "@cometmq/proto";
+import { messagingService, rocketmq } from "@cometmq/proto";
 import { givenUpTopic } from "../../broker/metadata/index.ts";
 import type { SeededRandom } from "../simulation/seeded-random.ts";
 import { type End, type Expectation, expect, type Got, type Sent } from "./expectation.ts";
-import { type Kind, kinds } from "./kinds.ts";
+import { isRepeatable, type Kind, kinds } from "./kinds.ts";
+import { type Draft, messageOf, sentOf } from "./message.ts";
 import type { ModelBroker } from "./model-broker.ts";
+import type { Wanted } from "./wanted.ts";
 
 const { methods } = messagingService;
-const { Code, FilterType, TransactionResolution } = rocketmq.v2;
+const { Code, TransactionResolution } = rocketmq.v2;
 
 /** What a receive asks for. */
 export interface Wish {
@@ -15,15 +17,7 @@ export interface Wish {
   readonly client: string;
   readonly count: number;
   readonly invisibleMs: number;
-  readonly wantedTag: string;
-}
-
-/** How a message is sent. */
-export interface Draft {
-  readonly tag: string;
-  readonly messageGroup: string;
-  readonly priority: number;
-  readonly dueMs: number;
+  readonly wanted: Wanted;
 }
 
 const producer = "producer";
@@ -101,13 +95,30 @@ export class Clients {
     });
   }
 
+  /** Sends a message again, as a client does that has no answer; or another one with its id. */
+  repeat(kind: Kind, sent: Sent, body: "same" | "other"): void {
+    const { path, request, response } = methods.SendMessage;
+    const again = messageOf(kind, sent);
+    const messages = [body === "same" ? again : { ...again, body: Buffer.from("another body") }];
+    this.#start([], async () => {
+      const bytes = await this.#broker.call(path, request.encode({ messages }), producer);
+      const { status, entries } = response.decode(bytes);
+      const code = status?.code ?? 0;
+      const wanted = body === "same" ? Code.OK : Code.ILLEGAL_MESSAGE_ID;
+      expect(code === wanted, `${sent.id} with the ${body} body again is answered ${code}`);
+      if (body === "other") return;
+      sent.stored = "yes";
+      this.#expectation.answerOffset(sent, entries[0]?.offset ?? -1);
+    });
+  }
+
   receive(wish: Wish): void {
-    const { kind, client, count, invisibleMs, wantedTag } = wish;
+    const { kind, client, count, invisibleMs, wanted } = wish;
     const { path, request } = methods.ReceiveMessage;
     const bytes = request.encode({
       group: { name: kind.group },
       messageQueue: { topic: { name: kind.topic }, id: -1 },
-      filterExpression: { type: FilterType.TAG, expression: wantedTag },
+      filterExpression: { type: wanted.type, expression: wanted.expression },
       batchSize: count,
       invisibleDuration: { seconds: invisibleMs / 1_000 },
       longPollingTimeout: { seconds: 0, nanos: 1_000_000 },
@@ -121,11 +132,11 @@ export class Clients {
       const { nowMs } = this.#broker;
       if (got.length > 0) this.#say(`${client} gets ${got.map(({ id }) => id).join(", ")}`);
       for (const sent of this.#expectation.sent.values()) {
-        if (sent.kind !== kind.name || wantedTag === "*" || sent.tag === wantedTag) continue;
+        if (sent.kind !== kind.name || wanted.matches(sent)) continue;
         sent.isPassedOver = true;
       }
       if (this.#underWay.size === 1) this.#expectation.checkPriorities(got, ready, nowMs);
-      this.#expectation.receive(got, { nowMs, invisibleMs, wantedTag });
+      this.#expectation.receive(got, { nowMs, invisibleMs, wanted });
     });
   }
 
@@ -277,35 +288,9 @@ export class Clients {
     });
   }
 
-  #newSent({ name }: Kind, { tag, messageGroup, priority, dueMs }: Draft): Sent {
+  #newSent(kind: Kind, draft: Draft): Sent {
     this.#sentCount += 1;
-    const sent: Sent = {
-      id: `${name.toLowerCase()} ${this.#sentCount}`,
-      kind: name,
-      tag,
-      messageGroup,
-      priority,
-      dueMs,
-      sentAtMs: this.#broker.nowMs,
-      stored: "maybe",
-      queueId: -1,
-      offset: -1,
-      recallHandle: "",
-      recalled: "no",
-      transactionId: "",
-      saidEnds: new Set(),
-      end: undefined,
-      askedAtMs: [],
-      attempt: 0,
-      hiddenUntilMs: 0,
-      handle: "",
-      oldHandles: new Set(),
-      changedAtMs: Number.NEGATIVE_INFINITY,
-      done: "no",
-      isEnding: false,
-      isVague: false,
-      isPassedOver: false,
-    };
+    const sent = sentOf(kind, { draft, number: this.#sentCount, nowMs: this.#broker.nowMs });
     this.#expectation.sent.set(sent.id, sent);
     return sent;
   }
@@ -332,6 +317,7 @@ export class Clients {
       sent.stored = "yes";
       sent.transactionId = kind.name === "TRANSACTION" ? (transactionId ?? "") : "";
       sent.recallHandle = recallHandle ?? "";
+      if (isRepeatable(kind)) this.#expectation.answerOffset(sent, entries[index]?.offset ?? -1);
     }
   }
 
@@ -364,7 +350,8 @@ export class Clients {
     const isSpent = this.#expectation.isSpent(sent, this.#broker.nowMs);
     const isNewest = handle === sent.handle;
     if (code === Code.OK) {
-      const isAllowed = isNewest || isVague || done !== "no" || isSpent;
+      const isOver = done !== "no" || isSpent || sent.isPassedOver;
+      const isAllowed = isNewest || isVague || isOver;
       expect(isAllowed, `an old handle of ${id} is taken`);
       return isNewest && done === "no";
     }
@@ -465,20 +452,4 @@ function asError(error: unknown): Error {
 function namesOf({ kind }: Sent): { topic: { name: string }; group: { name: string } } {
   const found = kinds.find(({ name }) => name === kind);
   return { topic: { name: found?.topic ?? "" }, group: { name: found?.group ?? "" } };
-}
-
-function messageOf(kind: Kind, sent: Sent): rocketmq.v2.IMessage {
-  const { id, tag, messageGroup, priority, dueMs } = sent;
-  return {
-    topic: { name: kind.topic },
-    systemProperties: {
-      messageId: id,
-      messageType: kind.messageType,
-      tag,
-      ...(kind.name === "PRIORITY" ? { priority } : {}),
-      ...(messageGroup === "" ? {} : { messageGroup }),
-      ...(dueMs === 0 ? {} : { deliveryTimestamp: timestampOfMs(dueMs) }),
-    },
-    body: Buffer.from(id),
-  };
 }

@@ -1,5 +1,6 @@
 // What clients may expect of a broker, in plain tables: which messages there are, who may get which of them when, and how
 // often. Every answer of the broker is compared with it.
+import type { Wanted } from "./wanted.ts";
 
 /** What a topic takes. A kind of message that is new gets a line in `kinds.ts`. */
 export type KindName = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "PRIORITY";
@@ -12,6 +13,8 @@ export interface Sent {
   readonly id: string;
   readonly kind: KindName;
   readonly tag: string;
+  /** A user property; empty: it does not have it. */
+  readonly amount: string;
   readonly messageGroup: string;
   /** 0 for those that have none. */
   readonly priority: number;
@@ -23,6 +26,8 @@ export interface Sent {
   queueId: number;
   /** In its queue; -1 before that is known. */
   offset: number;
+  /** In its queue, as a send was answered; -1 before that is known. */
+  answeredOffset: number;
   recallHandle: string;
   recalled: "no" | "maybe" | "yes";
   transactionId: string;
@@ -106,7 +111,7 @@ export class Expectation {
     return done === "no" && attempt >= this.attemptMax && hiddenUntilMs <= nowMs;
   }
 
-  /** A consumer that wants `wantedTag` got an answer. */
+  /** A consumer that wants `wanted` got an answer. */
   receive(batch: readonly Got[], answer: Answer): void {
     for (const [index, got] of batch.entries()) {
       const sent = this.of(got.id);
@@ -116,6 +121,14 @@ export class Expectation {
       if (sent.kind === "FIFO") this.#checkOrder(sent, batch.slice(0, index), answer.nowMs);
       this.#note(sent, got, answer);
     }
+  }
+
+  /** A send was answered: a message that is sent again is stored once, and stays where it is. */
+  answerOffset(sent: Sent, offset: number): void {
+    this.#checkAnswered(sent, offset);
+    const isSame = sent.offset < 0 || sent.offset === offset;
+    expect(isSame, `${sent.id} came from ${sent.offset}, and is answered to be at ${offset}`);
+    sent.answeredOffset = offset;
   }
 
   /** Messages with a priority that whoever asks now can have. */
@@ -193,6 +206,7 @@ export class Expectation {
       if (sent.recalled === "yes") sent.recalled = "maybe";
       sent.end = undefined;
       sent.offset = -1;
+      sent.answeredOffset = -1;
     }
   }
 
@@ -242,13 +256,15 @@ export class Expectation {
     return sent.saidEnds.size === 0 && !this.givenUp.has(sent.id);
   }
 
-  #checkVisible(sent: Sent, { nowMs, wantedTag }: Answer): void {
+  #checkVisible(sent: Sent, { nowMs, wanted }: Answer): void {
     const { id, dueMs, recalled, stored, kind, saidEnds, end } = sent;
     expect(stored !== "no", `${id} came, and its send was refused`);
     expect(recalled !== "yes", `${id} came, and was recalled`);
     expect(dueMs <= nowMs, `${id} came ${dueMs - nowMs} ms before its time`);
-    const isWanted = wantedTag === "*" || sent.tag === wantedTag;
-    expect(isWanted, `${id} with the tag ${sent.tag} came to who wants ${wantedTag}`);
+    expect(
+      wanted.matches(sent),
+      `${id}, tag ${sent.tag}, amount ${sent.amount}, came to who wants ${wanted.expression}`,
+    );
     if (kind !== "TRANSACTION") return;
     expect(saidEnds.has("commit"), `${id} came, and nobody has committed it`);
     expect(end !== "rollback", `${id} came, and was rolled back`);
@@ -256,12 +272,18 @@ export class Expectation {
   }
 
   #checkPlace(sent: Sent, got: Got): void {
+    this.#checkAnswered(sent, got.offset);
     if (sent.offset < 0) Object.assign(sent, { queueId: got.queueId, offset: got.offset });
     const isSame = sent.queueId === got.queueId && sent.offset === got.offset;
     expect(
       isSame,
       `${sent.id} came from ${got.queueId}/${got.offset}, and is at ${sent.queueId}/${sent.offset}`,
     );
+  }
+
+  #checkAnswered({ id, answeredOffset }: Sent, offset: number): void {
+    const isSame = answeredOffset < 0 || answeredOffset === offset;
+    expect(isSame, `${id} is at offset ${offset}, and was answered to be at ${answeredOffset}`);
   }
 
   #checkDelivery(sent: Sent, got: Got, nowMs: number): void {
@@ -283,6 +305,8 @@ export class Expectation {
       if (other.queueId !== sent.queueId || other.offset < 0 || other.offset >= sent.offset)
         continue;
       if (other.done !== "no" || other.isEnding || other.isVague) continue;
+      // What a filter skips does not hold back its message group.
+      if (other.isPassedOver) continue;
       if (this.isSpent(other, nowMs)) continue;
       const isBefore = before.some(({ id }) => id === other.id);
       expect(isBefore, `${sent.id} came before ${other.id} of its message group was done with`);
@@ -314,6 +338,5 @@ export class Expectation {
 export interface Answer {
   readonly nowMs: number;
   readonly invisibleMs: number;
-  /** `*` for all. */
-  readonly wantedTag: string;
+  readonly wanted: Wanted;
 }

@@ -29,6 +29,11 @@ export const kinds: readonly Kind[] = [
   kind("PRIORITY", MessageType.PRIORITY, { queueIds: priorities }),
 ];
 
+/** Whether a send is answered with the message's place in its queue, which a repeated one gets again. */
+export function isRepeatable({ name }: Kind): boolean {
+  return name === "NORMAL" || name === "FIFO" || name === "PRIORITY";
+}
+
 /** The kind of that name. */
 export function kindOf(name: KindName): Kind {
   const found = kinds.find((one) => one.name === name);

@@ -2,10 +2,12 @@
 // keeps its promises to them.
 import { onBackgroundFailure } from "../../base/index.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
-import { Clients, type Draft } from "./clients.ts";
+import { Clients } from "./clients.ts";
 import { BrokenPromise, Expectation, type Sent } from "./expectation.ts";
-import { type Kind, kindOf, kinds, priorities } from "./kinds.ts";
+import { isRepeatable, type Kind, kindOf, kinds, priorities } from "./kinds.ts";
+import type { Draft } from "./message.ts";
 import { ModelBroker } from "./model-broker.ts";
+import { amounts, everything, filters } from "./wanted.ts";
 
 /** What came of a seed. */
 export interface Outcome {
@@ -66,6 +68,8 @@ class Schedule {
       flush: this.isForgiving ? "ASYNC_FLUSH" : "SYNC_FLUSH",
       diskMaxMs,
       settings: {
+        // The ids of the model are not those of an official client.
+        sendWindowAnyId: "true",
         timerPendingMax: String(kindOf("DELAY").heldMax),
         transactionHalfMax: String(kindOf("TRANSACTION").heldMax),
         transactionTimeOut: String(firstCheckMs),
@@ -148,7 +152,7 @@ class Schedule {
     for (let leftMs = drainMs; leftMs > 0; leftMs -= drainEveryMs) {
       for (const kind of kinds) {
         const invisibleMs = 10_000;
-        this.clients.receive({ kind, client: "c0", count: 32, invisibleMs, wantedTag: "*" });
+        this.clients.receive({ kind, client: "c0", count: 32, invisibleMs, wanted: everything });
       }
       this.clients.bury();
       await this.clients.settle();
@@ -200,6 +204,7 @@ function draftOf({ random, broker }: Schedule, { name }: Kind): Draft {
   const delayMs = random.pick([-1_000, 0, 200, 1_500, 6_000, 15_000]);
   return {
     tag: random.pick(["a", "b"]),
+    amount: random.pick(amounts),
     messageGroup: name === "FIFO" ? random.pick(["one", "two", "three"]) : "",
     priority: name === "PRIORITY" ? random.pick(priorities) : 0,
     dueMs: name === "DELAY" ? Math.floor(broker.nowMs) + delayMs : 0,
@@ -217,15 +222,30 @@ function send(schedule: Schedule): string {
   return `send ${count} ${kind.name}`;
 }
 
+/** Half the age up to which a broker knows what it was sent. */
+const repeatMs = 300_000;
+
+function repeat(schedule: Schedule): string {
+  const { random, clients, broker } = schedule;
+  const sent = pickSent(schedule, ({ kind, sentAtMs }) => {
+    return isRepeatable(kindOf(kind)) && broker.nowMs - sentAtMs < repeatMs;
+  });
+  if (sent === undefined) return "nothing to send again";
+  const isOther = sent.stored === "yes" && random.next() < 0.15;
+  clients.repeat(kindOf(sent.kind), sent, isOther ? "other" : "same");
+  return `send ${sent.id} again${isOther ? " with another body" : ""}`;
+}
+
 function receive({ random, clients }: Schedule): string {
   const kind = random.pick(kinds);
   const client = random.pick(["c0", "c1", "c2"]);
   const count = 1 + random.below(4);
   const invisibleMs = random.pick([10_000, 15_000]);
-  const isFiltering = kind.name === "NORMAL" && random.next() < 0.25;
-  const wantedTag = isFiltering ? random.pick(["a", "b"]) : "*";
-  clients.receive({ kind, client, count, invisibleMs, wantedTag });
-  return `${client} receives up to ${count} ${kind.name} for ${invisibleMs} ms, ${wantedTag}`;
+  // What a filter skips need not come any more: with many filters nothing would be expected to come.
+  const filterShare = { NORMAL: 0.3, FIFO: 0.1, DELAY: 0, TRANSACTION: 0, PRIORITY: 0 }[kind.name];
+  const wanted = random.next() < filterShare ? random.pick(filters) : everything;
+  clients.receive({ kind, client, count, invisibleMs, wanted });
+  return `${client} receives up to ${count} ${kind.name} for ${invisibleMs} ms, ${wanted.expression}`;
 }
 
 function acknowledge(schedule: Schedule): string {
@@ -324,6 +344,7 @@ async function crash(schedule: Schedule): Promise<string> {
 
 const weighted: readonly (readonly [number, Step])[] = [
   [10, send],
+  [2, repeat],
   [10, receive],
   [9, acknowledge],
   [4, changeInvisible],

@@ -1,0 +1,67 @@
+// Messages as producers make them: what the model knows of a new one, and how it is sent.
+import { type rocketmq, timestampOfMs } from "@cometmq/proto";
+import type { Sent } from "./expectation.ts";
+import type { Kind } from "./kinds.ts";
+
+/** How a message is sent. */
+export interface Draft {
+  readonly tag: string;
+  readonly amount: string;
+  readonly messageGroup: string;
+  readonly priority: number;
+  readonly dueMs: number;
+}
+
+/** What is known of a message before it is sent. */
+export function sentOf(
+  { name }: Kind,
+  {
+    draft,
+    number,
+    nowMs,
+  }: { readonly draft: Draft; readonly number: number; readonly nowMs: number },
+): Sent {
+  return {
+    id: `${name.toLowerCase()} ${number}`,
+    kind: name,
+    ...draft,
+    sentAtMs: nowMs,
+    stored: "maybe",
+    queueId: -1,
+    offset: -1,
+    answeredOffset: -1,
+    recallHandle: "",
+    recalled: "no",
+    transactionId: "",
+    saidEnds: new Set(),
+    end: undefined,
+    askedAtMs: [],
+    attempt: 0,
+    hiddenUntilMs: 0,
+    handle: "",
+    oldHandles: new Set(),
+    changedAtMs: Number.NEGATIVE_INFINITY,
+    done: "no",
+    isEnding: false,
+    isVague: false,
+    isPassedOver: false,
+  };
+}
+
+/** A message as it is sent. */
+export function messageOf(kind: Kind, sent: Sent): rocketmq.v2.IMessage {
+  const { id, tag, amount, messageGroup, priority, dueMs } = sent;
+  return {
+    topic: { name: kind.topic },
+    systemProperties: {
+      messageId: id,
+      messageType: kind.messageType,
+      tag,
+      ...(kind.name === "PRIORITY" ? { priority } : {}),
+      ...(messageGroup === "" ? {} : { messageGroup }),
+      ...(dueMs === 0 ? {} : { deliveryTimestamp: timestampOfMs(dueMs) }),
+    },
+    ...(amount === "" ? {} : { userProperties: { amount } }),
+    body: Buffer.from(id),
+  };
+}
