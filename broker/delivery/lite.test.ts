@@ -1,7 +1,6 @@
 // Lite topics in delivery: who gets what, in which order, from where, and what a restart leaves.
 import assert from "node:assert/strict";
 import { limits } from "../../base/index.ts";
-import type { GroupDraft, TopicDraft } from "../metadata/index.ts";
 import type { LiteSync } from "./lite-sync.ts";
 import { messageGroupHash } from "./message-group-hash.ts";
 import type { Delivered } from "./request.ts";
@@ -111,6 +110,37 @@ describe("lite topics", () => {
     assert.deepEqual(await bodies(scene), []);
     await subscribe(scene, "c1", "a");
     assert.deepEqual(await bodies(scene), ["a1"]);
+  });
+
+  it("refuses a group at its bound of pending messages what it has more, as long as it waits", async () => {
+    const scene = await open({ pendingMax: 2 });
+    await subscribe(scene, "c1", "a", "b");
+    await subscribe(scene, "c2", "c");
+    for (const name of ["a", "a", "b"]) send(scene, name);
+    const [first, second] = await scene.receive();
+    assert(first !== undefined && second !== undefined);
+    const refusal = { code: "TOO_MANY_REQUESTS", message: /2 messages of one queue of topic "t"/ };
+    await assert.rejects(scene.receive(), refusal);
+    assert.equal(scene.delivery.refusedCount, 1);
+    assert.equal(scene.delivery.counters.pendingFull, 1);
+    assert.equal(scene.delivery.figures().fullLanes, 1);
+    // Another client of the group wants nothing that is there.
+    assert.deepEqual(await bodies(scene, "c2"), []);
+    // A held poll waits for its time first: that is the back-off.
+    const refused = assert.rejects(poll(scene, "c1"), refusal);
+    await scene.clock.pass(19_999);
+    assert.equal(scene.delivery.refusedCount, 1);
+    await scene.clock.pass(1);
+    await refused;
+    const held = poll(scene, "c1");
+    await settle();
+    scene.ack(first);
+    assert.deepEqual(textOf(await held), ["b2"]);
+    // What is out comes again also at the bound.
+    scene.nack(second, 0);
+    assert.deepEqual(await bodies(scene), ["a1"]);
+    scene.nack(second, 0);
+    assert.deepEqual(await bodies(scene), []);
   });
 
   it("replaces the whole set of a client", async () => {
@@ -362,9 +392,7 @@ describe("lite topics", () => {
   });
 });
 
-async function open(
-  options: { readonly topic?: Partial<TopicDraft>; readonly group?: Partial<GroupDraft> } = {},
-): Promise<Scene> {
+async function open(options: Parameters<typeof Scene.open>[0] = {}): Promise<Scene> {
   const topic = { readQueueNums: 1, messageType: "LITE" as const, ...options.topic };
   return await Scene.open({ ...options, topic });
 }
