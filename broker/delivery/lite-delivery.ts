@@ -44,7 +44,8 @@ export class LiteDelivery {
       if (messages.length > 0) return messages;
     }
     const isReading = subscription.isLoading || lite.queues.some((queue) => queue?.isLoading);
-    const isWorthWaiting = request.pollingMs > 0 || client.ready.size > 0 || isReading;
+    const mayGoOn = [...client.ready].some((group) => !group.waitsForRoom);
+    const isWorthWaiting = request.pollingMs > 0 || mayGoOn || isReading;
     if (!isWorthWaiting || request.signal.aborted) return [];
     const pollingMs = request.pollingMs > 0 ? request.pollingMs : limits.coldReceiveWaitMs;
     const polled = this.#parts.polls.hold(client.polls, request, pollingMs);
@@ -98,8 +99,9 @@ export class LiteDelivery {
         client.ready.delete(group);
         continue;
       }
-      // Waits for an acknowledgement, or for the read that is on its way.
-      if (group.held.length === 0 && group.lane.isFull) {
+      // It stays in the list: an acknowledgement lets it go on.
+      if (group.waitsForRoom) {
+        if (!group.lane.full) this.#parts.counters.pendingFull++;
         group.lane.full = true;
         continue;
       }
