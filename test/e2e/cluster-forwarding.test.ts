@@ -28,12 +28,14 @@ describe("a call that is passed on", function () {
   this.timeout(30_000);
   let folder: string;
   let registrar: ToldRegistrar;
+  /** What all but the first broker hear of others from. */
+  let others: ToldRegistrar;
   const brokers: Broker[] = [];
   const clients: RawClient[] = [];
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), "cometmq-forwarding-"));
-    registrar = new ToldRegistrar();
+    [registrar, others] = [new ToldRegistrar(), new ToldRegistrar()];
   });
 
   afterEach(async () => {
@@ -55,7 +57,7 @@ describe("a call that is passed on", function () {
       random: systemRandom,
       disk: nodeDisk,
       logger: silentLogger,
-      registrar: brokerName === "a" ? registrar : new ToldRegistrar(),
+      registrar: brokerName === "a" ? registrar : others,
     });
     brokers.push(broker);
     return broker;
@@ -192,6 +194,51 @@ describe("a call that is passed on", function () {
     );
     assert.deepEqual([...seen].toSorted(), wanted.toSorted());
   });
+
+  for (const [where, names] of [
+    ["another broker", "b"],
+    ["a broker of the topic", "ab"],
+  ] as const) {
+    it(`tells a consumer of ${where} once that it lost an exclusive lite topic`, async () => {
+      const [a, b] = [await open("a"), await open("b")];
+      const { UpdateGroup } = brokerAdminService.methods;
+      for (const broker of names === "b" ? [b] : [a, b]) {
+        await makeTopic(broker, "LITE");
+        const attributes = { "lite.sub.model": "Exclusive" };
+        await client(broker, "admin").call(UpdateGroup, { ...group, attributes });
+      }
+      tell(holder("b", b.grpcPort));
+      const seen = holder("a", a.grpcPort);
+      const topicSeen = names === "b" ? { ...seen.topic, name: "another" } : seen.topic;
+      others.servers = [{ brokers: [{ ...seen, topic: topicSeen }], isSettled: true }];
+      const subscribe = async (consumer: RawClient, liteTopic: string): Promise<void> => {
+        consumer.language = "PYTHON";
+        const wish = { topic: { name: topic }, group, liteTopicSet: [liteTopic] };
+        const { status } = await consumer.call(methods.SyncLiteSubscription, wish);
+        assert.equal(status?.code, Code.OK, status?.message);
+      };
+      const [former, latter] = [client(a, "former@1"), client(b, "latter@1")];
+      const told: string[] = [];
+      const stream = former.telemetry();
+      stream.on("error", () => {});
+      let isSettled = false;
+      stream.on("data", (command: rocketmq.v2.TelemetryCommand) => {
+        if (command.settings) isSettled = true;
+        const lost = command.notifyUnsubscribeLiteCommand?.liteTopic;
+        if (lost !== undefined) told.push(lost);
+      });
+      const expression = { type: 1, expression: "*" };
+      const subscriptions = [{ topic: { name: topic }, expression }];
+      stream.write({ settings: { clientType: 5, subscription: { group, subscriptions } } });
+      await until("the settings", () => isSettled);
+      for (const liteTopic of ["x", "y", "z"]) {
+        await subscribe(former, liteTopic);
+        await subscribe(latter, liteTopic);
+        await until(`the news of ${liteTopic}`, () => told.at(-1) === liteTopic);
+      }
+      assert.deepEqual(told, ["x", "y", "z"]);
+    });
+  }
 
   it("recalls a delayed message where it is held, whichever broker is asked", async () => {
     const [a, b] = [await open("a"), await open("b")];
