@@ -271,6 +271,31 @@ describe("lite topics", () => {
     assert.deepEqual(got, ["a0", "a2"]);
   });
 
+  for (const { where, size, readCount } of [
+    { where: "at once where they lie apart in the log", size: 20_000, readCount: 3 },
+    { where: "one after another where they lie together", size: 10, readCount: 1 },
+  ]) {
+    it(`reads messages of several lite topics ${where}`, async () => {
+      const scene = await open();
+      for (const name of ["a", "b", "c"]) {
+        send(scene, name);
+        scene.store.send("t", 0, { body: "x".repeat(size), messageGroupHash: 1 });
+      }
+      scene.store.coolDown();
+      await scene.crash();
+      await subscribe(scene, "c1", "a", "b", "c");
+      let openGate = (): void => {};
+      scene.store.readGate = new Promise((resolve) => {
+        openGate = resolve;
+      });
+      const waiting = poll(scene, "c1");
+      await settle();
+      assert.equal(scene.store.coldReadCount, readCount);
+      openGate();
+      assert.deepEqual(textOf(await waiting), ["a0", "b2", "c4"]);
+    });
+  }
+
   it("lets idle lite topics go, so that they stay away after a restart and what else waits does not", async () => {
     const scene = await open({ topic: { attributes: { "lite.topic.expiration": "10" } } });
     for (const name of ["idle", "busy", "idle", "had"]) send(scene, name);
