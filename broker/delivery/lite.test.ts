@@ -1,11 +1,9 @@
 // Lite topics in delivery: who gets what, in which order, from where, and what a restart leaves.
 import assert from "node:assert/strict";
 import { limits } from "../../base/index.ts";
-import type { LiteSync } from "./lite-sync.ts";
 import { messageGroupHash } from "./message-group-hash.ts";
-import type { Delivered } from "./request.ts";
 import { settle } from "./testkit/fake-clock.ts";
-import { Scene } from "./testkit/scene.ts";
+import { ackAll, bodies, open, poll, send, subscribe, sync, textOf } from "./testkit/lite-scene.ts";
 
 describe("lite topics", () => {
   it("gives a client the lite topics that it subscribes to, and no others", async () => {
@@ -256,46 +254,6 @@ describe("lite topics", () => {
     assert.deepEqual(await bodies(scene), ["c4"]);
   });
 
-  it("reads what has left memory", async () => {
-    const scene = await open();
-    for (const name of ["a", "b", "a"]) send(scene, name);
-    scene.store.coolDown();
-    await scene.crash();
-    await subscribe(scene, "c1", "a");
-    const got: string[] = [];
-    while (got.length < 2) {
-      const messages = await poll(scene, "c1");
-      got.push(...textOf(messages));
-      for (const message of messages) scene.ack(message);
-    }
-    assert.deepEqual(got, ["a0", "a2"]);
-  });
-
-  for (const { where, size, readCount } of [
-    { where: "at once where they lie apart in the log", size: 20_000, readCount: 3 },
-    { where: "one after another where they lie together", size: 10, readCount: 1 },
-  ]) {
-    it(`reads messages of several lite topics ${where}`, async () => {
-      const scene = await open();
-      for (const name of ["a", "b", "c"]) {
-        send(scene, name);
-        scene.store.send("t", 0, { body: "x".repeat(size), messageGroupHash: 1 });
-      }
-      scene.store.coolDown();
-      await scene.crash();
-      await subscribe(scene, "c1", "a", "b", "c");
-      let openGate = (): void => {};
-      scene.store.readGate = new Promise((resolve) => {
-        openGate = resolve;
-      });
-      const waiting = poll(scene, "c1");
-      await settle();
-      assert.equal(scene.store.coldReadCount, readCount);
-      openGate();
-      assert.deepEqual(textOf(await waiting), ["a0", "b2", "c4"]);
-    });
-  }
-
   it("lets idle lite topics go, so that they stay away after a restart and what else waits does not", async () => {
     const scene = await open({ topic: { attributes: { "lite.topic.expiration": "10" } } });
     for (const name of ["idle", "busy", "idle", "had"]) send(scene, name);
@@ -417,57 +375,3 @@ describe("lite topics", () => {
     assert.deepEqual((await bodies(scene)).toSorted(), ["a2", "b1"]);
   });
 });
-
-async function open(options: Parameters<typeof Scene.open>[0] = {}): Promise<Scene> {
-  const topic = { readQueueNums: 1, messageType: "LITE" as const, ...options.topic };
-  return await Scene.open({ ...options, topic });
-}
-
-/** Sends a message whose body is the name of its lite topic and its queue offset. */
-function send(scene: Scene, name: string): void {
-  const offset = scene.store.queue("t", 0)?.items.length ?? 0;
-  scene.store.send("t", 0, { body: `${name}${offset}`, messageGroupHash: messageGroupHash(name) });
-}
-
-async function sync(
-  scene: Scene,
-  request: Partial<LiteSync>,
-): Promise<readonly { readonly clientId: string; readonly name: string }[]> {
-  const group = scene.metadata.group("g");
-  const topic = scene.metadata.topic("t");
-  assert(group !== undefined && topic !== undefined);
-  const result = scene.delivery.lite.sync({
-    group,
-    topic,
-    clientId: "c1",
-    change: "add",
-    names: [],
-    isExclusive: false,
-    clientMax: 2_000,
-    countMax: 200_000,
-    ...request,
-  });
-  await scene.clock.pass(0);
-  return await result;
-}
-
-async function subscribe(scene: Scene, clientId: string, ...names: string[]): Promise<void> {
-  await sync(scene, { clientId, names });
-}
-
-async function bodies(scene: Scene, clientId = "c1"): Promise<string[]> {
-  return textOf(await scene.receive({ clientId }));
-}
-
-function poll(scene: Scene, clientId: string): Promise<readonly Delivered[]> {
-  return scene.receive({ clientId, pollingMs: 20_000 });
-}
-
-function textOf(messages: readonly Delivered[]): string[] {
-  return messages.map(({ record }) => Buffer.from(record.body).toString());
-}
-
-async function ackAll(scene: Scene): Promise<void> {
-  for (const message of await scene.receive()) scene.ack(message);
-  await scene.clock.pass(100);
-}
