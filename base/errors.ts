@@ -273,7 +273,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorRow>> = {
     grpcStatus: 8,
     retryable: true,
     meaning: "The broker has as many lite topics as it may have.",
-    action: "Let idle ones expire (attribute lite.topic.expiration), or raise maxLiteTopicCount.",
+    action:
+      "Let idle ones expire (attribute lite.topic.expiration), or raise maxLmqConsumeQueueNum.",
   },
   LITE_SUBSCRIPTION_QUOTA_EXCEEDED: {
     status: 42902,

@@ -65,7 +65,7 @@ export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   readonly defaultTopicQueueNums: number;
   /** Milliseconds. */
   readonly renewMaxTimeMillis: number;
-  readonly maxLiteTopicCount: number;
+  readonly maxLmqConsumeQueueNum: number;
   readonly maxLiteSubscriptionCount: number;
   readonly popInflightMessageThreshold: number;
   /** Seconds; 0 = no limit. */
@@ -301,13 +301,13 @@ const useKeys = {
     change: "live",
     meaning: "How long the server renews the invisible time of one delivery.",
   }),
-  maxLiteTopicCount: key.int({
+  maxLmqConsumeQueueNum: key.int({
     default: 200_000,
     min: 1,
     max: 10_000_000,
     change: "live",
     meaning:
-      "Lite topics with messages that this broker may have; beyond, sends to new ones are refused with LITE_TOPIC_QUOTA_EXCEEDED.",
+      "Lite topics with messages that this broker may have (RocketMQ keeps each as a queue of its own, and 20000 by default); beyond, sends to new ones are refused with LITE_TOPIC_QUOTA_EXCEEDED.",
   }),
   maxLiteSubscriptionCount: key.int({
     default: 200_000,

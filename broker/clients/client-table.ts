@@ -293,6 +293,7 @@ export class ClientTable {
       sessions: new Set(),
       publishes: new Set(),
       memberships: new Map(),
+      passedOnBy: undefined,
       pollingMs: undefined,
       requestTimeoutMs: undefined,
     };

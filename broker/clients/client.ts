@@ -39,6 +39,8 @@ export interface Client {
   readonly publishes: Set<string>;
   /** By group. */
   readonly memberships: Map<string, Membership>;
+  /** The broker that passes on what it says of lite topics, which may have its telemetry stream; undefined: it comes itself. */
+  passedOnBy: string | undefined;
   /** From its settings, milliseconds. */
   pollingMs: number | undefined;
   requestTimeoutMs: number | undefined;

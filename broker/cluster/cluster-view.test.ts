@@ -150,6 +150,20 @@ describe("a broker's view of the cluster", () => {
     assert.equal(await isOwnWritable(), undefined);
   });
 
+  it("finds all other brokers of a name, also of its own", async () => {
+    const view = open();
+    const slave = { brokerId: 1, duty: "slave", port: 8082 } as const;
+    const ours = [holder("b"), holder("b", slave)];
+    registrar.servers = [
+      { brokers: [holder("a"), holder("a", slave), ...ours], isSettled: true },
+      { brokers: [holder("a")], isSettled: true },
+      undefined,
+    ];
+    assert.deepEqual(await view.replicas("a"), ["a.seen:8081", "a.seen:8082"]);
+    assert.deepEqual(await view.replicas("b"), ["b.seen:8082"]);
+    assert.deepEqual(await new ClusterView(optionsAlone()).replicas("a"), []);
+  });
+
   it("finds its own master: what the link says, then NameServers; none when it is one", async () => {
     const view = open();
     assert.equal(await view.ownMaster(), undefined);

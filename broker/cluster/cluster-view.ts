@@ -49,6 +49,15 @@ export class ClusterView {
     return seen.filter((broker) => !this.#isThis(broker)).map(placeOf)[0];
   }
 
+  /** The addresses of all other brokers of a name, as NameServers say now. */
+  async replicas(brokerName: string): Promise<readonly string[]> {
+    const { registrar } = this.#options;
+    const asked = registrar?.askBrokers(brokerName, limits.nameServerAskMs) ?? [];
+    const seen = (await Promise.all(asked)).flatMap((answer) => answer?.brokers ?? []);
+    const others = seen.filter((broker) => !this.#isThis(broker));
+    return [...new Set(others.map((broker) => placeOf(broker).address))];
+  }
+
   /** The address of the master of this broker's own name, when that is another one and is known. */
   async ownMaster(): Promise<string | undefined> {
     const { brokerName, brokerId } = this.#options.config.values;

@@ -68,6 +68,11 @@ export class Cluster {
     this.#tell(clientId, this.passengers.take(clientId), notice);
   }
 
+  /** Tells all other brokers of a name, master or slaves, something about a client that is connected to one of them. */
+  async notifyNamed(brokerName: string, clientId: string, notice: Notice): Promise<void> {
+    this.#tell(clientId, await this.view.replicas(brokerName), notice);
+  }
+
   /** The client has gone without a word: those who serve it through this broker hear of it. Costs nothing when none does. */
   clientGone(clientId: string): void {
     const headers = {

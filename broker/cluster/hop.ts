@@ -18,6 +18,8 @@ export const hopHeaders = {
   receipt: "x-cometmq-receipt",
   /** Gives back what a receive with this receipt was given. */
   giveBack: "x-cometmq-give-back",
+  /** The client has lost the lite topics that the call names to another one of its group. */
+  liteLoss: "x-cometmq-lite-loss",
   /** The client has no connection left to the broker that passes its calls on. */
   gone: "x-cometmq-client-gone",
 } as const;
@@ -47,6 +49,12 @@ export type IncomingCall = Pick<ServerCall, "header"> & {
 /** Whether another broker has passed this call on. */
 export function isPassedOn(call: Pick<ServerCall, "header">): boolean {
   return call.header(hopHeaders.from) !== undefined;
+}
+
+/** The name of the broker that has passed this call on; undefined for a call of the client itself. */
+export function passedOnBy(call: Pick<ServerCall, "header">): string | undefined {
+  const name = call.header(hopHeaders.from);
+  return name === undefined || name.length > brokerNameLengthMax ? undefined : name;
 }
 
 /** What goes along when `call` is passed on by the broker `from`. */
@@ -80,3 +88,4 @@ export function passedMs(
 }
 
 const addressLengthMax = 262;
+const brokerNameLengthMax = 127;

@@ -10,6 +10,7 @@ export {
   isPassedOn,
   passedHeaders,
   passedMs,
+  passedOnBy,
 } from "./hop.ts";
 export type { Passengers } from "./passengers.ts";
 export { isWritable, type Place, type TopicPlace } from "./place.ts";

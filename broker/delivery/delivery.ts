@@ -177,7 +177,10 @@ export class Delivery {
     const subscription = this.#table.attach(request.group, request.topic);
     if (request.isClientGone()) return [];
     const lite = this.lite.receive(subscription, request);
-    if (lite !== undefined) return await lite;
+    if (lite !== undefined) {
+      const messages = await lite;
+      return messages.length > 0 ? messages : this.#nothing(subscription, request);
+    }
     // Who waits longer comes first.
     if (subscription.polls.count === 0) {
       const messages = this.#selection.select(subscription, request);
@@ -197,7 +200,7 @@ export class Delivery {
   /** What a receive gets that found nothing. Throws TOO_MANY_REQUESTS when there is something, which the group may not have yet. */
   #nothing(subscription: Subscription, request: ReceiveRequest): readonly Delivered[] {
     const isOver = request.signal.aborted || request.isClientGone() || this.#isClosed;
-    if (isOver || subscription.dropped || !subscription.isFull) return [];
+    if (isOver || subscription.dropped || !subscription.isFullFor(request.clientId)) return [];
     this.refusedCount++;
     throw tooManyPending(subscription, this.#pendingMax);
   }

@@ -44,7 +44,8 @@ export class LiteDelivery {
       if (messages.length > 0) return messages;
     }
     const isReading = subscription.isLoading || lite.queues.some((queue) => queue?.isLoading);
-    const isWorthWaiting = request.pollingMs > 0 || client.ready.size > 0 || isReading;
+    const mayGoOn = [...client.ready].some((group) => !group.waitsForRoom);
+    const isWorthWaiting = request.pollingMs > 0 || mayGoOn || isReading;
     if (!isWorthWaiting || request.signal.aborted) return [];
     const pollingMs = request.pollingMs > 0 ? request.pollingMs : limits.coldReceiveWaitMs;
     const polled = this.#parts.polls.hold(client.polls, request, pollingMs);
@@ -98,19 +99,22 @@ export class LiteDelivery {
         client.ready.delete(group);
         continue;
       }
-      // Waits for an acknowledgement, or for the read that is on its way.
-      if (group.held.length === 0 && group.lane.isFull) {
+      // It stays in the list: an acknowledgement lets it go on.
+      if (group.waitsForRoom) {
+        if (!group.lane.full) this.#parts.counters.pendingFull++;
         group.lane.full = true;
         continue;
       }
       client.ready.delete(group);
-      const unread = this.#take(turn, group);
-      if (unread !== undefined && subscription.loading.length === 0) {
-        subscription.takeOut(unread, "loading");
-        cold.push(unread);
+      const isReading = subscription.loading.length > 0;
+      const room = isReading ? 1 : limits.receiveBatchCountMax - cold.length;
+      const unread = this.#take(turn, group, room);
+      if (unread.length > 0 && !isReading) {
+        for (const entry of unread) subscription.takeOut(entry, "loading");
+        cold.push(...unread);
       } else if (isReady(group, turn.nowMs)) {
         client.ready.add(group);
-        if (unread !== undefined) break;
+        if (unread.length > 0) break;
       }
     }
     this.#parts.redelivery.load(subscription, cold);
@@ -118,38 +122,45 @@ export class LiteDelivery {
     return turn.messages;
   }
 
-  /** Gives the message that has to be read before the lite topic can go on; undefined when it needs none. */
-  #take(turn: Turn, group: LiteGroup): PendingMessage | undefined {
+  /** Gives the messages, at most `room`, that have to be read before the lite topic can go on. */
+  #take(turn: Turn, group: LiteGroup, room: number): PendingMessage[] {
     const { redelivery } = this.#parts;
     // What is done on the way leaves the list.
     const visible = group.held.slice();
     let isRenewed = false;
     for (const entry of visible) if (redelivery.renew(turn, entry)) isRenewed = true;
-    if (isRenewed) {
-      group.changed();
-      return undefined;
-    }
+    const unread: PendingMessage[] = [];
+    const isOver = (): boolean => {
+      const isEnough = turn.messages.length + unread.length >= turn.request.countMax;
+      return isRenewed || isEnough || unread.length >= room || !wantsMore(turn);
+    };
     for (const entry of visible) {
-      if (!wantsMore(turn)) return undefined;
-      const outcome = redelivery.redeliver(turn, entry);
-      if (outcome === "unread") return entry;
-      if (outcome === "dying") return undefined;
+      if (isOver()) break;
+      // Nothing is given before what is in front of it.
+      const outcome = unread.length > 0 ? "unread" : redelivery.redeliver(turn, entry);
+      if (outcome === "unread") unread.push(entry);
+      if (outcome === "dying") return [];
     }
-    while (wantsMore(turn) && !group.lane.isFull) {
+    while (!isOver() && !group.lane.isFull) {
       const offset = turn.subscription.lite?.nextOffset(group);
       if (offset === undefined) break;
-      const unread = this.#takeNew(turn, group, offset);
-      if (unread !== undefined) return unread;
+      const entry = this.#takeNew(turn, group, { offset, isBehindUnread: unread.length > 0 });
+      if (entry !== undefined) unread.push(entry);
     }
-    group.changed();
-    return undefined;
+    // Who waits for a read is due when that has ended.
+    if (unread.length === 0) group.changed();
+    return unread;
   }
 
-  #takeNew(turn: Turn, group: LiteGroup, offset: number): PendingMessage | undefined {
+  #takeNew(
+    turn: Turn,
+    group: LiteGroup,
+    { offset, isBehindUnread }: { readonly offset: number; readonly isBehindUnread: boolean },
+  ): PendingMessage | undefined {
     const { redelivery, handOut, counters } = this.#parts;
     const { lane, hash } = group;
     turn.scanLeft--;
-    const record = redelivery.recordAt({ lane, offset });
+    const record = isBehindUnread ? undefined : redelivery.recordAt({ lane, offset });
     group.takenEnd = offset + 1;
     if (record === "expired") counters.expired++;
     else if (record === undefined) return handOut.later(turn, lane, { offset, hash });

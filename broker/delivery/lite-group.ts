@@ -46,6 +46,16 @@ export class LiteGroup implements Due, HeldBack<Lane> {
     return this.#keeper.nextOffset(this) === undefined ? undefined : readyAtMs;
   }
 
+  /** Whether what comes next of it has been read from files. */
+  get isRead(): boolean {
+    return this.held[0]?.record !== undefined;
+  }
+
+  /** Whether new messages of it wait at the bound of pending ones. */
+  get waitsForRoom(): boolean {
+    return this.held.length === 0 && this.lane.isFull;
+  }
+
   changed(): void {
     this.#keeper.update(this);
   }

@@ -105,6 +105,14 @@ export class LiteSubscription implements LiteKeeper {
     }
   }
 
+  /** Whether something is there for the client that waits at the bound of pending messages. */
+  isFull(clientId: string): boolean {
+    for (const group of this.clients.get(clientId)?.ready ?? []) {
+      if (group.waitsForRoom && this.nextOffset(group) !== undefined) return true;
+    }
+    return false;
+  }
+
   nextOffset({ lane, hash, takenEnd }: LiteGroup): number | undefined {
     return this.queues[lane.queueId]?.offsets(hash)?.firstFrom(takenEnd);
   }

@@ -110,7 +110,7 @@ export class LiteTopics {
     if (queue?.has(messageGroupHash(name)) === true) return;
     throw new MqError(
       "LITE_TOPIC_QUOTA_EXCEEDED",
-      `this broker has ${topics} lite topics, at most ${topicsMax} are allowed (maxLiteTopicCount)`,
+      `this broker has ${topics} lite topics, at most ${topicsMax} are allowed (maxLmqConsumeQueueNum)`,
     );
   }
 

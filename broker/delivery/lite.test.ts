@@ -1,12 +1,9 @@
 // Lite topics in delivery: who gets what, in which order, from where, and what a restart leaves.
 import assert from "node:assert/strict";
 import { limits } from "../../base/index.ts";
-import type { GroupDraft, TopicDraft } from "../metadata/index.ts";
-import type { LiteSync } from "./lite-sync.ts";
 import { messageGroupHash } from "./message-group-hash.ts";
-import type { Delivered } from "./request.ts";
 import { settle } from "./testkit/fake-clock.ts";
-import { Scene } from "./testkit/scene.ts";
+import { ackAll, bodies, open, poll, send, subscribe, sync, textOf } from "./testkit/lite-scene.ts";
 
 describe("lite topics", () => {
   it("gives a client the lite topics that it subscribes to, and no others", async () => {
@@ -111,6 +108,37 @@ describe("lite topics", () => {
     assert.deepEqual(await bodies(scene), []);
     await subscribe(scene, "c1", "a");
     assert.deepEqual(await bodies(scene), ["a1"]);
+  });
+
+  it("refuses a group at its bound of pending messages what it has more, as long as it waits", async () => {
+    const scene = await open({ pendingMax: 2 });
+    await subscribe(scene, "c1", "a", "b");
+    await subscribe(scene, "c2", "c");
+    for (const name of ["a", "a", "b"]) send(scene, name);
+    const [first, second] = await scene.receive();
+    assert(first !== undefined && second !== undefined);
+    const refusal = { code: "TOO_MANY_REQUESTS", message: /2 messages of one queue of topic "t"/ };
+    await assert.rejects(scene.receive(), refusal);
+    assert.equal(scene.delivery.refusedCount, 1);
+    assert.equal(scene.delivery.counters.pendingFull, 1);
+    assert.equal(scene.delivery.figures().fullLanes, 1);
+    // Another client of the group wants nothing that is there.
+    assert.deepEqual(await bodies(scene, "c2"), []);
+    // A held poll waits for its time first: that is the back-off.
+    const refused = assert.rejects(poll(scene, "c1"), refusal);
+    await scene.clock.pass(19_999);
+    assert.equal(scene.delivery.refusedCount, 1);
+    await scene.clock.pass(1);
+    await refused;
+    const held = poll(scene, "c1");
+    await settle();
+    scene.ack(first);
+    assert.deepEqual(textOf(await held), ["b2"]);
+    // What is out comes again also at the bound.
+    scene.nack(second, 0);
+    assert.deepEqual(await bodies(scene), ["a1"]);
+    scene.nack(second, 0);
+    assert.deepEqual(await bodies(scene), []);
   });
 
   it("replaces the whole set of a client", async () => {
@@ -226,21 +254,6 @@ describe("lite topics", () => {
     assert.deepEqual(await bodies(scene), ["c4"]);
   });
 
-  it("reads what has left memory", async () => {
-    const scene = await open();
-    for (const name of ["a", "b", "a"]) send(scene, name);
-    scene.store.coolDown();
-    await scene.crash();
-    await subscribe(scene, "c1", "a");
-    const got: string[] = [];
-    while (got.length < 2) {
-      const messages = await poll(scene, "c1");
-      got.push(...textOf(messages));
-      for (const message of messages) scene.ack(message);
-    }
-    assert.deepEqual(got, ["a0", "a2"]);
-  });
-
   it("lets idle lite topics go, so that they stay away after a restart and what else waits does not", async () => {
     const scene = await open({ topic: { attributes: { "lite.topic.expiration": "10" } } });
     for (const name of ["idle", "busy", "idle", "had"]) send(scene, name);
@@ -280,7 +293,8 @@ describe("lite topics", () => {
     const place = { topic: "t", queueId: 0 };
     topics.admit(place, "a", 1);
     topics.admit(place, "b", 2);
-    assert.throws(() => topics.admit(place, "b", 1), { code: "LITE_TOPIC_QUOTA_EXCEEDED" });
+    const refusal = { code: "LITE_TOPIC_QUOTA_EXCEEDED", message: /maxLmqConsumeQueueNum/ };
+    assert.throws(() => topics.admit(place, "b", 1), refusal);
     topics.figures.offsets = limits.liteOffsetsMax;
     assert.throws(() => topics.admit(place, "a", 1), { code: "TOO_MANY_REQUESTS" });
   });
@@ -361,59 +375,3 @@ describe("lite topics", () => {
     assert.deepEqual((await bodies(scene)).toSorted(), ["a2", "b1"]);
   });
 });
-
-async function open(
-  options: { readonly topic?: Partial<TopicDraft>; readonly group?: Partial<GroupDraft> } = {},
-): Promise<Scene> {
-  const topic = { readQueueNums: 1, messageType: "LITE" as const, ...options.topic };
-  return await Scene.open({ ...options, topic });
-}
-
-/** Sends a message whose body is the name of its lite topic and its queue offset. */
-function send(scene: Scene, name: string): void {
-  const offset = scene.store.queue("t", 0)?.items.length ?? 0;
-  scene.store.send("t", 0, { body: `${name}${offset}`, messageGroupHash: messageGroupHash(name) });
-}
-
-async function sync(
-  scene: Scene,
-  request: Partial<LiteSync>,
-): Promise<readonly { readonly clientId: string; readonly name: string }[]> {
-  const group = scene.metadata.group("g");
-  const topic = scene.metadata.topic("t");
-  assert(group !== undefined && topic !== undefined);
-  const result = scene.delivery.lite.sync({
-    group,
-    topic,
-    clientId: "c1",
-    change: "add",
-    names: [],
-    isExclusive: false,
-    clientMax: 2_000,
-    countMax: 200_000,
-    ...request,
-  });
-  await scene.clock.pass(0);
-  return await result;
-}
-
-async function subscribe(scene: Scene, clientId: string, ...names: string[]): Promise<void> {
-  await sync(scene, { clientId, names });
-}
-
-async function bodies(scene: Scene, clientId = "c1"): Promise<string[]> {
-  return textOf(await scene.receive({ clientId }));
-}
-
-function poll(scene: Scene, clientId: string): Promise<readonly Delivered[]> {
-  return scene.receive({ clientId, pollingMs: 20_000 });
-}
-
-function textOf(messages: readonly Delivered[]): string[] {
-  return messages.map(({ record }) => Buffer.from(record.body).toString());
-}
-
-async function ackAll(scene: Scene): Promise<void> {
-  for (const message of await scene.receive()) scene.ack(message);
-  await scene.clock.pass(100);
-}

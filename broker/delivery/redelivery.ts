@@ -161,16 +161,39 @@ export class Redelivery {
   }
 }
 
-/** Records of pending messages from files, in their order; undefined for what has expired. */
+/**
+ * Records of pending messages from files, in their order; undefined for what has expired. What lies apart in the log is
+ * asked for at once; the store bounds how many reads are at the disk.
+ */
 export async function readPending(
   store: DeliveryStore,
   entries: readonly PendingMessage[],
 ): Promise<(RecordView | undefined)[]> {
   const places = await Promise.all(entries.map((entry) => placeOf(entry)));
-  const found = await store.readCold(places.filter((place) => place !== undefined));
-  let next = 0;
-  return places.map((place) => (place === undefined ? undefined : found[next++]));
+  const runs = inRuns(places.filter((place) => place !== undefined));
+  const found = new Map<number, RecordView | undefined>();
+  const readRun = async (run: readonly RecordPlace[]): Promise<void> => {
+    const records = await store.readCold(run);
+    for (const [index, { position }] of run.entries()) found.set(position, records[index]);
+  };
+  await Promise.all(runs.map(readRun));
+  return places.map((place) => (place === undefined ? undefined : found.get(place.position)));
 }
+
+/** By position, those that lie together in one run: reading the first of them mostly reads the others as well. */
+function inRuns(places: readonly RecordPlace[]): RecordPlace[][] {
+  const runs: RecordPlace[][] = [];
+  let end = Number.NEGATIVE_INFINITY;
+  for (const place of places.toSorted((a, b) => a.position - b.position)) {
+    if (place.position - end > togetherSpanBytes) runs.push([place]);
+    else runs.at(-1)?.push(place);
+    end = place.position + place.size;
+  }
+  return runs;
+}
+
+/** About what the store reads around a record. */
+const togetherSpanBytes = 16_384;
 
 async function placeOf(entry: PendingMessage): Promise<RecordPlace | undefined> {
   const { queue } = entry.lane;

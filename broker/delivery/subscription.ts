@@ -132,9 +132,9 @@ export class Subscription {
     return this.lanes.some((lane) => lane?.ahead.filling === true);
   }
 
-  /** Whether a lane has more and waits at its bound of pending messages. */
-  get isFull(): boolean {
-    return this.lanes.some((lane) => lane?.full === true);
+  /** Whether there is more for a client that waits at the bound of pending messages of a lane. */
+  isFullFor(clientId: string): boolean {
+    return this.lite?.isFull(clientId) ?? this.lanes.some((lane) => lane?.full === true);
   }
 
   /** What `clientId` holds by auto-renew here. */

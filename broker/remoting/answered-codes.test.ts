@@ -292,9 +292,12 @@ const answered: { readonly [name in CodeName]?: readonly Case[] } = {
   ],
   LITE_TOPIC_QUOTA_EXCEEDED: [
     {
-      says: "maxLiteTopicCount",
+      says: "maxLmqConsumeQueueNum",
       ask: ({ client, broker }) => {
-        broker.admitFailure = new MqError("LITE_TOPIC_QUOTA_EXCEEDED", "full (maxLiteTopicCount)");
+        broker.admitFailure = new MqError(
+          "LITE_TOPIC_QUOTA_EXCEEDED",
+          "full (maxLmqConsumeQueueNum)",
+        );
         return sendLite(broker, client, "a");
       },
     },

@@ -176,6 +176,33 @@ describe("lite topics as clients see them", () => {
     assert.deepEqual(told, ["lite"]);
   });
 
+  it("hands on what another broker says of a loss, also while it serves nothing itself", async () => {
+    const told: (string | undefined)[] = [];
+    const identity = { id: "lite", language: "GO", version: "5.1.4" };
+    const connection = new TestConnection();
+    const { path, request, response } = methods.SyncLiteSubscription;
+    const tell = (bytes: Uint8Array): boolean => {
+      const command = methods.Telemetry.response.decode(bytes);
+      return told.push(command.notifyUnsubscribeLiteCommand?.liteTopic) > 0;
+    };
+    broker.clients.openSession({ identity, end: () => {}, tell }, connection);
+    broker.clients.heartbeat(identity, connection, { type: 5, group: "g" });
+    broker.local = undefined;
+    for (const clientId of ["lite", "unknown"]) {
+      const headers = {
+        "x-mq-client-id": clientId,
+        "x-cometmq-hop": "broker-b",
+        "x-cometmq-lite-loss": "1",
+      };
+      const bytes = request.encode({ topic, group, liteTopicSet: ["a", "b"] });
+      const { status } = response.decode(await broker.unary(path, bytes, { headers }));
+      assert.equal(status?.code, Code.OK, status?.message ?? "");
+    }
+    assert.deepEqual(told, ["a", "b"]);
+    assert.equal(broker.clients.get("unknown"), undefined);
+    assert.deepEqual(broker.synced, []);
+  });
+
   it("answers lite consumers with what they may subscribe to, and the others without", async () => {
     for (const [type, quota, size] of [
       [5, 2_000, 64],

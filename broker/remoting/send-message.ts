@@ -229,7 +229,7 @@ class Sender {
   /** Checks messages and makes their drafts; throws what the first of them is refused with. */
   #take(messages: readonly MessageView[], sending: Sending): Taken {
     const { topic, parts } = sending;
-    const { maxMessageSize, timerMaxDelaySec, maxLiteTopicCount } = this.#context.config.values;
+    const { maxMessageSize, timerMaxDelaySec, maxLmqConsumeQueueNum } = this.#context.config.values;
     const drafts: RecordDraft[] = [];
     let held: HeldSend | undefined;
     let bytes = 0;
@@ -244,7 +244,7 @@ class Sender {
         drafts.push(held.draftOf(kind, message, draft));
       } else drafts.push(draft);
       if (kind === "LITE" && topic.accepts === "LITE") {
-        parts.delivery.lite.topics.admit(draft, message.liteTopic ?? "", maxLiteTopicCount);
+        parts.delivery.lite.topics.admit(draft, message.liteTopic ?? "", maxLmqConsumeQueueNum);
       }
     }
     return { drafts, held, bytes };

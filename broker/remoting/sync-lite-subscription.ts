@@ -4,18 +4,18 @@ import { Code, messagingService, rocketmq } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
 import type { MethodHandler, ServerCall } from "../../transport/index.ts";
 import { clientTypes, isLiteConsumer, tellsAllBrokers } from "../clients/index.ts";
-import { hopHeaders, isPassedOn } from "../cluster/index.ts";
-import type { LiteChange, LiteLoss, LiteStart } from "../delivery/index.ts";
+import { hopHeaders, isPassedOn, passedOnBy } from "../cluster/index.ts";
+import type { LiteChange, LiteStart } from "../delivery/index.ts";
 import { checkTopicName, liteClientQuotaKey, liteModelKey } from "../metadata/index.ts";
 import { callerOf } from "./caller.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
+import { isLossNotice, tellHere, tellLosses } from "./lite-losses.ts";
 import { boundGroup, existingLiteTopic } from "./lite-resources.ts";
 import { checkLiteTopic } from "./message-rules.ts";
 import { type Passing, passOn, untilServed } from "./owner.ts";
 import { okStatus, unary } from "./unary.ts";
 
 const method = messagingService.methods.SyncLiteSubscription;
-const telemetry = messagingService.methods.Telemetry;
 const { LiteSubscriptionAction, OffsetOption } = rocketmq.v2;
 
 type Request = rocketmq.v2.SyncLiteSubscriptionRequest;
@@ -43,7 +43,15 @@ export function syncLiteSubscription(context: RemotingContext): MethodHandler {
   return unary<Request, Answer>(method, context.logger, async (request, call, bytes) => {
     const identity = callerOf(call);
     const wish = readWish(request);
+    if (isLossNotice(call)) {
+      tellHere(
+        context,
+        wish.names.map((name) => ({ clientId: identity.id, name })),
+      );
+      return { status: okStatus };
+    }
     const client = context.clients.seen(identity, call.connection);
+    client.passedOnBy = passedOnBy(call);
     if (client.type === 0) client.type = typeOf(call);
     if (!isLiteConsumer(client.type)) {
       throw new MqError(
@@ -116,14 +124,8 @@ async function syncHere(
     clientMax: Number(group.attributes[liteClientQuotaKey] ?? limits.liteClientQuotaDefault),
     countMax: config.values.maxLiteSubscriptionCount,
   });
-  losses.forEach((loss) => tell(context, loss));
+  tellLosses(context, { topic: topic.name, group: group.name }, losses);
   return { status: okStatus };
-}
-
-/** Lets a client know that it lost a lite topic. One that is connected elsewhere hears nothing, and gets nothing of it. */
-function tell({ clients }: RemotingContext, { clientId, name }: LiteLoss): void {
-  const command = { status: okStatus, notifyUnsubscribeLiteCommand: { liteTopic: name } };
-  clients.tellLiteConsumer(clientId, telemetry.response.encode(command));
 }
 
 function readWish(request: Request): Wish {

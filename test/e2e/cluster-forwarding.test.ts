@@ -1,23 +1,12 @@
 // One broker passes calls on to another: what the owner sees of the client, and what becomes of an answer that the
 // client does not take. Two brokers in this process; the first is told where the second is.
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
 import { type ClientHttp2Session, connect } from "node:http2";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Code, messagingService, type rocketmq } from "@cometmq/proto";
-import {
-  brokerRole,
-  Configuration,
-  silentLogger,
-  systemClock,
-  systemRandom,
-} from "../../base/index.ts";
-import { Broker } from "../../broker/index.ts";
-import { nodeDisk } from "../../broker/store/index.ts";
+import type { Broker } from "../../broker/index.ts";
 import type { TopicHolder } from "../../registrar/index.ts";
-import { ToldRegistrar } from "../../registrar/testkit/index.ts";
-import { brokerAdminService, RawClient } from "./raw-client.ts";
+import { brokerAdminService, type RawClient } from "./raw-client.ts";
+import { holder, ToldBrokers } from "./told-brokers.ts";
 import { until } from "./waiting.ts";
 
 const { methods } = messagingService;
@@ -26,79 +15,29 @@ const group = { name: "g" };
 
 describe("a call that is passed on", function () {
   this.timeout(30_000);
-  let folder: string;
-  let registrar: ToldRegistrar;
-  const brokers: Broker[] = [];
-  const clients: RawClient[] = [];
+  let world: ToldBrokers;
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), "cometmq-forwarding-"));
-    registrar = new ToldRegistrar();
+    world = await ToldBrokers.create();
   });
 
-  afterEach(async () => {
-    for (const client of clients.splice(0)) client.close();
-    await Promise.all(brokers.splice(0).map((broker) => broker.close()));
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterEach(() => world.close());
 
-  async function open(
-    brokerName: string,
-    flags: Readonly<Record<string, string>> = {},
-  ): Promise<Broker> {
-    const ports = { grpcServerPort: "0", metricsPromExporterPort: "0", haListenPort: "0" };
-    const broker = await Broker.open({
-      config: Configuration.load(brokerRole, {
-        flags: { storePathRootDir: join(folder, brokerName), brokerName, ...ports, ...flags },
-      }),
-      clock: systemClock,
-      random: systemRandom,
-      disk: nodeDisk,
-      logger: silentLogger,
-      registrar: brokerName === "a" ? registrar : new ToldRegistrar(),
-    });
-    brokers.push(broker);
-    return broker;
+  function open(name: string, flags?: Readonly<Record<string, string>>): Promise<Broker> {
+    return world.open(name, flags);
   }
 
-  /** Makes the topic at a broker. */
-  async function makeTopic(broker: Broker, messageType = "NORMAL"): Promise<void> {
-    const { UpdateTopic } = brokerAdminService.methods;
-    const wish = { name: topic, readQueues: 1, writeQueues: 1, messageType };
-    await client(broker, "admin").call(UpdateTopic, wish);
+  function makeTopic(broker: Broker, messageType?: string): Promise<void> {
+    return world.makeTopic(broker, messageType);
   }
 
-  function client(broker: Broker, id = "client@1"): RawClient {
-    const raw = new RawClient(`127.0.0.1:${broker.grpcPort}`, id);
-    clients.push(raw);
-    return raw;
+  function client(broker: Broker, id?: string): RawClient {
+    return world.client(broker, id);
   }
 
-  /** What a NameServer says of a broker at `port`. */
-  function holder(brokerName: string, port: number): TopicHolder {
-    return {
-      clusterName: "c",
-      brokerName,
-      brokerId: 0,
-      duty: "master",
-      epoch: 1,
-      host: "127.0.0.1",
-      observedHost: "127.0.0.1",
-      port,
-      haAddress: "",
-      topic: {
-        name: topic,
-        readQueueNums: 1,
-        writeQueueNums: 1,
-        perm: 6,
-        messageType: "NORMAL",
-        order: false,
-      },
-    };
-  }
-
+  /** What the first broker hears of others. */
   function tell(...brokersSeen: TopicHolder[]): void {
-    registrar.servers = [{ brokers: brokersSeen, isSettled: true }];
+    world.tell("a", ...brokersSeen);
   }
 
   async function send(from: RawClient, body: string): Promise<rocketmq.v2.SendMessageResponse> {
@@ -330,9 +269,9 @@ describe("a call that is passed on", function () {
     const [a, b] = [await open("a"), await open("b")];
     await makeTopic(b);
     await send(client(b), "x");
-    const asked = registrar.askedCount;
+    const asked = world.registrar("a").askedCount;
     const receive = client(a).receive(receiving()).done;
-    await until("the first look", () => registrar.askedCount > asked);
+    await until("the first look", () => world.registrar("a").askedCount > asked);
     tell(holder("b", b.grpcPort));
     assert.equal((await receive).messages.length, 1);
   });

@@ -33,6 +33,8 @@ export class Scene {
   readonly metadata: Metadata;
   readonly dead: Set<string> = new Set();
   logger: Logger = silentLogger;
+  /** Of a group on one queue; undefined: the default. */
+  pendingMax: number | undefined;
   #delivery: Delivery | undefined;
   #process = new AbortController();
 
@@ -42,9 +44,14 @@ export class Scene {
   }
 
   static async open(
-    options: { readonly topic?: Partial<TopicDraft>; readonly group?: Partial<GroupDraft> } = {},
+    options: {
+      readonly topic?: Partial<TopicDraft>;
+      readonly group?: Partial<GroupDraft>;
+      readonly pendingMax?: number;
+    } = {},
   ): Promise<Scene> {
     const scene = new Scene();
+    scene.pendingMax = options.pendingMax;
     await scene.metadata.updateTopic({ name: "t", readQueueNums: 4, ...options.topic });
     await scene.metadata.updateGroup({ name: "g", ...options.group });
     await scene.start();
@@ -65,6 +72,7 @@ export class Scene {
       logger: this.logger,
       stored: replay(this.store),
       isAlive: (clientId) => !this.dead.has(clientId),
+      ...(this.pendingMax === undefined ? {} : { pendingMax: this.pendingMax }),
     });
   }
 
@@ -128,9 +136,11 @@ export function openDelivery(options: {
   readonly logger?: Logger;
   readonly stored?: readonly QueueProgress[];
   readonly isAlive?: (clientId: string) => boolean;
+  readonly pendingMax?: number;
 }): Promise<Delivery> {
   const stored = options.stored ?? [];
   return Delivery.open({
+    ...(options.pendingMax === undefined ? {} : { pendingMax: options.pendingMax }),
     clock: options.clock,
     store: options.store,
     metadata: options.metadata,

@@ -1,0 +1,76 @@
+// Lite topics whose messages have left memory.
+import assert from "node:assert/strict";
+import { settle } from "./testkit/fake-clock.ts";
+import { open, poll, send, subscribe, textOf } from "./testkit/lite-scene.ts";
+
+describe("lite topics that have left memory", () => {
+  it("reads what has left memory", async () => {
+    const scene = await open();
+    for (const name of ["a", "b", "a"]) send(scene, name);
+    scene.store.coolDown();
+    await scene.crash();
+    await subscribe(scene, "c1", "a");
+    const got: string[] = [];
+    while (got.length < 2) {
+      const messages = await poll(scene, "c1");
+      got.push(...textOf(messages));
+      for (const message of messages) scene.ack(message);
+    }
+    assert.deepEqual(got, ["a0", "a2"]);
+  });
+
+  it("gives what it has read before it reads on, of many lite topics", async () => {
+    const scene = await open();
+    const names = Array.from({ length: 200 }, (_, index) => `topic ${index} `);
+    for (const name of names) send(scene, name);
+    scene.store.coolDown();
+    await scene.crash();
+    await subscribe(scene, "c1", ...names);
+    assert.equal((await poll(scene, "c1")).length, 32);
+    assert.ok(scene.store.coldRecordCount <= 64, `${scene.store.coldRecordCount} were read`);
+  });
+
+  it("reads many messages of one lite topic at once, and gives them in their order", async () => {
+    const scene = await open();
+    for (let count = 0; count < 40; count++) send(scene, "a");
+    scene.store.coolDown();
+    for (let count = 0; count < 10; count++) send(scene, "a");
+    await scene.crash();
+    await subscribe(scene, "c1", "a");
+    const got: string[] = [];
+    for (let polls = 0; polls < 2; polls++) {
+      const messages = await poll(scene, "c1");
+      got.push(...textOf(messages));
+      for (const message of messages) scene.ack(message);
+    }
+    assert.deepEqual(
+      got,
+      Array.from({ length: 50 }, (_, index) => `a${index}`),
+    );
+  });
+
+  for (const { where, size, readCount } of [
+    { where: "at once where they lie apart in the log", size: 20_000, readCount: 3 },
+    { where: "one after another where they lie together", size: 10, readCount: 1 },
+  ]) {
+    it(`reads messages of several lite topics ${where}`, async () => {
+      const scene = await open();
+      for (const name of ["a", "b", "c"]) {
+        send(scene, name);
+        scene.store.send("t", 0, { body: "x".repeat(size), messageGroupHash: 1 });
+      }
+      scene.store.coolDown();
+      await scene.crash();
+      await subscribe(scene, "c1", "a", "b", "c");
+      let openGate = (): void => {};
+      scene.store.readGate = new Promise((resolve) => {
+        openGate = resolve;
+      });
+      const waiting = poll(scene, "c1");
+      await settle();
+      assert.equal(scene.store.coldReadCount, readCount);
+      openGate();
+      assert.deepEqual(textOf(await waiting), ["a0", "b2", "c4"]);
+    });
+  }
+});
