@@ -1,10 +1,8 @@
 // Who gets which message when: the door of this folder. A group's place in each queue, what is pending,
 // held polls, and what acknowledging, changing visibility and dead-lettering do. Model: docs/architecture.md.
 
-import { readMessageProperties } from "@cometmq/proto";
 import { type Clock, type Logger, limits, MqError } from "../../base/index.ts";
 import type { MetadataEvent, TopicConfig } from "../metadata/index.ts";
-import type { RecordView } from "../store/index.ts";
 import { Attempts } from "./attempts.ts";
 import { type DeliveryCounters, newCounters } from "./counters.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -15,6 +13,7 @@ import { Lite } from "./lite.ts";
 import { Offsets } from "./offsets.ts";
 import { OrderedDelivery } from "./ordered-delivery.ts";
 import { isPending } from "./pending.ts";
+import { findById, recordOf } from "./pending-records.ts";
 import { PollTable } from "./polls.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore, ProgressSource } from "./ports.ts";
 import { ProgressWriter } from "./progress-writer.ts";
@@ -23,7 +22,7 @@ import { boundsIn } from "./queue-bounds.ts";
 import { ColdReader } from "./read-ahead.ts";
 import { HandleCodec } from "./receipt-handle.ts";
 import { groupGone, tooManyPending, topicGone } from "./receive-refusals.ts";
-import { Redelivery, readPending } from "./redelivery.ts";
+import { Redelivery } from "./redelivery.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import { Selection } from "./selection.ts";
 import type { Subscription } from "./subscription.ts";
@@ -220,12 +219,16 @@ export class Delivery {
     }
   }
 
-  /** Ends a message. Repeating it is ok; a handle that is foreign, altered or stale is invalid and changes nothing. */
+  /**
+   * Ends a message. Repeating it is ok; a handle that is foreign, altered or stale, or of a message whose dead letter is
+   * being written, is invalid and changes nothing.
+   */
   ack(group: string, topic: string, receiptHandle: string): "ok" | "invalid" {
     const subscription = this.#table.find(group, topic);
     const entry = this.#find(subscription, receiptHandle);
     if (entry === "invalid" || subscription === undefined) return "invalid";
     if (entry === "done") return "ok";
+    if (entry.state === "moving") return "invalid";
     subscription.settle(entry);
     this.counters.acknowledged++;
     this.#wakeIfWork(subscription);
@@ -244,7 +247,7 @@ export class Delivery {
     const subscription = this.#table.find(request.group, request.topic);
     const entry = this.#find(subscription, request.receiptHandle);
     if (typeof entry === "string" || subscription === undefined) return "invalid";
-    if (entry.state === "dying") return "invalid";
+    if (entry.state === "dying" || entry.state === "moving") return "invalid";
     entry.hold?.remove(entry);
     if (request.isSuspended === true) entry.attempt = Math.max(0, entry.attempt - 1);
     entry.deliveryNumber = nextDeliveryNumber(entry, this.#store.epoch);
@@ -262,12 +265,12 @@ export class Delivery {
     if (subscription === undefined) return "invalid";
     const entry =
       request.receiptHandle === ""
-        ? await this.#findById(subscription, request.messageId)
+        ? await findById(this.#store, subscription, request.messageId)
         : this.#find(subscription, request.receiptHandle);
     if (entry === "invalid") return "invalid";
     if (entry === "done") return "ok";
     const { deliveryNumber } = entry;
-    const record = await this.#recordOf(entry);
+    const record = await recordOf(this.#store, entry);
     if (record === undefined || entry.state === "gone") return "ok";
     // Handed out again meanwhile, or hidden by another call: whoever did that decides about it now.
     if (entry.deliveryNumber !== deliveryNumber) return "invalid";
@@ -370,32 +373,6 @@ export class Delivery {
       return isForgotten === true ? "invalid" : "done";
     }
     return entry.deliveryNumber === handles.deliveryNumber ? entry : "invalid";
-  }
-
-  async #findById(subscription: Subscription, id: string): Promise<PendingMessage | "invalid"> {
-    for (const lane of subscription.lanes) {
-      const entries = lane === undefined ? [] : [...lane.pending.values()];
-      for (let from = 0; from < entries.length; from += limits.readAheadCountMax) {
-        const part = entries.slice(from, from + limits.readAheadCountMax);
-        const records = await readPending(this.#store, part);
-        const index = records.findIndex(
-          (record) =>
-            record !== undefined && readMessageProperties(record.systemProperties).messageId === id,
-        );
-        const found = part[index];
-        if (found !== undefined && found.state !== "gone") return found;
-      }
-    }
-    return "invalid";
-  }
-
-  async #recordOf(entry: PendingMessage): Promise<RecordView | undefined> {
-    const place = entry.lane.queue?.entries(entry.offset, 1);
-    if (place !== undefined && place.count > 0) {
-      const record = this.#store.read(place.position(0), place.size(0));
-      if (record !== undefined) return record;
-    }
-    return (await readPending(this.#store, [entry]))[0];
   }
 
   #arrived(queue: DeliveryQueue): void {
