@@ -296,6 +296,7 @@ function refusalMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
       set({ bound: "timerPendingMax" }, timers?.counters.refused ?? 0);
       set({ bound: "transactionHalfMax" }, transactions?.counters.refused ?? 0);
       set({ bound: "popInflightMessageThreshold" }, delivery?.refusedCount ?? 0);
+      set({ bound: "appendBacklogSizeMax" }, replica.slot.current?.store.stats.refusedSends ?? 0);
     },
   );
 }
