@@ -13,6 +13,7 @@ import { Lite } from "./lite.ts";
 import { Offsets } from "./offsets.ts";
 import { OrderedDelivery } from "./ordered-delivery.ts";
 import { isPending } from "./pending.ts";
+import { PendingBound } from "./pending-bound.ts";
 import { findById, recordOf } from "./pending-records.ts";
 import { PollTable } from "./polls.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore, ProgressSource } from "./ports.ts";
@@ -21,7 +22,7 @@ import { Pulls } from "./pulls.ts";
 import { boundsIn } from "./queue-bounds.ts";
 import { ColdReader } from "./read-ahead.ts";
 import { HandleCodec } from "./receipt-handle.ts";
-import { groupGone, tooManyPending, topicGone } from "./receive-refusals.ts";
+import { groupGone, tooManyInAll, tooManyPending, topicGone } from "./receive-refusals.ts";
 import { Redelivery } from "./redelivery.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import { Selection } from "./selection.ts";
@@ -29,6 +30,7 @@ import type { Subscription } from "./subscription.ts";
 import { SubscriptionTable } from "./subscription-table.ts";
 import { type Alarm, Timeline } from "./timeline.ts";
 import { Tracking } from "./tracking.ts";
+import { WaitingLanes } from "./waiting-lanes.ts";
 
 /** What delivery stands on. */
 export interface DeliveryOptions {
@@ -45,6 +47,8 @@ export interface DeliveryOptions {
   renewMaxMs?(): number;
   /** Pending messages of a group on one queue; `limits.pendingPerQueueMax` by default. */
   readonly pendingMax?: number;
+  /** Pending messages of all groups; `limits.pendingTotalMax` by default. */
+  readonly pendingTotalMax?: number;
 }
 
 /** Names a message by its handle, or by its id among what is pending (clients that send no handle). */
@@ -59,8 +63,12 @@ export interface DeadLetterRequest {
 /** Delivery of one broker. */
 export class Delivery {
   readonly counters: DeliveryCounters = newCounters();
-  /** Receives that were refused because the group has too many messages pending. */
+  /** Receives that were refused because the group has too many messages of a queue pending. */
   refusedCount = 0;
+  /** Receives that were refused at the bound of all groups together. */
+  refusedTotalCount = 0;
+  /** What is pending of all groups. */
+  readonly pendingBound: PendingBound;
   /** Queues read by offset. */
   readonly pulls: Pulls;
   /** Lite topics. */
@@ -80,7 +88,6 @@ export class Delivery {
   readonly #attempts: Attempts;
   readonly #table: SubscriptionTable;
   readonly #polls: PollTable;
-  readonly #pendingMax: number;
   readonly #goOn: Alarm = { dueAtMs: 0, heapIndex: -1, ring: () => this.#serveWoken() };
   #woken: Subscription[] = [];
   #willServe = false;
@@ -95,7 +102,10 @@ export class Delivery {
     };
     const wake = (subscription: Subscription): void => this.#wake(subscription);
     this.#store = store;
-    this.#pendingMax = options.pendingMax ?? limits.pendingPerQueueMax;
+    this.pendingBound = new PendingBound({
+      perQueue: options.pendingMax ?? limits.pendingPerQueueMax,
+      total: options.pendingTotalMax ?? limits.pendingTotalMax,
+    });
     this.#metadata = metadata;
     this.#timeline = timeline;
     this.#handles = new HandleCodec(metadata.macKey, options.brokerName);
@@ -115,7 +125,9 @@ export class Delivery {
       bury: (...dead) => this.#deadLetters.bury(...dead),
     });
     const ordered = new OrderedDelivery({ ...handing, handOut, redelivery });
-    this.#selection = new Selection({ ...handing, cold: this.#cold, handOut, redelivery, ordered });
+    const waiting = new WaitingLanes(parts);
+    const picking = { ...handing, cold: this.#cold, handOut, redelivery, ordered, waiting };
+    this.#selection = new Selection(picking);
     this.lite = new Lite({
       ...handing,
       writer: this.#writer,
@@ -130,7 +142,7 @@ export class Delivery {
       lite: this.lite.topics,
       writer: this.#writer,
       cold: this.#cold,
-      pendingMax: this.#pendingMax,
+      pendingBound: this.pendingBound,
       serve: (subscription) => this.#serve(subscription),
     });
     const boundsOf = boundsIn(store, metadata);
@@ -197,8 +209,13 @@ export class Delivery {
   #nothing(subscription: Subscription, request: ReceiveRequest): readonly Delivered[] {
     const isOver = request.signal.aborted || request.isClientGone() || this.#isClosed;
     if (isOver || subscription.dropped || !subscription.isFull) return [];
+    const { maxima } = this.pendingBound;
+    if (this.pendingBound.isFullFor(subscription.group)) {
+      this.refusedTotalCount++;
+      throw tooManyInAll(subscription, maxima.total);
+    }
     this.refusedCount++;
-    throw tooManyPending(subscription, this.#pendingMax);
+    throw tooManyPending(subscription, maxima.perQueue);
   }
 
   /** Makes messages whose answer was not written visible at once; that delivery does not count as an attempt. */

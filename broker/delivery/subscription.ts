@@ -134,7 +134,7 @@ export class Subscription {
 
   /** Whether a lane has more and waits at its bound of pending messages. */
   get isFull(): boolean {
-    return this.lanes.some((lane) => lane?.full === true);
+    return this.lanes.some((lane) => lane?.full === true && lane.isFull);
   }
 
   /** What `clientId` holds by auto-renew here. */

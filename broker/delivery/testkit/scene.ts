@@ -2,6 +2,7 @@
 import {
   type Clock,
   type Logger,
+  limits,
   type Random,
   silentLogger,
   systemRandom,
@@ -33,6 +34,7 @@ export class Scene {
   readonly metadata: Metadata;
   readonly dead: Set<string> = new Set();
   logger: Logger = silentLogger;
+  pendingTotalMax: number = limits.pendingTotalMax;
   #delivery: Delivery | undefined;
   #process = new AbortController();
 
@@ -65,6 +67,7 @@ export class Scene {
       logger: this.logger,
       stored: replay(this.store),
       isAlive: (clientId) => !this.dead.has(clientId),
+      pendingTotalMax: this.pendingTotalMax,
     });
   }
 
@@ -128,6 +131,7 @@ export function openDelivery(options: {
   readonly logger?: Logger;
   readonly stored?: readonly QueueProgress[];
   readonly isAlive?: (clientId: string) => boolean;
+  readonly pendingTotalMax?: number;
 }): Promise<Delivery> {
   const stored = options.stored ?? [];
   return Delivery.open({
@@ -136,6 +140,7 @@ export function openDelivery(options: {
     metadata: options.metadata,
     logger: options.logger ?? silentLogger,
     brokerName: "broker-a",
+    pendingTotalMax: options.pendingTotalMax ?? limits.pendingTotalMax,
     state: {
       async *loadProgress() {
         yield* stored;
