@@ -256,6 +256,13 @@ export const limits = {
   // Delivery.
   /** Handed-out and unacknowledged messages of one group on one queue, unless the configuration says otherwise; at the bound the cursor waits. */
   pendingPerQueueMax: 20_000,
+  /** The same of all groups on all queues; one takes some 300 bytes of memory, so that all take some 300 MB. */
+  pendingTotalMax: 1_000_000,
+  /** So many messages a group may have in all, also while the broker is at its bound: nobody starves beside who holds all. */
+  pendingPerGroupMin: 100,
+  /** Queues that wait for room at that bound are looked at again so often, milliseconds, and so many at a time. */
+  pendingRoomLookMs: 100,
+  pendingRoomLooksMax: 10_000,
   /** Messages of one request that are judged apart when one of them is refused; of more, all are refused with it. */
   judgedApartMax: 1_024,
   /** The highest priority of a message that is told apart; higher ones count as it. */

@@ -272,6 +272,7 @@ export class Broker {
         isAlive: (clientId, group) => clients.isMember(clientId, group),
         renewMaxMs: () => config.values.renewMaxTimeMillis,
         pendingMax: config.values.popInflightMessageThreshold,
+        pendingTotalMax: config.values.popInflightTotalThreshold,
       },
       timerReleased: timerObserver(this.metrics),
       producers: orphanedTransactions(clients),

@@ -284,6 +284,12 @@ function deliveryMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
 }
 
 function refusalMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
+  const gauge = gaugeOf(metrics);
+  gauge(
+    "cometmq_pending_messages",
+    "Messages of all groups handed out and not acknowledged.",
+    (set) => set({}, replica.local?.delivery.pendingBound.count ?? 0),
+  );
   metrics.sampled(
     "counter",
     {
@@ -296,6 +302,8 @@ function refusalMetrics(metrics: Metrics, { replica }: MeasuredParts): void {
       set({ bound: "timerPendingMax" }, timers?.counters.refused ?? 0);
       set({ bound: "transactionHalfMax" }, transactions?.counters.refused ?? 0);
       set({ bound: "popInflightMessageThreshold" }, delivery?.refusedCount ?? 0);
+      set({ bound: "popInflightTotalThreshold" }, delivery?.refusedTotalCount ?? 0);
+      set({ bound: "appendBacklogSizeMax" }, replica.slot.current?.store.stats.refusedSends ?? 0);
     },
   );
 }

@@ -63,7 +63,10 @@ export interface ReplicaOptions extends StorageOptions, HeldHooks {
   readonly instanceId: string;
   /** The port for clients; 0 before it is known. */
   readonly grpcPort: () => number;
-  readonly delivery: Pick<DeliveryOptions, "isAlive" | "renewMaxMs" | "pendingMax">;
+  readonly delivery: Pick<
+    DeliveryOptions,
+    "isAlive" | "renewMaxMs" | "pendingMax" | "pendingTotalMax"
+  >;
 }
 
 /** Hears what a role decides by. */

@@ -68,6 +68,7 @@ export interface BrokerConfig extends ProcessConfig, ReplicationConfig {
   readonly maxLmqConsumeQueueNum: number;
   readonly maxLiteSubscriptionCount: number;
   readonly popInflightMessageThreshold: number;
+  readonly popInflightTotalThreshold: number;
   /** Seconds; 0 = no limit. */
   readonly timerMaxDelaySec: number;
   /** Messages. */
@@ -324,6 +325,14 @@ const useKeys = {
     unit: "messages",
     meaning:
       "Messages of one queue that a group has been given and has not acknowledged, at most; at the bound it gets no new ones of that queue, and a poll that finds nothing else ends with TOO_MANY_REQUESTS. RocketMQ has this off by default, and 10000 when it is on.",
+  }),
+  popInflightTotalThreshold: key.int({
+    default: limits.pendingTotalMax,
+    min: 1_000,
+    max: 100_000_000,
+    unit: "messages",
+    meaning:
+      "Messages that all groups together have been given and have not acknowledged, at most; one takes some 300 bytes of memory. At the bound a group that has 100 or more gets no new ones, and a poll that finds nothing else ends with TOO_MANY_REQUESTS.",
   }),
   timerMaxDelaySec: key.duration({
     default: 0,

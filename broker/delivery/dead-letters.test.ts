@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { rocketmq } from "@cometmq/proto";
 import { limits, MqError } from "../../base/index.ts";
 import { RecordType } from "../store/index.ts";
+import type { Delivered } from "./request.ts";
 import { Gate } from "./testkit/fake-clock.ts";
 import { names, Scene } from "./testkit/scene.ts";
 
@@ -13,6 +14,19 @@ async function exhaust(scene: Scene): Promise<void> {
     assert.ok(batch.every((message) => message.attempt === attempt));
     for (const message of batch) scene.nack(message, 0);
   }
+}
+
+/** Has the one message of the topic delivered a last time, and its invisible time pass. */
+async function spend(scene: Scene): Promise<Delivered> {
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const [message] = await scene.receive();
+    assert.ok(message);
+    scene.nack(message, 0);
+  }
+  const [last] = await scene.receive({ invisibleMs: 10_000 });
+  assert.equal(last?.attempt, 3);
+  await scene.clock.pass(10_000);
+  return last;
 }
 
 const threeAttempts = { group: { retryMaxTimes: 2 } };
@@ -55,6 +69,52 @@ describe("delivery: dead letters", () => {
     gate.open();
     await scene.crash();
     assert.deepEqual(await scene.receive(), []);
+    assert.equal(scene.delivery.progress("g")[0]?.pendingCount, 0);
+  });
+
+  it("refuses what comes while its dead letter is being written: nothing can keep it back then", async () => {
+    const scene = await Scene.open(threeAttempts);
+    scene.store.send("t", 0);
+    const dying = await spend(scene);
+    const gate = new Gate();
+    scene.store.appendGate = gate.opened;
+    assert.deepEqual(await scene.receive(), []);
+    await scene.clock.pass(0);
+    assert.equal(scene.ack(dying), "invalid");
+    assert.equal(scene.nack(dying, 0), "invalid");
+    assert.equal(scene.delivery.counters.acknowledged, 0);
+    gate.open();
+    scene.store.appendGate = undefined;
+    await scene.clock.pass(100);
+    assert.equal((await scene.receive({ topic: dlq })).length, 1);
+    assert.equal(scene.delivery.counters.deadLettered, 1);
+    assert.equal(scene.delivery.progress("g")[0]?.pendingCount, 0);
+  });
+
+  it("lets an acknowledgement win before its dead letter is written", async () => {
+    const scene = await Scene.open(threeAttempts);
+    scene.store.send("t", 0);
+    const dying = await spend(scene);
+    await scene.clock.pass(100);
+    assert.deepEqual(await scene.receive(), []);
+    assert.equal(scene.ack(dying), "ok");
+    await scene.clock.pass(100);
+    assert.deepEqual(await scene.receive({ topic: dlq }), []);
+    assert.equal(scene.delivery.counters.deadLettered, 0);
+    assert.equal(scene.delivery.progress("g")[0]?.pendingCount, 0);
+  });
+
+  it("takes an acknowledgement again when its dead letter could not be written", async () => {
+    const scene = await Scene.open(threeAttempts);
+    scene.store.send("t", 0);
+    const dying = await spend(scene);
+    scene.store.appendError = new MqError("DISK_FULL", "no space");
+    assert.deepEqual(await scene.receive(), []);
+    await scene.clock.pass(100);
+    assert.equal(scene.ack(dying), "ok");
+    scene.store.appendError = undefined;
+    await scene.clock.pass(10_000);
+    assert.deepEqual(await scene.receive({ topic: dlq }), []);
     assert.equal(scene.delivery.progress("g")[0]?.pendingCount, 0);
   });
 

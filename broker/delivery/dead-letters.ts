@@ -77,7 +77,8 @@ export class DeadLetters {
       this.#tryLater(subscription, entry);
       throw error;
     }
-    if (entry.state !== "dying") return;
+    // Ended before its turn, or reset or dropped meanwhile.
+    if (!isMoving(entry)) return;
     counters.deadLettered++;
     // Its end stands in the log already, beside the copy.
     entry.lane.buried(entry);
@@ -92,6 +93,10 @@ export class DeadLetters {
     subscription.showAt(entry, Math.max(entry.dueAtMs, atMs));
     this.#parts.wake(subscription);
   }
+}
+
+function isMoving({ state }: PendingMessage): boolean {
+  return state === "moving";
 }
 
 function copyFor(subscription: Subscription, record: RecordView): RecordDraft {

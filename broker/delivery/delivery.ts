@@ -1,10 +1,8 @@
 // Who gets which message when: the door of this folder. A group's place in each queue, what is pending,
 // held polls, and what acknowledging, changing visibility and dead-lettering do. Model: docs/architecture.md.
 
-import { readMessageProperties } from "@cometmq/proto";
 import { type Clock, type Logger, limits, MqError } from "../../base/index.ts";
 import type { MetadataEvent, TopicConfig } from "../metadata/index.ts";
-import type { RecordView } from "../store/index.ts";
 import { Attempts } from "./attempts.ts";
 import { type DeliveryCounters, newCounters } from "./counters.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -15,6 +13,8 @@ import { Lite } from "./lite.ts";
 import { Offsets } from "./offsets.ts";
 import { OrderedDelivery } from "./ordered-delivery.ts";
 import { isPending } from "./pending.ts";
+import { PendingBound } from "./pending-bound.ts";
+import { findById, recordOf } from "./pending-records.ts";
 import { PollTable } from "./polls.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore, ProgressSource } from "./ports.ts";
 import { ProgressWriter } from "./progress-writer.ts";
@@ -22,14 +22,15 @@ import { Pulls } from "./pulls.ts";
 import { boundsIn } from "./queue-bounds.ts";
 import { ColdReader } from "./read-ahead.ts";
 import { HandleCodec } from "./receipt-handle.ts";
-import { groupGone, tooManyPending, topicGone } from "./receive-refusals.ts";
-import { Redelivery, readPending } from "./redelivery.ts";
+import { groupGone, tooManyInAll, tooManyPending, topicGone } from "./receive-refusals.ts";
+import { Redelivery } from "./redelivery.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import { Selection } from "./selection.ts";
 import type { Subscription } from "./subscription.ts";
 import { SubscriptionTable } from "./subscription-table.ts";
 import { type Alarm, Timeline } from "./timeline.ts";
 import { Tracking } from "./tracking.ts";
+import { WaitingLanes } from "./waiting-lanes.ts";
 
 /** What delivery stands on. */
 export interface DeliveryOptions {
@@ -46,6 +47,8 @@ export interface DeliveryOptions {
   renewMaxMs?(): number;
   /** Pending messages of a group on one queue; `limits.pendingPerQueueMax` by default. */
   readonly pendingMax?: number;
+  /** Pending messages of all groups; `limits.pendingTotalMax` by default. */
+  readonly pendingTotalMax?: number;
 }
 
 /** Names a message by its handle, or by its id among what is pending (clients that send no handle). */
@@ -60,8 +63,12 @@ export interface DeadLetterRequest {
 /** Delivery of one broker. */
 export class Delivery {
   readonly counters: DeliveryCounters = newCounters();
-  /** Receives that were refused because the group has too many messages pending. */
+  /** Receives that were refused because the group has too many messages of a queue pending. */
   refusedCount = 0;
+  /** Receives that were refused at the bound of all groups together. */
+  refusedTotalCount = 0;
+  /** What is pending of all groups. */
+  readonly pendingBound: PendingBound;
   /** Queues read by offset. */
   readonly pulls: Pulls;
   /** Lite topics. */
@@ -81,7 +88,6 @@ export class Delivery {
   readonly #attempts: Attempts;
   readonly #table: SubscriptionTable;
   readonly #polls: PollTable;
-  readonly #pendingMax: number;
   readonly #goOn: Alarm = { dueAtMs: 0, heapIndex: -1, ring: () => this.#serveWoken() };
   #woken: Subscription[] = [];
   #willServe = false;
@@ -96,7 +102,10 @@ export class Delivery {
     };
     const wake = (subscription: Subscription): void => this.#wake(subscription);
     this.#store = store;
-    this.#pendingMax = options.pendingMax ?? limits.pendingPerQueueMax;
+    this.pendingBound = new PendingBound({
+      perQueue: options.pendingMax ?? limits.pendingPerQueueMax,
+      total: options.pendingTotalMax ?? limits.pendingTotalMax,
+    });
     this.#metadata = metadata;
     this.#timeline = timeline;
     this.#handles = new HandleCodec(metadata.macKey, options.brokerName);
@@ -116,7 +125,9 @@ export class Delivery {
       bury: (...dead) => this.#deadLetters.bury(...dead),
     });
     const ordered = new OrderedDelivery({ ...handing, handOut, redelivery });
-    this.#selection = new Selection({ ...handing, cold: this.#cold, handOut, redelivery, ordered });
+    const waiting = new WaitingLanes(parts);
+    const picking = { ...handing, cold: this.#cold, handOut, redelivery, ordered, waiting };
+    this.#selection = new Selection(picking);
     this.lite = new Lite({
       ...handing,
       writer: this.#writer,
@@ -131,7 +142,7 @@ export class Delivery {
       lite: this.lite.topics,
       writer: this.#writer,
       cold: this.#cold,
-      pendingMax: this.#pendingMax,
+      pendingBound: this.pendingBound,
       serve: (subscription) => this.#serve(subscription),
     });
     const boundsOf = boundsIn(store, metadata);
@@ -201,8 +212,13 @@ export class Delivery {
   #nothing(subscription: Subscription, request: ReceiveRequest): readonly Delivered[] {
     const isOver = request.signal.aborted || request.isClientGone() || this.#isClosed;
     if (isOver || subscription.dropped || !subscription.isFullFor(request.clientId)) return [];
+    const { maxima } = this.pendingBound;
+    if (this.pendingBound.isFullFor(subscription.group)) {
+      this.refusedTotalCount++;
+      throw tooManyInAll(subscription, maxima.total);
+    }
     this.refusedCount++;
-    throw tooManyPending(subscription, this.#pendingMax);
+    throw tooManyPending(subscription, maxima.perQueue);
   }
 
   /** Makes messages whose answer was not written visible at once; that delivery does not count as an attempt. */
@@ -223,12 +239,16 @@ export class Delivery {
     }
   }
 
-  /** Ends a message. Repeating it is ok; a handle that is foreign, altered or stale is invalid and changes nothing. */
+  /**
+   * Ends a message. Repeating it is ok; a handle that is foreign, altered or stale, or of a message whose dead letter is
+   * being written, is invalid and changes nothing.
+   */
   ack(group: string, topic: string, receiptHandle: string): "ok" | "invalid" {
     const subscription = this.#table.find(group, topic);
     const entry = this.#find(subscription, receiptHandle);
     if (entry === "invalid" || subscription === undefined) return "invalid";
     if (entry === "done") return "ok";
+    if (entry.state === "moving") return "invalid";
     subscription.settle(entry);
     this.counters.acknowledged++;
     this.#wakeIfWork(subscription);
@@ -247,7 +267,7 @@ export class Delivery {
     const subscription = this.#table.find(request.group, request.topic);
     const entry = this.#find(subscription, request.receiptHandle);
     if (typeof entry === "string" || subscription === undefined) return "invalid";
-    if (entry.state === "dying") return "invalid";
+    if (entry.state === "dying" || entry.state === "moving") return "invalid";
     entry.hold?.remove(entry);
     if (request.isSuspended === true) entry.attempt = Math.max(0, entry.attempt - 1);
     entry.deliveryNumber = nextDeliveryNumber(entry, this.#store.epoch);
@@ -265,12 +285,12 @@ export class Delivery {
     if (subscription === undefined) return "invalid";
     const entry =
       request.receiptHandle === ""
-        ? await this.#findById(subscription, request.messageId)
+        ? await findById(this.#store, subscription, request.messageId)
         : this.#find(subscription, request.receiptHandle);
     if (entry === "invalid") return "invalid";
     if (entry === "done") return "ok";
     const { deliveryNumber } = entry;
-    const record = await this.#recordOf(entry);
+    const record = await recordOf(this.#store, entry);
     if (record === undefined || entry.state === "gone") return "ok";
     // Handed out again meanwhile, or hidden by another call: whoever did that decides about it now.
     if (entry.deliveryNumber !== deliveryNumber) return "invalid";
@@ -373,32 +393,6 @@ export class Delivery {
       return isForgotten === true ? "invalid" : "done";
     }
     return entry.deliveryNumber === handles.deliveryNumber ? entry : "invalid";
-  }
-
-  async #findById(subscription: Subscription, id: string): Promise<PendingMessage | "invalid"> {
-    for (const lane of subscription.lanes) {
-      const entries = lane === undefined ? [] : [...lane.pending.values()];
-      for (let from = 0; from < entries.length; from += limits.readAheadCountMax) {
-        const part = entries.slice(from, from + limits.readAheadCountMax);
-        const records = await readPending(this.#store, part);
-        const index = records.findIndex(
-          (record) =>
-            record !== undefined && readMessageProperties(record.systemProperties).messageId === id,
-        );
-        const found = part[index];
-        if (found !== undefined && found.state !== "gone") return found;
-      }
-    }
-    return "invalid";
-  }
-
-  async #recordOf(entry: PendingMessage): Promise<RecordView | undefined> {
-    const place = entry.lane.queue?.entries(entry.offset, 1);
-    if (place !== undefined && place.count > 0) {
-      const record = this.#store.read(place.position(0), place.size(0));
-      if (record !== undefined) return record;
-    }
-    return (await readPending(this.#store, [entry]))[0];
   }
 
   #arrived(queue: DeliveryQueue): void {

@@ -1,8 +1,9 @@
 // A lane is one group's way through one queue: its cursor, what is pending, and what of that is not in the
 // log yet. Pure: no time, no I/O.
-import { limits, type SipState } from "../../base/index.ts";
+import type { SipState } from "../../base/index.ts";
 import { type PendingEntry, type ProgressChange, pendingFlags } from "../metadata/index.ts";
 import { Pending } from "./pending.ts";
+import { PendingBound } from "./pending-bound.ts";
 import type { DeliveryQueue } from "./ports.ts";
 import type { ReadAhead } from "./read-ahead.ts";
 
@@ -29,7 +30,7 @@ export class Lane {
   readonly pending: Map<number, PendingMessage> = new Map();
   readonly ahead: ReadAhead;
   readonly #journal: LaneJournal;
-  readonly #pendingMax: number;
+  readonly #bound: PendingBound;
   queue: DeliveryQueue | undefined;
   /** Stands in the ready list of its subscription. */
   ready = false;
@@ -59,14 +60,14 @@ export class Lane {
     place: { readonly group: string; readonly topic: string; readonly queueId: number },
     journal: LaneJournal,
     ahead: ReadAhead,
-    pendingMax: number = limits.pendingPerQueueMax,
+    bound: PendingBound = new PendingBound(),
   ) {
     this.group = place.group;
     this.topic = place.topic;
     this.queueId = place.queueId;
     this.#journal = journal;
     this.ahead = ahead;
-    this.#pendingMax = pendingMax;
+    this.#bound = bound;
   }
 
   /** The next queue offset to look at. All below is done or pending. */
@@ -106,7 +107,14 @@ export class Lane {
   }
 
   get isFull(): boolean {
-    return Math.max(this.pending.size, this.groupCount) >= this.#pendingMax;
+    const { maxima } = this.#bound;
+    if (Math.max(this.pending.size, this.groupCount) >= maxima.perQueue) return true;
+    return this.#bound.isFullFor(this.group);
+  }
+
+  /** Whether it is full because of what all groups have. */
+  get waitsForOthers(): boolean {
+    return this.#bound.isFullFor(this.group);
   }
 
   /** Makes the message at `offset` pending; the caller sets its fields and calls `touch`. */
@@ -115,6 +123,7 @@ export class Lane {
     // A handle from before the cursor went back must not fit.
     entry.deliveryNumber = this.#resetNumber;
     this.pending.set(offset, entry);
+    this.#bound.added(this.group);
     return entry;
   }
 
@@ -125,6 +134,15 @@ export class Lane {
     const entry = this.add(offset);
     entry.deliveryNumber = this.#newestNumber;
     return entry;
+  }
+
+  /** Its topic or group is gone: nothing of it is pending any more. */
+  drop(): void {
+    this.dropped = true;
+    this.ahead.dropped = true;
+    for (const entry of this.pending.values()) entry.state = "gone";
+    this.#bound.removed(this.group, this.pending.size);
+    this.pending.clear();
   }
 
   /** Notes that `entry` is new or has changed. */
@@ -160,7 +178,7 @@ export class Lane {
     if (entry.state === "gone" || entry.state === "anchor") return;
     entry.record = undefined;
     entry.hold?.remove(entry);
-    this.pending.delete(entry.offset);
+    if (this.pending.delete(entry.offset)) this.#bound.removed(this.group, 1);
     if (entry.group?.needsAnchor(entry) === true) {
       entry.state = "anchor";
       this.touch(entry);

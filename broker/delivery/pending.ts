@@ -9,8 +9,10 @@ export type PendingState =
   | "due"
   /** Its record is being read from a file, to be handed out again. */
   | "loading"
-  /** On its way to the dead-letter topic. */
+  /** On its way to the dead-letter topic; may be acknowledged still. */
   | "dying"
+  /** Its dead letter is being written: whether it is stored is decided, and nobody can change that. */
+  | "moving"
   /** Done, but kept in the state: messages of its message group were passed over behind it. */
   | "anchor"
   /** Acknowledged, expired or dropped: no longer pending. */

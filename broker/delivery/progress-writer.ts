@@ -71,7 +71,10 @@ export class ProgressWriter implements LaneJournal {
     this.#arm();
   }
 
-  /** Writes `copy` and the end of `entry` in one group. Rejects with what the store says; nothing has changed then. */
+  /**
+   * Writes `copy` and the end of `entry` in one group: its state is "moving" meanwhile and after it. Resolves without
+   * having written anything when it was ended before. Rejects with what the store says; nothing has changed then.
+   */
   bury(entry: PendingMessage, copy: RecordDraft): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new MqError("SHUTTING_DOWN", "the broker is stopping"));
@@ -142,7 +145,10 @@ export class ProgressWriter implements LaneJournal {
     }
     this.#isFailing = true;
     putBack(batch);
-    for (const burial of batch.burials) burial.reject(error);
+    for (const { entry, reject } of batch.burials) {
+      if (entry.state === "moving") entry.state = "dying";
+      reject(error);
+    }
   }
 
   async #append(drafts: readonly RecordDraft[]): Promise<MqError | undefined> {
@@ -192,6 +198,7 @@ export class ProgressWriter implements LaneJournal {
         burial.resolve();
         continue;
       }
+      burial.entry.state = "moving";
       sizeBytes += burial.copy.body.length;
       taken.push(burial);
     }

@@ -16,6 +16,15 @@ export function tooManyPending({ group, topic }: Subscription, max: number): MqE
   );
 }
 
+/** Of a group, when all groups together have as many pending messages as the broker keeps. */
+export function tooManyInAll({ group }: Subscription, max: number): MqError {
+  return new MqError(
+    "TOO_MANY_REQUESTS",
+    `the broker keeps ${max} messages that are not acknowledged, of all groups, and consumer group ${JSON.stringify(group)} gets ` +
+      "no new ones (popInflightTotalThreshold): acknowledge, or wait for the invisible time",
+  );
+}
+
 /** Of a consumer group. */
 export function groupGone(group: string): MqError {
   return new MqError(

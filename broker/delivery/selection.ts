@@ -12,10 +12,12 @@ import type { Redelivery } from "./redelivery.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import type { Subscription } from "./subscription.ts";
 import { type Turn, wantsMore } from "./turn.ts";
+import type { WaitingLanes } from "./waiting-lanes.ts";
 
 /** What a selection stands on. */
 export interface SelectionParts extends HandOutParts {
   readonly cold: ColdReader;
+  readonly waiting: WaitingLanes;
   readonly handOut: HandOut;
   readonly redelivery: Redelivery;
   readonly ordered: OrderedDelivery;
@@ -86,7 +88,7 @@ export class Selection {
       lane.moveTo(queue.minOffset);
     }
     while (wantsMore(turn) && lane.cursor < queue.endOffset) {
-      if (this.#isFull(lane)) return false;
+      if (this.#isFull(turn, lane)) return false;
       const chunk = this.#parts.cold.chunkAt(lane.ahead, lane.cursor);
       const goesOn =
         chunk === undefined ? this.#takeWarm(turn, lane, queue) : this.#takeCold(turn, lane, chunk);
@@ -95,10 +97,11 @@ export class Selection {
     return lane.cursor < queue.endOffset;
   }
 
-  #isFull(lane: Lane): boolean {
+  #isFull({ subscription }: Turn, lane: Lane): boolean {
     if (!lane.isFull) return false;
     if (!lane.full) this.#parts.counters.pendingFull++;
     lane.full = true;
+    if (lane.waitsForOthers) this.#parts.waiting.add(lane, subscription);
     return true;
   }
 
@@ -111,7 +114,7 @@ export class Selection {
     if (entries === undefined || entries.count === 0) return this.#fill(turn, lane, queue);
     const { orders } = turn.subscription;
     for (let i = 0; i < entries.count && wantsMore(turn); i++) {
-      if (this.#isFull(lane)) return true;
+      if (this.#isFull(turn, lane)) return true;
       if (!passesHash(filter, entries.tagHash(i))) {
         this.#skip(turn, lane);
         continue;
@@ -133,7 +136,7 @@ export class Selection {
     const { orders } = turn.subscription;
     lane.ahead.usedAtMs = turn.nowMs;
     while (wantsMore(turn) && lane.cursor < chunk.end) {
-      if (this.#isFull(lane)) return true;
+      if (this.#isFull(turn, lane)) return true;
       const index = lane.cursor - chunk.from;
       const record = chunk.records[index];
       if (record === "expired") {

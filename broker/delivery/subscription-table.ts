@@ -14,6 +14,7 @@ import { Lane, type PendingMessage } from "./lane.ts";
 import { LiteSubscription } from "./lite-subscription.ts";
 import type { LiteTopics } from "./lite-topics.ts";
 import { Pending } from "./pending.ts";
+import type { PendingBound } from "./pending-bound.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore } from "./ports.ts";
 import type { ProgressWriter } from "./progress-writer.ts";
 import { type ColdReader, ReadAhead } from "./read-ahead.ts";
@@ -29,8 +30,7 @@ export interface TableParts {
   readonly cold: ColdReader;
   readonly logger: Logger;
   readonly lite: LiteTopics;
-  /** Pending messages of one lane. */
-  readonly pendingMax: number;
+  readonly pendingBound: PendingBound;
   /** Serves the polls of a subscription. */
   serve(subscription: Subscription): void;
   /** Lets the polls of a subscription be served soon. */
@@ -178,11 +178,8 @@ export class SubscriptionTable {
     this.#parts.timeline.cancel(subscription.alarm);
     for (const lane of subscription.lanes) {
       if (lane === undefined) continue;
-      lane.dropped = true;
-      lane.ahead.dropped = true;
       this.#parts.cold.clear(lane.ahead);
-      for (const entry of lane.pending.values()) entry.state = "gone";
-      lane.pending.clear();
+      lane.drop();
     }
     const topics = this.#byGroup.get(subscription.group);
     topics?.delete(subscription.topic);
@@ -220,8 +217,8 @@ export class SubscriptionTable {
 
   #makeLane(subscription: Subscription, queueId: number): Lane {
     const { group, topic } = subscription;
-    const { writer, pendingMax } = this.#parts;
-    const lane = new Lane({ group, topic, queueId }, writer, new ReadAhead(), pendingMax);
+    const { writer, pendingBound } = this.#parts;
+    const lane = new Lane({ group, topic, queueId }, writer, new ReadAhead(), pendingBound);
     subscription.lanes[queueId] = lane;
     return lane;
   }

@@ -134,7 +134,9 @@ export class Subscription {
 
   /** Whether there is more for a client that waits at the bound of pending messages of a lane. */
   isFullFor(clientId: string): boolean {
-    return this.lite?.isFull(clientId) ?? this.lanes.some((lane) => lane?.full === true);
+    return (
+      this.lite?.isFull(clientId) ?? this.lanes.some((lane) => lane?.full === true && lane.isFull)
+    );
   }
 
   /** What `clientId` holds by auto-renew here. */

@@ -162,7 +162,7 @@ function standingOf(
 
 function pendingStanding(entry: PendingMessage, nowMs: number): MessageStanding {
   const { attempt, state, dueAtMs, deliveredAtMs, clientId, hold } = entry;
-  if (state === "dying") return { kind: "dying", attempt };
+  if (state === "dying" || state === "moving") return { kind: "dying", attempt };
   const isRenewed = hold !== undefined;
   // What is renewed is extended when the next receive looks at it: until then it is out all the same.
   if (dueAtMs <= nowMs && !isRenewed) return { kind: "visible again", attempt };

@@ -1,6 +1,6 @@
-// Watches the space on the disk and says what may be appended: measured now and then, estimated
-// from the bytes appended in between.
-import { MqError } from "../../base/index.ts";
+// Says what the disk may be asked to take: its space, measured now and then and estimated from the bytes appended in
+// between, and how far it may be behind.
+import { limits, MqError } from "../../base/index.ts";
 import type { Disk, DiskSpace } from "./disk.ts";
 import { type RetentionOptions, spaceUntilWarning, usedPercent } from "./retention.ts";
 
@@ -16,6 +16,8 @@ export class DiskGuard {
   #leftBytes = Number.POSITIVE_INFINITY;
   #appendedBytes = 0;
   #wasFull = false;
+  /** What clients have sent and was refused because the disk was behind. */
+  refusedSends = 0;
 
   constructor(disk: Disk, folder: string, options: RetentionOptions) {
     this.#disk = disk;
@@ -61,6 +63,13 @@ export class DiskGuard {
       `the disk of ${this.#folder} is full: ${percent} % used, ${freeBytes} of ${totalBytes} bytes free; messages are refused from ${this.#options.diskSpaceWarningLevelRatio} % on`,
       { facts: { folder: this.#folder, freeBytes, totalBytes } },
     );
+  }
+
+  /** Why nothing is appended while so many bytes wait to be confirmed. `isSend`: clients have sent it. */
+  backlogRefusal(behindBytes: number, isSend: boolean): MqError | undefined {
+    if (behindBytes <= limits.appendBacklogSizeMax) return undefined;
+    if (isSend) this.refusedSends++;
+    return new MqError("TOO_MANY_REQUESTS", "the disk is behind: too much waits to be written");
   }
 
   /** Measures. */

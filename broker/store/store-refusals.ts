@@ -1,5 +1,5 @@
 // Why a store takes no record.
-import { limits, MqError } from "../../base/index.ts";
+import { MqError } from "../../base/index.ts";
 import { isHeld, type RecordDraft, RecordType } from "./record.ts";
 
 /** The life of a store: `following` copies a master, `begun` is one. */
@@ -12,12 +12,6 @@ export function stateRefusal(state: StoreState): MqError | undefined {
     return new MqError("NOT_MASTER", "this broker copies its master and takes no messages");
   }
   return new MqError("SHUTTING_DOWN", "the store takes no records now");
-}
-
-/** Why nothing is appended while so many bytes wait to be confirmed. */
-export function backlogRefusal(behindBytes: number): MqError | undefined {
-  if (behindBytes <= limits.appendBacklogSizeMax) return undefined;
-  return new MqError("TOO_MANY_REQUESTS", "the disk is behind: too much waits to be written");
 }
 
 /** Whether clients send it: at the watermark that is refused; what the broker notes itself still fits. */

@@ -15,6 +15,8 @@ export interface StoreStats {
   readonly queueFilesOpen: number;
   /** Appended and not yet confirmed, bytes. */
   readonly behindBytes: number;
+  /** Groups of messages that were refused because too much was behind. */
+  readonly refusedSends: number;
   /** Appends waiting for their answer. */
   readonly waitingCount: number;
   readonly tailCacheBytes: number;
@@ -42,6 +44,7 @@ export function statsOf(parts: {
     queueCount: queues.count,
     queueFilesOpen: files.openCount,
     behindBytes,
+    refusedSends: guard.refusedSends,
     waitingCount,
     tailCacheBytes: tail.sizeBytes,
     queueCacheBytes: queues.memorySizeBytes,

@@ -129,6 +129,7 @@ describe("store", () => {
     while (store.stats.behindBytes <= limits.appendBacklogSizeMax)
       sent.push(send(store, "", large));
     await assert.rejects(send(store, "one more"), code("TOO_MANY_REQUESTS"));
+    assert.equal(store.stats.refusedSends, 1);
     assert.ok(store.stats.behindBytes < limits.appendBacklogSizeMax + 8_000_000);
     release();
     await Promise.all(sent);

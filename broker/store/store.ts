@@ -31,13 +31,7 @@ import type { RetentionOptions } from "./retention.ts";
 import type { Segments } from "./segments.ts";
 import { type StoreOptions, withDefaults } from "./store-options.ts";
 import { logStart, openParts, type StoreParts, writerParts } from "./store-parts.ts";
-import {
-  backlogRefusal,
-  diskFull,
-  isClients,
-  type StoreState,
-  stateRefusal,
-} from "./store-refusals.ts";
+import { diskFull, isClients, type StoreState, stateRefusal } from "./store-refusals.ts";
 import { type StoreStats, statsOf } from "./store-stats.ts";
 import { TailCache } from "./tail-cache.ts";
 import { type ExpireHook, Upkeep } from "./upkeep.ts";
@@ -433,12 +427,13 @@ export class Store {
   }
 
   #refusal(group: readonly RecordDraft[]): MqError | undefined {
+    const isSend = group.some(isClients);
     return (
       this.#failure ??
       stateRefusal(this.#state) ??
-      backlogRefusal(this.#log.end - this.#dispatcher.dispatched) ??
+      this.#guard.backlogRefusal(this.#log.end - this.#dispatcher.dispatched, isSend) ??
       this.#log.refusal(group) ??
-      this.#guard.refusal(group.some(isClients))
+      this.#guard.refusal(isSend)
     );
   }
 

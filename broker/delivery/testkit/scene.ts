@@ -2,6 +2,7 @@
 import {
   type Clock,
   type Logger,
+  limits,
   type Random,
   silentLogger,
   systemRandom,
@@ -35,6 +36,7 @@ export class Scene {
   logger: Logger = silentLogger;
   /** Of a group on one queue; undefined: the default. */
   pendingMax: number | undefined;
+  pendingTotalMax: number = limits.pendingTotalMax;
   #delivery: Delivery | undefined;
   #process = new AbortController();
 
@@ -73,6 +75,7 @@ export class Scene {
       stored: replay(this.store),
       isAlive: (clientId) => !this.dead.has(clientId),
       ...(this.pendingMax === undefined ? {} : { pendingMax: this.pendingMax }),
+      pendingTotalMax: this.pendingTotalMax,
     });
   }
 
@@ -137,6 +140,7 @@ export function openDelivery(options: {
   readonly stored?: readonly QueueProgress[];
   readonly isAlive?: (clientId: string) => boolean;
   readonly pendingMax?: number;
+  readonly pendingTotalMax?: number;
 }): Promise<Delivery> {
   const stored = options.stored ?? [];
   return Delivery.open({
@@ -146,6 +150,7 @@ export function openDelivery(options: {
     metadata: options.metadata,
     logger: options.logger ?? silentLogger,
     brokerName: "broker-a",
+    pendingTotalMax: options.pendingTotalMax ?? limits.pendingTotalMax,
     state: {
       async *loadProgress() {
         yield* stored;
