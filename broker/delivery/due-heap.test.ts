@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { type Due, DueHeap } from "./due-heap.ts";
-import { Fifo } from "./fifo.ts";
+import { Fifo } from "./order/fifo.ts";
 
 describe("due heap", () => {
   it("gives what is due first, whatever comes, goes or moves", () => {

@@ -1,6 +1,6 @@
 // What operators see of delivery: where groups stand, and what is held and pending now.
 import type { Lane } from "./lane.ts";
-import type { LiteState } from "./lite.ts";
+import type { LiteState } from "./lite/lite.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** One group on one queue. Offsets are queue offsets. */

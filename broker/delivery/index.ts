@@ -2,11 +2,11 @@ export type { DeliveryCounters } from "./counters.ts";
 export { type DeadLetterRequest, Delivery, type DeliveryOptions } from "./delivery.ts";
 export type { DeliveryFigures, LaneProgress } from "./figures.ts";
 export { type Filter, matchAll, matches, parseFilter } from "./filter.ts";
-export type { LiteChange, LiteLoss, LiteStart, LiteSync } from "./lite-sync.ts";
-export type { LiteTopics } from "./lite-topics.ts";
-export { brokerOfMessageGroup } from "./message-group-broker.ts";
-export { messageGroupHash, queueOfMessageGroup } from "./message-group-hash.ts";
+export type { LiteChange, LiteLoss, LiteStart, LiteSync } from "./lite/lite-sync.ts";
+export type { LiteTopics } from "./lite/lite-topics.ts";
 export type { GroupPlace, OffsetReset, Offsets, ResetOutcome } from "./offsets.ts";
+export { brokerOfMessageGroup } from "./order/message-group-broker.ts";
+export { messageGroupHash, queueOfMessageGroup } from "./order/message-group-hash.ts";
 export type {
   DeliveryEntries,
   DeliveryFollower,
@@ -16,8 +16,8 @@ export type {
   ProgressSource,
   RecordPlace,
 } from "./ports.ts";
-export type { PulledMessage } from "./pull-reader.ts";
-export type { Pulled, PullRequest, Pulls } from "./pulls.ts";
+export type { PulledMessage } from "./pull/pull-reader.ts";
+export type { Pulled, PullRequest, Pulls } from "./pull/pulls.ts";
 export type { QueueBounds, QueuePlace } from "./queue-bounds.ts";
 export { handleBroker } from "./receipt-handle.ts";
 export type { Delivered, Lease, ReceiveRequest } from "./request.ts";

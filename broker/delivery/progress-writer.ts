@@ -5,8 +5,8 @@ import { background, type Logger, limits, MqError, toMqError } from "../../base/
 import { encodeProgress, type ProgressChange } from "../metadata/index.ts";
 import { type RecordDraft, RecordType } from "../store/index.ts";
 import type { DeliveryCounters } from "./counters.ts";
-import { Fifo } from "./fifo.ts";
 import type { Lane, LaneChange, LaneJournal, PendingMessage } from "./lane.ts";
+import { Fifo } from "./order/fifo.ts";
 import type { DeliveryStore } from "./ports.ts";
 import type { Alarm, Timeline } from "./timeline.ts";
 

@@ -4,8 +4,8 @@
 import { background, type Logger, limits } from "../../base/index.ts";
 import type { RecordView } from "../store/index.ts";
 import type { DeliveryCounters } from "./counters.ts";
-import { Fifo } from "./fifo.ts";
 import { type Filter, passesHash } from "./filter.ts";
+import { Fifo } from "./order/fifo.ts";
 import type { DeliveryEntries, DeliveryQueue, DeliveryStore, RecordPlace } from "./ports.ts";
 import type { Alarm, Timeline } from "./timeline.ts";
 

@@ -5,7 +5,7 @@ import type { RecordView } from "../store/index.ts";
 import { matches, passesHash, scanCountMax } from "./filter.ts";
 import type { HandOut, HandOutParts } from "./hand-out.ts";
 import type { Lane } from "./lane.ts";
-import type { OrderedDelivery } from "./ordered-delivery.ts";
+import type { OrderedDelivery } from "./order/ordered-delivery.ts";
 import type { DeliveryQueue } from "./ports.ts";
 import type { AheadChunk, ColdReader } from "./read-ahead.ts";
 import type { Redelivery } from "./redelivery.ts";

@@ -11,8 +11,8 @@ import {
   type TopicConfig,
 } from "../metadata/index.ts";
 import { Lane, type PendingMessage } from "./lane.ts";
-import { LiteSubscription } from "./lite-subscription.ts";
-import type { LiteTopics } from "./lite-topics.ts";
+import { LiteSubscription } from "./lite/lite-subscription.ts";
+import type { LiteTopics } from "./lite/lite-topics.ts";
 import { Pending } from "./pending.ts";
 import type { PendingBound } from "./pending-bound.ts";
 import type { DeliveryMetadata, DeliveryQueue, DeliveryStore } from "./ports.ts";

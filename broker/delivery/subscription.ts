@@ -3,11 +3,11 @@
 import { deliveredQueueNums, type GroupConfig, type TopicConfig } from "../metadata/index.ts";
 import { DueHeap } from "./due-heap.ts";
 import { DueMessages } from "./due-messages.ts";
-import { Fifo } from "./fifo.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
-import { LaneOrder } from "./lane-order.ts";
-import type { LiteSubscription } from "./lite-subscription.ts";
-import type { MessageGroup } from "./message-group.ts";
+import type { LiteSubscription } from "./lite/lite-subscription.ts";
+import { Fifo } from "./order/fifo.ts";
+import { LaneOrder } from "./order/lane-order.ts";
+import type { MessageGroup } from "./order/message-group.ts";
 import { Hold } from "./pending.ts";
 import { PollQueue } from "./polls.ts";
 import type { Alarm } from "./timeline.ts";

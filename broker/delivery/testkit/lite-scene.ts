@@ -1,7 +1,7 @@
 // Short words for what tests do with lite topics: queue 0 of the LITE topic `t`, group `g`.
 import assert from "node:assert/strict";
-import type { LiteLoss, LiteSync } from "../lite-sync.ts";
-import { messageGroupHash } from "../message-group-hash.ts";
+import type { LiteLoss, LiteSync } from "../lite/lite-sync.ts";
+import { messageGroupHash } from "../order/message-group-hash.ts";
 import type { Delivered } from "../request.ts";
 import { Scene } from "./scene.ts";
 

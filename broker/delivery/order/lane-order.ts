@@ -1,11 +1,11 @@
 // Order on one lane: which message groups are held back, and which of their messages were passed over meanwhile. Only the
 // first of those are remembered; the rest is found again by the hash in the consume queue. Pure: no time, no I/O.
-import { limits } from "../../base/index.ts";
-import type { PendingOrder } from "../metadata/index.ts";
-import type { DueHeap } from "./due-heap.ts";
-import type { Lane, PendingMessage } from "./lane.ts";
+import { limits } from "../../../base/index.ts";
+import type { PendingOrder } from "../../metadata/index.ts";
+import type { DueHeap } from "../due-heap.ts";
+import type { Lane, PendingMessage } from "../lane.ts";
+import type { DeliveryEntries } from "../ports.ts";
 import { type GroupKeeper, MessageGroup } from "./message-group.ts";
-import type { DeliveryEntries } from "./ports.ts";
 
 /** The message groups of one lane that are held back. */
 export class LaneOrder implements GroupKeeper {

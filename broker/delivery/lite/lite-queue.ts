@@ -1,7 +1,8 @@
 // Which lite topics one queue of a LITE topic holds, and where their messages are. Derived from the consume queue: nothing
 // of it is stored. Pure: no time, no I/O.
+
+import type { DeliveryEntries, DeliveryQueue } from "../ports.ts";
 import { LiteOffsets } from "./lite-offsets.ts";
-import type { DeliveryEntries, DeliveryQueue } from "./ports.ts";
 
 /** How much all queues of the broker hold, for the bounds. */
 export interface LiteTally {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
-import { limits, MqError } from "../../base/index.ts";
-import { parseFilter } from "./filter.ts";
+import { limits, MqError } from "../../../base/index.ts";
+import { parseFilter } from "../filter.ts";
+import { FakeClock, Gate, settle } from "../testkit/fake-clock.ts";
+import type { FakeQueue } from "../testkit/fake-store.ts";
+import { Scene } from "../testkit/scene.ts";
 import type { Pulled, PullRequest } from "./pulls.ts";
-import { FakeClock, Gate, settle } from "./testkit/fake-clock.ts";
-import type { FakeQueue } from "./testkit/fake-store.ts";
-import { Scene } from "./testkit/scene.ts";
 
 function pull(scene: Scene, offset: number, parts: Partial<PullRequest> = {}): Promise<Pulled> {
   return scene.delivery.pulls.pull({

@@ -1,13 +1,13 @@
 // Reading a queue by offset: the client says where, and keeps its place itself. Nothing is handed out, so nothing is
 // pending; at the end of the queue the pull is held until a message comes.
 import { setImmediate } from "node:timers/promises";
-import { MqError } from "../../base/index.ts";
-import type { Filter } from "./filter.ts";
-import { PollQueue, type PollTable, type Waiting } from "./polls.ts";
-import type { DeliveryMetadata, DeliveryQueue, DeliveryStore } from "./ports.ts";
+import { MqError } from "../../../base/index.ts";
+import type { Filter } from "../filter.ts";
+import { PollQueue, type PollTable, type Waiting } from "../polls.ts";
+import type { DeliveryMetadata, DeliveryQueue, DeliveryStore } from "../ports.ts";
+import type { BoundsOf, QueueBounds, QueuePlace } from "../queue-bounds.ts";
+import type { Timeline } from "../timeline.ts";
 import { type PulledMessage, PullReader } from "./pull-reader.ts";
-import type { BoundsOf, QueueBounds, QueuePlace } from "./queue-bounds.ts";
-import type { Timeline } from "./timeline.ts";
 
 /** One PullMessage, validated by the caller: topic, group and queue exist. */
 export interface PullRequest extends Waiting, QueuePlace {

@@ -1,9 +1,9 @@
 // The messages of one message group on one lane: what of them is out, and what was passed over because of that.
 // Pure: no time, no I/O.
-import type { Due } from "./due-heap.ts";
+import type { Due } from "../due-heap.ts";
+import type { Lane, PendingMessage } from "../lane.ts";
+import type { HeldBack } from "../pending.ts";
 import { Fifo } from "./fifo.ts";
-import type { Lane, PendingMessage } from "./lane.ts";
-import type { HeldBack } from "./pending.ts";
 
 /** Is told when a message group has to stand elsewhere. */
 export interface GroupKeeper {

@@ -1,9 +1,9 @@
 // Order within message groups, case by case; ordered-model.test.ts has the random schedules.
 import assert from "node:assert/strict";
-import { limits } from "../../base/index.ts";
+import { limits } from "../../../base/index.ts";
+import type { Delivered } from "../request.ts";
+import { names, replay, Scene } from "../testkit/scene.ts";
 import { messageGroupHash, queueOfMessageGroup } from "./message-group-hash.ts";
-import type { Delivered } from "./request.ts";
-import { names, replay, Scene } from "./testkit/scene.ts";
 
 const [a, b, c] = [11, 22, 33];
 

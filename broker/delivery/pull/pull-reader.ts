@@ -1,10 +1,10 @@
 // Reads consecutive messages of a queue for a pull: bounded in messages, bytes and entries looked at, and few at a time
 // at the disk. Changes nothing.
-import { limits } from "../../base/index.ts";
-import type { RecordView } from "../store/index.ts";
-import { Fifo } from "./fifo.ts";
-import { type Filter, matches, passesHash, scanCountMax } from "./filter.ts";
-import type { DeliveryEntries, DeliveryQueue, DeliveryStore, RecordPlace } from "./ports.ts";
+import { limits } from "../../../base/index.ts";
+import type { RecordView } from "../../store/index.ts";
+import { type Filter, matches, passesHash, scanCountMax } from "../filter.ts";
+import { Fifo } from "../order/fifo.ts";
+import type { DeliveryEntries, DeliveryQueue, DeliveryStore, RecordPlace } from "../ports.ts";
 
 /** A message as it is in its queue. */
 export interface PulledMessage {

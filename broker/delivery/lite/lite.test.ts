@@ -1,9 +1,18 @@
 // Lite topics in delivery: who gets what, in which order, from where, and what a restart leaves.
 import assert from "node:assert/strict";
-import { limits } from "../../base/index.ts";
-import { messageGroupHash } from "./message-group-hash.ts";
-import { settle } from "./testkit/fake-clock.ts";
-import { ackAll, bodies, open, poll, send, subscribe, sync, textOf } from "./testkit/lite-scene.ts";
+import { limits } from "../../../base/index.ts";
+import { messageGroupHash } from "../order/message-group-hash.ts";
+import { settle } from "../testkit/fake-clock.ts";
+import {
+  ackAll,
+  bodies,
+  open,
+  poll,
+  send,
+  subscribe,
+  sync,
+  textOf,
+} from "../testkit/lite-scene.ts";
 
 describe("lite topics", () => {
   it("gives a client the lite topics that it subscribes to, and no others", async () => {

@@ -1,14 +1,14 @@
 // What clients say of the lite topics they want, and where they want to start.
-import { MqError } from "../../base/index.ts";
-import type { GroupConfig, TopicConfig } from "../metadata/index.ts";
+import { MqError } from "../../../base/index.ts";
+import type { GroupConfig, TopicConfig } from "../../metadata/index.ts";
+import { messageGroupHash } from "../order/message-group-hash.ts";
+import type { ProgressWriter } from "../progress-writer.ts";
+import type { Subscription } from "../subscription.ts";
+import type { SubscriptionTable } from "../subscription-table.ts";
 import type { LiteClient } from "./lite-client.ts";
 import type { LiteQueue } from "./lite-queue.ts";
 import type { LiteSubscription } from "./lite-subscription.ts";
 import type { LiteTopics } from "./lite-topics.ts";
-import { messageGroupHash } from "./message-group-hash.ts";
-import type { ProgressWriter } from "./progress-writer.ts";
-import type { Subscription } from "./subscription.ts";
-import type { SubscriptionTable } from "./subscription-table.ts";
 
 /** What a client changes: its whole set, a part of it, or that it is there at all. */
 export type LiteChange = "set" | "add" | "remove" | "leave";

@@ -1,7 +1,7 @@
 // Long random schedules of an ordered group against a plain model of order, with crashes in between.
 import * as fc from "fast-check";
-import { OrderModel, retryMaxTimes, type Step, step } from "./testkit/order-model.ts";
-import { Scene } from "./testkit/scene.ts";
+import { OrderModel, retryMaxTimes, type Step, step } from "../testkit/order-model.ts";
+import { Scene } from "../testkit/scene.ts";
 
 async function check(steps: readonly Step[]): Promise<void> {
   const scene = await Scene.open({

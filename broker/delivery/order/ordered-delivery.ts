@@ -1,15 +1,15 @@
 // Message groups that may be looked at: what they hold is handed out again in its order, and after that what was passed
 // over. One receive gets consecutive messages; nobody else gets any of the group until they are done or visible again.
-import { background, limits } from "../../base/index.ts";
-import { matches } from "./filter.ts";
-import type { HandOut, HandOutParts } from "./hand-out.ts";
-import type { PendingMessage } from "./lane.ts";
+import { background, limits } from "../../../base/index.ts";
+import { matches } from "../filter.ts";
+import type { HandOut, HandOutParts } from "../hand-out.ts";
+import type { PendingMessage } from "../lane.ts";
+import type { DeliveryQueue } from "../ports.ts";
+import type { Redelivery } from "../redelivery.ts";
+import type { Subscription } from "../subscription.ts";
+import type { Alarm } from "../timeline.ts";
+import { type Turn, wantsMore } from "../turn.ts";
 import type { MessageGroup } from "./message-group.ts";
-import type { DeliveryQueue } from "./ports.ts";
-import type { Redelivery } from "./redelivery.ts";
-import type { Subscription } from "./subscription.ts";
-import type { Alarm } from "./timeline.ts";
-import { type Turn, wantsMore } from "./turn.ts";
 
 /** What ordered delivery stands on. */
 export interface OrderedParts extends HandOutParts {

@@ -1,17 +1,17 @@
 // Delivery of lite topics: a client gets messages of the lite topics that it subscribes to, each of them in order, and
 // nothing else of the topic is looked at. docs/messages/lite.md.
-import { limits } from "../../base/index.ts";
-import { matches } from "./filter.ts";
-import type { HandOut, HandOutParts } from "./hand-out.ts";
-import type { PendingMessage } from "./lane.ts";
+import { limits } from "../../../base/index.ts";
+import { matches } from "../filter.ts";
+import type { HandOut, HandOutParts } from "../hand-out.ts";
+import type { PendingMessage } from "../lane.ts";
+import type { PollTable } from "../polls.ts";
+import type { Redelivery } from "../redelivery.ts";
+import type { Delivered, ReceiveRequest } from "../request.ts";
+import type { Subscription } from "../subscription.ts";
+import { type Turn, wantsMore } from "../turn.ts";
 import type { LiteClient } from "./lite-client.ts";
 import type { LiteGroup } from "./lite-group.ts";
 import type { LiteSubscription } from "./lite-subscription.ts";
-import type { PollTable } from "./polls.ts";
-import type { Redelivery } from "./redelivery.ts";
-import type { Delivered, ReceiveRequest } from "./request.ts";
-import type { Subscription } from "./subscription.ts";
-import { type Turn, wantsMore } from "./turn.ts";
 
 /** What it stands on. */
 export interface LiteDeliveryParts extends HandOutParts {

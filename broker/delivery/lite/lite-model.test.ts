@@ -1,9 +1,9 @@
 // Long random schedules of lite topics, with clients that come and go, against a plain model of order.
 import assert from "node:assert/strict";
 import * as fc from "fast-check";
-import { messageGroupHash } from "./message-group-hash.ts";
-import { groupCount, OrderModel, retryMaxTimes, type Step, step } from "./testkit/order-model.ts";
-import { Scene } from "./testkit/scene.ts";
+import { messageGroupHash } from "../order/message-group-hash.ts";
+import { groupCount, OrderModel, retryMaxTimes, type Step, step } from "../testkit/order-model.ts";
+import { Scene } from "../testkit/scene.ts";
 
 type LiteStep =
   | Step

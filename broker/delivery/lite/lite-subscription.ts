@@ -1,12 +1,12 @@
 // One group on one LITE topic: who subscribes to which lite topics, and how far each of them has been handed out. A lite
 // topic without progress of its own stands at the cursor of its lane. Pure: no time, no I/O.
-import type { PendingOrder } from "../metadata/index.ts";
-import { DueHeap } from "./due-heap.ts";
-import type { Lane, PendingMessage } from "./lane.ts";
+import type { PendingOrder } from "../../metadata/index.ts";
+import { DueHeap } from "../due-heap.ts";
+import type { Lane, PendingMessage } from "../lane.ts";
+import { Pending } from "../pending.ts";
 import { LiteClient } from "./lite-client.ts";
 import { LiteGroup, type LiteKeeper } from "./lite-group.ts";
 import type { LiteQueue } from "./lite-queue.ts";
-import { Pending } from "./pending.ts";
 
 /** The queues of a LITE topic that hold something, by queue id. */
 export type LiteQueues = readonly (LiteQueue | undefined)[];

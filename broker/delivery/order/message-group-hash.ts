@@ -1,6 +1,6 @@
 // Which queue a message group lives in, and how consume queues name it. Both are in the log or decide about order across
 // restarts and brokers: never change them.
-import { sipHash, sipStart } from "../../base/index.ts";
+import { sipHash, sipStart } from "../../../base/index.ts";
 
 const start = sipStart(new Uint8Array(16));
 const two21 = 2 ** 21;

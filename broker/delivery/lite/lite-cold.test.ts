@@ -1,7 +1,7 @@
 // Lite topics whose messages have left memory.
 import assert from "node:assert/strict";
-import { settle } from "./testkit/fake-clock.ts";
-import { open, poll, send, subscribe, textOf } from "./testkit/lite-scene.ts";
+import { settle } from "../testkit/fake-clock.ts";
+import { open, poll, send, subscribe, textOf } from "../testkit/lite-scene.ts";
 
 describe("lite topics that have left memory", () => {
   it("reads what has left memory", async () => {

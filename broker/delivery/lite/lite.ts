@@ -1,17 +1,17 @@
 // Lite topics, put together: which there are, who subscribes to them, who gets what, and what goes.
-import { isLite } from "../metadata/index.ts";
-import type { HandOut, HandOutParts } from "./hand-out.ts";
+import { isLite } from "../../metadata/index.ts";
+import type { HandOut, HandOutParts } from "../hand-out.ts";
+import type { PollTable } from "../polls.ts";
+import type { DeliveryMetadata, DeliveryQueue } from "../ports.ts";
+import type { ProgressWriter } from "../progress-writer.ts";
+import type { Redelivery } from "../redelivery.ts";
+import type { Delivered, ReceiveRequest } from "../request.ts";
+import type { Subscription } from "../subscription.ts";
+import type { SubscriptionTable } from "../subscription-table.ts";
 import { LiteDelivery } from "./lite-delivery.ts";
 import { type LiteLoss, type LiteSync, LiteSyncs } from "./lite-sync.ts";
 import { type LiteFigures, LiteTopics } from "./lite-topics.ts";
 import { LiteUpkeep } from "./lite-upkeep.ts";
-import type { PollTable } from "./polls.ts";
-import type { DeliveryMetadata, DeliveryQueue } from "./ports.ts";
-import type { ProgressWriter } from "./progress-writer.ts";
-import type { Redelivery } from "./redelivery.ts";
-import type { Delivered, ReceiveRequest } from "./request.ts";
-import type { Subscription } from "./subscription.ts";
-import type { SubscriptionTable } from "./subscription-table.ts";
 
 /** What it stands on. */
 export interface LiteParts extends HandOutParts {

@@ -1,11 +1,11 @@
 // From time to time: idle lite topics go, what has expired is forgotten, and cursors move up to what is still needed.
-import { background, type Logger, limits } from "../../base/index.ts";
-import { isLite, liteExpirationMs } from "../metadata/index.ts";
+import { background, type Logger, limits } from "../../../base/index.ts";
+import { isLite, liteExpirationMs } from "../../metadata/index.ts";
+import type { DeliveryMetadata } from "../ports.ts";
+import type { SubscriptionTable } from "../subscription-table.ts";
+import type { Alarm, Timeline } from "../timeline.ts";
 import type { LiteQueue } from "./lite-queue.ts";
 import type { LiteTopics } from "./lite-topics.ts";
-import type { DeliveryMetadata } from "./ports.ts";
-import type { SubscriptionTable } from "./subscription-table.ts";
-import type { Alarm, Timeline } from "./timeline.ts";
 
 /** What it stands on. */
 export interface LiteUpkeepParts {

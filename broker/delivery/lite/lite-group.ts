@@ -1,8 +1,8 @@
 // One lite topic as one consumer group sees it in one queue: how far it has been handed out, and what of it is out.
 // Pure: no time, no I/O.
-import type { Due } from "./due-heap.ts";
-import type { Lane, PendingMessage } from "./lane.ts";
-import type { HeldBack } from "./pending.ts";
+import type { Due } from "../due-heap.ts";
+import type { Lane, PendingMessage } from "../lane.ts";
+import type { HeldBack } from "../pending.ts";
 
 /** Knows what is behind a place, and is told when a lite topic has to stand elsewhere. */
 export interface LiteKeeper {

@@ -1,12 +1,12 @@
 // The lite topics of all LITE topics: follows their consume queues, from where somebody still needs them.
-import { background, type Logger, limits, MqError } from "../../base/index.ts";
-import type { TopicConfig } from "../metadata/index.ts";
-import type { DeliveryCounters } from "./counters.ts";
+import { background, type Logger, limits, MqError } from "../../../base/index.ts";
+import type { TopicConfig } from "../../metadata/index.ts";
+import type { DeliveryCounters } from "../counters.ts";
+import { messageGroupHash } from "../order/message-group-hash.ts";
+import type { DeliveryQueue, DeliveryStore } from "../ports.ts";
+import type { Alarm, Timeline } from "../timeline.ts";
 import { LiteQueue } from "./lite-queue.ts";
 import type { LiteQueues } from "./lite-subscription.ts";
-import { messageGroupHash } from "./message-group-hash.ts";
-import type { DeliveryQueue, DeliveryStore } from "./ports.ts";
-import type { Alarm, Timeline } from "./timeline.ts";
 
 /** What it stands on. */
 export interface LiteTopicsParts {
