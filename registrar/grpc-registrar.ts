@@ -34,8 +34,7 @@ export interface GrpcRegistrarOptions {
 /** Opens one link for each address. Fails never for reasons of the network: that is what the links' status tells. */
 export async function openGrpcRegistrar(options: GrpcRegistrarOptions): Promise<Registrar> {
   const { clock, logger } = options;
-  // What a package of the older module kind exports is only there as its default when a bundle loads it late.
-  const { default: grpc } = await import("@grpc/grpc-js");
+  const grpc = await import("./grpc.ts");
   const facts = {
     instanceId: options.random.bytes(12).toString("hex"),
     startedAtMs: clock.now(),
