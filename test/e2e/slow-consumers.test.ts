@@ -1,9 +1,11 @@
 // Consumers that are slow, dead, or never acknowledge cost the others nothing, and the broker no more than its bounds.
 import assert from "node:assert/strict";
+import { connect } from "node:http2";
 import { Producer, SimpleConsumer } from "@cometmq/client";
 import { brokerAdminService, messagingService } from "@cometmq/proto";
 import { type BrokerFixture, startBroker } from "./broker-fixture.ts";
 import { RawClient, type Received } from "./raw-client.ts";
+import { until } from "./waiting.ts";
 
 const ok = 20_000;
 const tooManyRequests = 42_900;
@@ -32,10 +34,10 @@ describe("beside a consumer that does not keep up", () => {
     await client.call(UpdateTopic, { name, messageType, readQueues: 1, writeQueues: 1 });
   }
 
-  async function send(topic: string): Promise<void> {
+  async function send(topic: string, bodySize = 16): Promise<void> {
     await using producer = new Producer({ endpoints: broker.endpoints, topics: [topic] });
     await producer.startup();
-    const bodies = Array.from({ length: count }, (_, index) => Buffer.from(`message ${index}`));
+    const bodies = Array.from({ length: count }, () => Buffer.alloc(bodySize, "x"));
     await Promise.all(bodies.map((body) => producer.send({ topic, body })));
   }
 
@@ -63,16 +65,40 @@ describe("beside a consumer that does not keep up", () => {
     return consumer;
   }
 
-  function receiveOnce(topic: string, group: string, batchSize = 32): Promise<Received> {
-    const wish = {
-      group: { name: group },
-      messageQueue: { topic: { name: topic }, id: 0 },
-      filterExpression: { type: 1, expression: "*" },
-      batchSize,
-      invisibleDuration: { seconds: 300 },
-      autoRenew: false,
-    };
-    return client.receive(wish, 5_000).done;
+  const wishFor = (topic: string, group: string, batchSize = 32): object => ({
+    group: { name: group },
+    messageQueue: { topic: { name: topic }, id: 0 },
+    filterExpression: { type: 1, expression: "*" },
+    batchSize,
+    invisibleDuration: { seconds: 300 },
+    autoRenew: false,
+  });
+
+  const receiveOnce = (topic: string, group: string, batchSize?: number): Promise<Received> =>
+    client.receive(wishFor(topic, group, batchSize), 5_000).done;
+
+  /** Asks for messages over a connection of its own, and reads nothing of the answers. Gives what cuts it. */
+  function receiveUnread(topic: string, group: string, callCount: number): () => void {
+    const method = messagingService.methods.ReceiveMessage;
+    const message = Buffer.from(method.request.encode(wishFor(topic, group)));
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(message.length, 1);
+    const session = connect(`http://${broker.endpoints}`);
+    session.on("error", () => {});
+    for (let index = 0; index < callCount; index++) {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": method.path,
+        "content-type": "application/grpc",
+        te: "trailers",
+        "grpc-timeout": "60S",
+        "x-mq-client-id": "deaf",
+        "x-mq-language": "JAVA",
+      });
+      stream.on("error", () => {});
+      stream.end(Buffer.concat([head, message]));
+    }
+    return () => session.destroy();
   }
 
   /** The value of a metric whose labels include these. */
@@ -120,6 +146,58 @@ describe("beside a consumer that does not keep up", () => {
     assert.ok(
       messages.every(({ systemProperties }) => !seen.has(systemProperties?.messageId ?? "")),
     );
+  });
+
+  it("that takes long over each message, the others of its group get what comes meanwhile", async () => {
+    await makeTopic("slow");
+    await send("slow");
+    await using slow = await started("slow", "partners");
+    await using fast = await started("slow", "partners");
+    const bySlow = new Set<string>();
+    const byFast = new Set<string>();
+    while (bySlow.size + byFast.size < count) {
+      const [inHand] = await slow.receive(1, 30_000);
+      assert.ok(inHand);
+      // Its work lasts until the other one has done thirty.
+      for (let done = 0; done < 30 && bySlow.size + byFast.size + 1 < count; ) {
+        const messages = await fast.receive(10, 30_000);
+        assert.notEqual(messages.length, 0);
+        for (const message of messages) byFast.add(message.messageId);
+        await Promise.all(messages.map((message) => fast.ack(message)));
+        done += messages.length;
+      }
+      await slow.ack(inHand);
+      bySlow.add(inHand.messageId);
+    }
+    assert.ok(byFast.size > 25 * bySlow.size, `${byFast.size} and ${bySlow.size}`);
+  });
+
+  it("that does not read its answers, the others get everything, and what it was given when it is gone", async () => {
+    const unread = 32;
+    await makeTopic("deaf");
+    await send("deaf", 20_000);
+    const cut = receiveUnread("deaf", "listeners", 1);
+    const labels = 'topic="deaf",consumer_group="listeners"';
+    await until(
+      "messages to be on their way",
+      async () => (await metric("rocketmq_consumer_inflight_messages", labels)) === unread,
+    );
+    assert.equal(await consumeAll("deaf", "others"), count);
+    await using consumer = await started("deaf", "listeners");
+    const seen = new Set<string>();
+    const attempts = new Set<number | undefined>();
+    const take = async (): Promise<void> => {
+      for (const message of await consumer.receive(32, 30_000)) {
+        seen.add(message.messageId);
+        attempts.add(message.deliveryAttempt);
+        await consumer.ack(message);
+      }
+    };
+    while (seen.size < count - unread) await take();
+    assert.equal(seen.size, count - unread);
+    cut();
+    while (seen.size < count) await take();
+    assert.deepEqual([...attempts], [1]);
   });
 
   for (const [kind, bound, extras] of [
