@@ -34,7 +34,8 @@ export interface GrpcRegistrarOptions {
 /** Opens one link for each address. Fails never for reasons of the network: that is what the links' status tells. */
 export async function openGrpcRegistrar(options: GrpcRegistrarOptions): Promise<Registrar> {
   const { clock, logger } = options;
-  const grpc = await import("./grpc.ts");
+  const { Client, Metadata, credentials } = await import("./grpc.ts");
+  const grpc = { Client, Metadata, credentials };
   const facts = {
     instanceId: options.random.bytes(12).toString("hex"),
     startedAtMs: clock.now(),

@@ -4,6 +4,7 @@ import { givenUpTopic } from "../../broker/metadata/index.ts";
 import type { SeededRandom } from "../simulation/seeded-random.ts";
 import { type End, type Expectation, expect, type Got, type Sent } from "./expectation.ts";
 import { isRepeatable, type Kind, kinds } from "./kinds.ts";
+import { type LiteChange, LiteSets } from "./lite-sets.ts";
 import { type Draft, messageOf, sentOf } from "./message.ts";
 import type { ModelBroker } from "./model-broker.ts";
 import type { Wanted } from "./wanted.ts";
@@ -40,6 +41,8 @@ export class Clients {
   readonly #expectation: Expectation;
   readonly #random: SeededRandom;
   readonly #say: (line: string) => void;
+  /** What lite topics they want. */
+  readonly lite: LiteSets = new LiteSets();
   #failure: Error | undefined;
   #sentCount = 0;
   /** Whether a producer answers the broker's questions. */
@@ -68,6 +71,21 @@ export class Clients {
   crash(): void {
     for (const about of this.#underWay.values()) for (const sent of about) sent.isVague = true;
     this.#underWay.clear();
+    this.lite.forget();
+  }
+
+  /** A client says which lite topics it wants. */
+  subscribe(kind: Kind, client: string, change: LiteChange): void {
+    const { path, request, response } = methods.SyncLiteSubscription;
+    const { action, names: liteTopicSet } = change;
+    const names = { topic: { name: kind.topic }, group: { name: kind.group } };
+    const answered = this.lite.say(client, change);
+    this.#start([], async () => {
+      const bytes = request.encode({ ...names, action, liteTopicSet });
+      const code = response.decode(await this.#broker.call(path, bytes, client)).status?.code;
+      expect(code === Code.OK, `a subscription of ${client} is answered ${code}`);
+      answered();
+    });
   }
 
   /** A producer of transactional messages is there, until the process goes. */
@@ -127,8 +145,10 @@ export class Clients {
     // Another call that is under way may take them, or end them.
     const isAlone = kind.name === "PRIORITY" && this.#underWay.size === 0;
     const ready = isAlone ? this.#expectation.ready(this.#broker.nowMs) : [];
+    const mark = this.lite.mark(client);
     this.#start(about, async () => {
       const got = await this.#got(path, bytes, client);
+      if (kind.name === "LITE") this.#checkWanted(got, client, this.lite.allowed(client, mark));
       const { nowMs } = this.#broker;
       if (got.length > 0) this.#say(`${client} gets ${got.map(({ id }) => id).join(", ")}`);
       for (const sent of this.#expectation.sent.values()) {
@@ -259,6 +279,13 @@ export class Clients {
       task();
     } catch (error) {
       this.#failure ??= asError(error);
+    }
+  }
+
+  #checkWanted(got: readonly Got[], client: string, allowed: ReadonlySet<string>): void {
+    for (const { id } of got) {
+      const { liteTopic } = this.#expectation.of(id);
+      expect(allowed.has(liteTopic), `${client} gets ${id}, and does not want ${liteTopic}`);
     }
   }
 

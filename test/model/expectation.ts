@@ -3,7 +3,7 @@
 import type { Wanted } from "./wanted.ts";
 
 /** What a topic takes. A kind of message that is new gets a line in `kinds.ts`. */
-export type KindName = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "PRIORITY";
+export type KindName = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "PRIORITY" | "LITE";
 
 /** How a transaction ended, as far as its producer was told. */
 export type End = "commit" | "rollback";
@@ -16,6 +16,7 @@ export interface Sent {
   /** A user property; empty: it does not have it. */
   readonly amount: string;
   readonly messageGroup: string;
+  readonly liteTopic: string;
   /** 0 for those that have none. */
   readonly priority: number;
   /** When it may be seen first, milliseconds since 1970; 0: at once. */
@@ -118,7 +119,7 @@ export class Expectation {
       this.#checkVisible(sent, answer);
       this.#checkPlace(sent, got);
       if (!sent.isVague) this.#checkDelivery(sent, got, answer.nowMs);
-      if (sent.kind === "FIFO") this.#checkOrder(sent, batch.slice(0, index), answer.nowMs);
+      if (isOrdered(sent)) this.#checkOrder(sent, batch.slice(0, index), answer.nowMs);
       this.#note(sent, got, answer);
     }
   }
@@ -298,10 +299,10 @@ export class Expectation {
     expect(got.attempt <= this.attemptMax, `${id} came ${got.attempt} times`);
   }
 
-  /** Earlier messages of its message group are done with, or stand before it in the same answer. */
+  /** Earlier messages of its message group, or lite topic, are done with, or stand before it in the same answer. */
   #checkOrder(sent: Sent, before: readonly Got[], nowMs: number): void {
     for (const other of this.sent.values()) {
-      if (other.messageGroup !== sent.messageGroup || other.kind !== sent.kind) continue;
+      if (lineOf(other) !== lineOf(sent)) continue;
       if (other.queueId !== sent.queueId || other.offset < 0 || other.offset >= sent.offset)
         continue;
       if (other.done !== "no" || other.isEnding || other.isVague) continue;
@@ -309,7 +310,7 @@ export class Expectation {
       if (other.isPassedOver) continue;
       if (this.isSpent(other, nowMs)) continue;
       const isBefore = before.some(({ id }) => id === other.id);
-      expect(isBefore, `${sent.id} came before ${other.id} of its message group was done with`);
+      expect(isBefore, `${sent.id} came before ${other.id}, which it comes behind, was done with`);
     }
   }
 
@@ -332,6 +333,15 @@ export class Expectation {
     if (sent.handle !== "") sent.oldHandles.add(sent.handle);
     sent.handle = "";
   }
+}
+
+function isOrdered({ kind }: Sent): boolean {
+  return kind === "FIFO" || kind === "LITE";
+}
+
+/** What it is consumed in the order of. */
+function lineOf({ kind, messageGroup, liteTopic }: Sent): string {
+  return `${kind} ${messageGroup} ${liteTopic}`;
 }
 
 /** An answer to a receive. */

@@ -14,6 +14,8 @@ export interface Kind {
   readonly queueIds: readonly number[];
   /** Messages held at once; more are refused. */
   readonly heldMax: number;
+  /** Who receives them. */
+  readonly clients: readonly string[];
 }
 
 /** Priorities that are sent; each is a queue. */
@@ -27,11 +29,12 @@ export const kinds: readonly Kind[] = [
   kind("DELAY", MessageType.DELAY, { heldMax: 6 }),
   kind("TRANSACTION", MessageType.TRANSACTION, { heldMax: 6 }),
   kind("PRIORITY", MessageType.PRIORITY, { queueIds: priorities }),
+  kind("LITE", MessageType.LITE, { clients: ["l0", "l1", "l2"] }),
 ];
 
 /** Whether a send is answered with the message's place in its queue, which a repeated one gets again. */
 export function isRepeatable({ name }: Kind): boolean {
-  return name === "NORMAL" || name === "FIFO" || name === "PRIORITY";
+  return name === "NORMAL" || name === "FIFO" || name === "PRIORITY" || name === "LITE";
 }
 
 /** The kind of that name. */
@@ -44,8 +47,12 @@ export function kindOf(name: KindName): Kind {
 function kind(
   name: KindName,
   messageType: number,
-  { queueIds = [0], heldMax = unlimited }: Partial<Pick<Kind, "queueIds" | "heldMax">>,
+  {
+    queueIds = [0],
+    heldMax = unlimited,
+    clients = ["c0", "c1", "c2"],
+  }: Partial<Pick<Kind, "queueIds" | "heldMax" | "clients">>,
 ): Kind {
   const word = name.toLowerCase();
-  return { name, messageType, topic: word, group: `${word}-group`, queueIds, heldMax };
+  return { name, messageType, topic: word, group: `${word}-group`, queueIds, heldMax, clients };
 }

@@ -8,6 +8,7 @@ export interface Draft {
   readonly tag: string;
   readonly amount: string;
   readonly messageGroup: string;
+  readonly liteTopic: string;
   readonly priority: number;
   readonly dueMs: number;
 }
@@ -50,7 +51,7 @@ export function sentOf(
 
 /** A message as it is sent. */
 export function messageOf(kind: Kind, sent: Sent): rocketmq.v2.IMessage {
-  const { id, tag, amount, messageGroup, priority, dueMs } = sent;
+  const { id, tag, amount, messageGroup, liteTopic, priority, dueMs } = sent;
   return {
     topic: { name: kind.topic },
     systemProperties: {
@@ -59,6 +60,7 @@ export function messageOf(kind: Kind, sent: Sent): rocketmq.v2.IMessage {
       tag,
       ...(kind.name === "PRIORITY" ? { priority } : {}),
       ...(messageGroup === "" ? {} : { messageGroup }),
+      ...(liteTopic === "" ? {} : { liteTopic }),
       ...(dueMs === 0 ? {} : { deliveryTimestamp: timestampOfMs(dueMs) }),
     },
     ...(amount === "" ? {} : { userProperties: { amount } }),

@@ -3,8 +3,9 @@
 import { onBackgroundFailure } from "../../base/index.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
 import { Clients } from "./clients.ts";
-import { BrokenPromise, Expectation, type Sent } from "./expectation.ts";
+import { BrokenPromise, Expectation, type KindName, type Sent } from "./expectation.ts";
 import { isRepeatable, type Kind, kindOf, kinds, priorities } from "./kinds.ts";
+import { liteTopics, wholeSet } from "./lite-sets.ts";
 import type { Draft } from "./message.ts";
 import { ModelBroker } from "./model-broker.ts";
 import { amounts, everything, filters } from "./wanted.ts";
@@ -125,11 +126,14 @@ class Schedule {
       await this.broker.time.run(
         metadata.updateTopic({ name: topic, ...queues, messageType: name }),
       );
-      const consumeMessageOrderly = name === "FIFO";
+      const consumeMessageOrderly = name === "FIFO" || name === "LITE";
       await this.broker.time.run(
         metadata.updateGroup({ name: group, retryMaxTimes, consumeMessageOrderly }),
       );
     }
+    const lite = kindOf("LITE");
+    for (const client of lite.clients) this.clients.subscribe(lite, client, wholeSet(liteTopics));
+    await this.clients.settle();
     // What stands here is on the disk for good.
     await this.broker.time.pass(2_000);
   }
@@ -149,10 +153,12 @@ class Schedule {
     await this.clients.settle();
     this.clients.isAnswering = true;
     this.clients.connectProducer();
+    this.clients.subscribe(kindOf("LITE"), "l0", wholeSet(liteTopics));
     for (let leftMs = drainMs; leftMs > 0; leftMs -= drainEveryMs) {
       for (const kind of kinds) {
         const invisibleMs = 10_000;
-        this.clients.receive({ kind, client: "c0", count: 32, invisibleMs, wanted: everything });
+        const [client = ""] = kind.clients;
+        this.clients.receive({ kind, client, count: 32, invisibleMs, wanted: everything });
       }
       this.clients.bury();
       await this.clients.settle();
@@ -206,6 +212,7 @@ function draftOf({ random, broker }: Schedule, { name }: Kind): Draft {
     tag: random.pick(["a", "b"]),
     amount: random.pick(amounts),
     messageGroup: name === "FIFO" ? random.pick(["one", "two", "three"]) : "",
+    liteTopic: name === "LITE" ? random.pick(liteTopics) : "",
     priority: name === "PRIORITY" ? random.pick(priorities) : 0,
     dueMs: name === "DELAY" ? Math.floor(broker.nowMs) + delayMs : 0,
   };
@@ -238,14 +245,31 @@ function repeat(schedule: Schedule): string {
 
 function receive({ random, clients }: Schedule): string {
   const kind = random.pick(kinds);
-  const client = random.pick(["c0", "c1", "c2"]);
+  const client = random.pick(kind.clients);
   const count = 1 + random.below(4);
   const invisibleMs = random.pick([10_000, 15_000]);
   // What a filter skips need not come any more: with many filters nothing would be expected to come.
-  const filterShare = { NORMAL: 0.3, FIFO: 0.1, DELAY: 0, TRANSACTION: 0, PRIORITY: 0 }[kind.name];
-  const wanted = random.next() < filterShare ? random.pick(filters) : everything;
+  const filterShares: Partial<Record<KindName, number>> = { NORMAL: 0.3, FIFO: 0.1 };
+  const isFiltered = random.next() < (filterShares[kind.name] ?? 0);
+  const wanted = isFiltered ? random.pick(filters) : everything;
   clients.receive({ kind, client, count, invisibleMs, wanted });
   return `${client} receives up to ${count} ${kind.name} for ${invisibleMs} ms, ${wanted.expression}`;
+}
+
+function subscribe({ random, clients }: Schedule): string {
+  const kind = kindOf("LITE");
+  const client = random.pick(kind.clients);
+  const change = clients.lite.draw(client, random);
+  clients.subscribe(kind, client, change);
+  return `${client} wants the lite topics ${change.set.join(", ")}`;
+}
+
+/** Clients say again what they want when a broker's process is new; some take longer than others. */
+function subscribeAgain({ random, clients }: Schedule): void {
+  const kind = kindOf("LITE");
+  for (const client of kind.clients) {
+    if (random.next() < 0.7) clients.subscribe(kind, client, clients.lite.again(client));
+  }
 }
 
 function acknowledge(schedule: Schedule): string {
@@ -298,7 +322,8 @@ async function pass({ random, broker }: Schedule): Promise<string> {
 
 async function reset({ random, broker, clients, expectation }: Schedule): Promise<string> {
   await clients.settle();
-  const kind = random.pick(kinds);
+  // Lite topics have no offsets that operators set.
+  const kind = random.pick(kinds.filter(({ name }) => name !== "LITE"));
   const queueId = random.pick(kind.queueIds);
   const place = { group: kind.group, topic: kind.topic, queueId };
   const { offsets } = broker.local.delivery;
@@ -325,7 +350,9 @@ async function restart(schedule: Schedule): Promise<string> {
   const { broker, clients } = schedule;
   await clients.settle();
   await broker.close();
+  clients.lite.forget();
   await broker.start();
+  subscribeAgain(schedule);
   return "stop and start";
 }
 
@@ -339,6 +366,7 @@ async function crash(schedule: Schedule): Promise<string> {
   else broker.kill();
   if (isPowerCut && isForgiving) expectation.forgive();
   await broker.start();
+  subscribeAgain(schedule);
   return isPowerCut ? "the power goes" : "killed";
 }
 
@@ -346,6 +374,7 @@ const weighted: readonly (readonly [number, Step])[] = [
   [10, send],
   [2, repeat],
   [10, receive],
+  [2, subscribe],
   [9, acknowledge],
   [4, changeInvisible],
   [1, deadLetter],
