@@ -22,7 +22,7 @@ import { Pulls } from "./pull/pulls.ts";
 import { boundsIn } from "./queue-bounds.ts";
 import { ColdReader } from "./read-ahead.ts";
 import { HandleCodec } from "./receipt-handle.ts";
-import { groupGone, tooManyInAll, tooManyPending, topicGone } from "./receive-refusals.ts";
+import { groupGone, noRoom, topicGone } from "./receive-refusals.ts";
 import { Redelivery } from "./redelivery.ts";
 import type { Delivered, ReceiveRequest } from "./request.ts";
 import { Selection } from "./selection.ts";
@@ -134,6 +134,7 @@ export class Delivery {
       handOut,
       redelivery,
       polls: this.#polls,
+      waiting,
       table: () => this.#table,
       serveLater: (subscription) => this.#serveLater(subscription),
     });
@@ -212,13 +213,9 @@ export class Delivery {
   #nothing(subscription: Subscription, request: ReceiveRequest): readonly Delivered[] {
     const isOver = request.signal.aborted || request.isClientGone() || this.#isClosed;
     if (isOver || subscription.dropped || !subscription.isFullFor(request.clientId)) return [];
-    const { maxima } = this.pendingBound;
-    if (this.pendingBound.isFullFor(subscription.group)) {
-      this.refusedTotalCount++;
-      throw tooManyInAll(subscription, maxima.total);
-    }
-    this.refusedCount++;
-    throw tooManyPending(subscription, maxima.perQueue);
+    if (this.pendingBound.isFullFor(subscription.group)) this.refusedTotalCount++;
+    else this.refusedCount++;
+    throw noRoom(subscription, this.pendingBound);
   }
 
   /** Makes messages whose answer was not written visible at once; that delivery does not count as an attempt. */

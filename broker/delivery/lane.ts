@@ -30,7 +30,7 @@ export class Lane {
   readonly pending: Map<number, PendingMessage> = new Map();
   readonly ahead: ReadAhead;
   readonly #journal: LaneJournal;
-  readonly #bound: PendingBound;
+  readonly bound: PendingBound;
   queue: DeliveryQueue | undefined;
   /** Stands in the ready list of its subscription. */
   ready = false;
@@ -67,7 +67,7 @@ export class Lane {
     this.queueId = place.queueId;
     this.#journal = journal;
     this.ahead = ahead;
-    this.#bound = bound;
+    this.bound = bound;
   }
 
   /** The next queue offset to look at. All below is done or pending. */
@@ -107,14 +107,14 @@ export class Lane {
   }
 
   get isFull(): boolean {
-    const { maxima } = this.#bound;
+    const { maxima } = this.bound;
     if (Math.max(this.pending.size, this.groupCount) >= maxima.perQueue) return true;
-    return this.#bound.isFullFor(this.group);
+    return this.bound.isFullFor(this.group);
   }
 
   /** Whether it is full because of what all groups have. */
   get waitsForOthers(): boolean {
-    return this.#bound.isFullFor(this.group);
+    return this.bound.isFullFor(this.group);
   }
 
   /** Makes the message at `offset` pending; the caller sets its fields and calls `touch`. */
@@ -123,7 +123,7 @@ export class Lane {
     // A handle from before the cursor went back must not fit.
     entry.deliveryNumber = this.#resetNumber;
     this.pending.set(offset, entry);
-    this.#bound.added(this.group);
+    this.bound.added(this.group);
     return entry;
   }
 
@@ -141,7 +141,7 @@ export class Lane {
     this.dropped = true;
     this.ahead.dropped = true;
     for (const entry of this.pending.values()) entry.state = "gone";
-    this.#bound.removed(this.group, this.pending.size);
+    this.bound.removed(this.group, this.pending.size);
     this.pending.clear();
   }
 
@@ -178,7 +178,7 @@ export class Lane {
     if (entry.state === "gone" || entry.state === "anchor") return;
     entry.record = undefined;
     entry.hold?.remove(entry);
-    if (this.pending.delete(entry.offset)) this.#bound.removed(this.group, 1);
+    if (this.pending.delete(entry.offset)) this.bound.removed(this.group, 1);
     if (entry.group?.needsAnchor(entry) === true) {
       entry.state = "anchor";
       this.touch(entry);

@@ -1,5 +1,6 @@
 // What a receive ends with when its topic or group is gone, or its group has too much in hand.
 import { MqError } from "../../base/index.ts";
+import type { PendingBound } from "./pending-bound.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** Of a topic. */
@@ -7,8 +8,15 @@ export function topicGone(topic: string): MqError {
   return new MqError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(topic)} does not exist`);
 }
 
-/** Of a group that has as many pending messages of a queue as it may have. */
-export function tooManyPending({ group, topic }: Subscription, max: number): MqError {
+/** Of a group that may have no more pending messages: of a queue, or since all groups together have too many. */
+export function noRoom(subscription: Subscription, bound: PendingBound): MqError {
+  const { perQueue, total } = bound.maxima;
+  return bound.isFullFor(subscription.group)
+    ? tooManyInAll(subscription, total)
+    : tooManyPending(subscription, perQueue);
+}
+
+function tooManyPending({ group, topic }: Subscription, max: number): MqError {
   return new MqError(
     "TOO_MANY_REQUESTS",
     `consumer group ${JSON.stringify(group)} has ${max} messages of one queue of topic ${JSON.stringify(topic)} that are ` +
@@ -16,8 +24,7 @@ export function tooManyPending({ group, topic }: Subscription, max: number): MqE
   );
 }
 
-/** Of a group, when all groups together have as many pending messages as the broker keeps. */
-export function tooManyInAll({ group }: Subscription, max: number): MqError {
+function tooManyInAll({ group }: Subscription, max: number): MqError {
   return new MqError(
     "TOO_MANY_REQUESTS",
     `the broker keeps ${max} messages that are not acknowledged, of all groups, and consumer group ${JSON.stringify(group)} gets ` +

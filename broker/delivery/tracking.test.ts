@@ -6,11 +6,18 @@ import { names, Scene } from "./testkit/scene.ts";
 
 const [a, b] = [11, 22];
 
-function open(group: { readonly orderly?: boolean; readonly retryMaxTimes?: number } = {}) {
-  const { orderly = false, retryMaxTimes = 16 } = group;
+function open(
+  options: {
+    readonly orderly?: boolean;
+    readonly retryMaxTimes?: number;
+    readonly pendingMax?: number;
+  } = {},
+) {
+  const { orderly = false, retryMaxTimes = 16, ...rest } = options;
   return Scene.open({
     topic: { readQueueNums: 1 },
     group: { consumeMessageOrderly: orderly, retryMaxTimes },
+    ...rest,
   });
 }
 
@@ -85,6 +92,16 @@ describe("delivery: one message", () => {
     assert.equal(giveAgain(scene, 0), "not done");
     assert.equal(scene.ack(second), "ok");
     assert.deepEqual(await scene.receive(), []);
+  });
+
+  it("is not given again to a group that has as much in hand as it may have", async () => {
+    const scene = await open({ pendingMax: 1 });
+    scene.store.send("t", 0);
+    scene.ack(only(await scene.receive()));
+    scene.store.send("t", 0);
+    only(await scene.receive());
+    const refusal = { code: "TOO_MANY_REQUESTS", message: /"g" has 1 messages .*popInflight/ };
+    assert.throws(() => giveAgain(scene, 0), refusal);
   });
 
   it("ends a held poll when it is given again", async () => {

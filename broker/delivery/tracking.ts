@@ -1,12 +1,12 @@
 // One message as operators look for it: where it stands with each group, and how a group that is done with it gets it
 // again.
-import { limits, MqError } from "../../base/index.ts";
 import type { DeliveryCounters } from "./counters.ts";
 import { nextDeliveryNumber } from "./hand-out.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
 import type { DeliveryMetadata } from "./ports.ts";
 import type { ProgressWriter } from "./progress-writer.ts";
 import type { QueuePlace } from "./queue-bounds.ts";
+import { noRoom } from "./receive-refusals.ts";
 import type { Subscription } from "./subscription.ts";
 import type { SubscriptionTable } from "./subscription-table.ts";
 import type { Timeline } from "./timeline.ts";
@@ -104,13 +104,7 @@ export class Tracking {
     if (queueOffset < (lane.queue?.minOffset ?? 0)) return "gone";
     const nowMs = timeline.nowMs();
     if (standingOf({ subscription, lane }, queueOffset, nowMs).kind !== "done") return "not done";
-    if (lane.isFull) {
-      throw new MqError(
-        "TOO_MANY_REQUESTS",
-        `the group has ${limits.pendingPerQueueMax} messages of queue ${queueId} of ${topic} that are not acknowledged: ` +
-          "no more may be given again before it has dealt with some",
-      );
-    }
+    if (lane.isFull) throw noRoom(subscription, lane.bound);
     const entry = lane.addAgain(queueOffset);
     entry.deliveryNumber = nextDeliveryNumber(entry, store.epoch);
     entry.deliveredAtMs = nowMs;

@@ -48,7 +48,7 @@ export const mendings: readonly Mending[] = [
   },
   {
     what: "a log file without a durable name was written on, and a power cut took what had been acknowledged",
-    seed: 4,
+    seed: 3,
     file: "broker/store/segments.ts",
     code: "await this.#disk.syncFolder(this.folder);",
     instead: "",

@@ -9,6 +9,7 @@ import type { Redelivery } from "../redelivery.ts";
 import type { Delivered, ReceiveRequest } from "../request.ts";
 import type { Subscription } from "../subscription.ts";
 import { type Turn, wantsMore } from "../turn.ts";
+import type { WaitingLanes } from "../waiting-lanes.ts";
 import type { LiteClient } from "./lite-client.ts";
 import type { LiteGroup } from "./lite-group.ts";
 import type { LiteSubscription } from "./lite-subscription.ts";
@@ -18,6 +19,7 @@ export interface LiteDeliveryParts extends HandOutParts {
   readonly handOut: HandOut;
   readonly redelivery: Redelivery;
   readonly polls: PollTable;
+  readonly waiting: WaitingLanes;
   /** Lets a subscription be served once others have had their turn. */
   serveLater(subscription: Subscription): void;
 }
@@ -103,6 +105,7 @@ export class LiteDelivery {
       if (group.waitsForRoom) {
         if (!group.lane.full) this.#parts.counters.pendingFull++;
         group.lane.full = true;
+        if (group.lane.waitsForOthers) this.#parts.waiting.add(group.lane, subscription);
         continue;
       }
       client.ready.delete(group);

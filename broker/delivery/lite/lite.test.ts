@@ -150,6 +150,29 @@ describe("lite topics", () => {
     assert.deepEqual(await bodies(scene), []);
   });
 
+  it("goes on when another group has made room in the whole broker", async () => {
+    const few = limits.pendingPerGroupMin;
+    const scene = await open({ pendingTotalMax: few + 1 });
+    await scene.metadata.updateTopic({ name: "u", readQueueNums: 1 });
+    await scene.metadata.updateGroup({ name: "h" });
+    scene.store.send("u", 0);
+    const [other] = await scene.receive({ group: "h", topic: "u" });
+    assert(other !== undefined);
+    await subscribe(scene, "c1", "a", "b", "c", "d", "e");
+    for (let index = 0; index < few; index++) send(scene, ["a", "b", "c", "d"][index % 4] ?? "");
+    // Each takes a whole lite topic.
+    for (let index = 0; index < 4; index++) await scene.receive({ countMax: few / 4 });
+    assert.equal(scene.delivery.pendingBound.count, few + 1);
+    send(scene, "e");
+    const refusal = { code: "TOO_MANY_REQUESTS", message: /popInflightTotalThreshold/ };
+    await assert.rejects(scene.receive(), refusal);
+    const held = poll(scene, "c1");
+    await settle();
+    assert.equal(scene.ack(other, "h", "u"), "ok");
+    await scene.clock.pass(limits.pendingRoomLookMs);
+    assert.deepEqual(textOf(await held), [`e${few}`]);
+  });
+
   it("replaces the whole set of a client", async () => {
     const scene = await open();
     await subscribe(scene, "c1", "a");

@@ -8,6 +8,7 @@ import type { Redelivery } from "../redelivery.ts";
 import type { Delivered, ReceiveRequest } from "../request.ts";
 import type { Subscription } from "../subscription.ts";
 import type { SubscriptionTable } from "../subscription-table.ts";
+import type { WaitingLanes } from "../waiting-lanes.ts";
 import { LiteDelivery } from "./lite-delivery.ts";
 import { type LiteLoss, type LiteSync, LiteSyncs } from "./lite-sync.ts";
 import { type LiteFigures, LiteTopics } from "./lite-topics.ts";
@@ -20,6 +21,7 @@ export interface LiteParts extends HandOutParts {
   readonly handOut: HandOut;
   readonly redelivery: Redelivery;
   readonly polls: PollTable;
+  readonly waiting: WaitingLanes;
   /** The table of all subscriptions, which is made later. */
   table(): SubscriptionTable;
   /** Lets a subscription be served once others have had their turn. */

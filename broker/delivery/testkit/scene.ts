@@ -50,10 +50,12 @@ export class Scene {
       readonly topic?: Partial<TopicDraft>;
       readonly group?: Partial<GroupDraft>;
       readonly pendingMax?: number;
+      readonly pendingTotalMax?: number;
     } = {},
   ): Promise<Scene> {
     const scene = new Scene();
     scene.pendingMax = options.pendingMax;
+    scene.pendingTotalMax = options.pendingTotalMax ?? limits.pendingTotalMax;
     await scene.metadata.updateTopic({ name: "t", readQueueNums: 4, ...options.topic });
     await scene.metadata.updateGroup({ name: "g", ...options.group });
     await scene.start();
