@@ -277,3 +277,22 @@ function asAnchor({ offset, deliveryNumber, group }: PendingMessage): PendingEnt
     order: group && { messageGroupHash: group.hash, from: group.takenEnd },
   };
 }
+
+/** What is given in order of one lane, and how far. */
+interface HeldInOrder {
+  readonly lane: Lane;
+  /** Pending messages by queue offset, ascending. */
+  readonly held: PendingMessage[];
+  readonly takenEnd: number;
+  anchor: PendingMessage | undefined;
+}
+
+/** `entry` is done, or stays as the anchor. */
+export function leaveHeld(group: HeldInOrder, entry: PendingMessage): void {
+  const index = group.held.indexOf(entry);
+  if (index >= 0) group.held.splice(index, 1);
+  if (entry.state === "anchor") group.anchor = entry;
+  // How far it was handed out has to stay in the state with one that is still there.
+  const last = group.held.at(-1);
+  if (last !== undefined && entry.offset + 1 >= group.takenEnd) group.lane.touch(last);
+}

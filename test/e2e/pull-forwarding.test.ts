@@ -15,9 +15,9 @@ import {
 } from "../../base/index.ts";
 import { Broker } from "../../broker/index.ts";
 import { nodeDisk } from "../../broker/store/index.ts";
-import type { TopicHolder } from "../../registrar/index.ts";
 import { ToldRegistrar } from "../../registrar/testkit/index.ts";
 import { brokerAdminService, RawClient } from "./raw-client.ts";
+import { holder } from "./told-brokers.ts";
 import { until } from "./waiting.ts";
 
 const { methods } = messagingService;
@@ -73,16 +73,7 @@ describe("offsets and pulls of another broker's queue", function () {
   async function makeTopic(brokerName: string, broker: Broker): Promise<void> {
     const wish = { name: topic.name, readQueues: 4, writeQueues: 4 };
     await client(broker, "admin").call(brokerAdminService.methods.UpdateTopic, wish);
-    const place: TopicHolder = {
-      clusterName: "c",
-      brokerName,
-      brokerId: 0,
-      duty: "master",
-      epoch: 1,
-      host: "127.0.0.1",
-      observedHost: "127.0.0.1",
-      port: broker.grpcPort,
-      haAddress: "",
+    const place = holder(brokerName, broker.grpcPort, {
       topic: {
         name: topic.name,
         readQueueNums: 4,
@@ -91,7 +82,7 @@ describe("offsets and pulls of another broker's queue", function () {
         messageType: "NORMAL",
         order: false,
       },
-    };
+    });
     for (const [name, registrar] of Object.entries(registrars)) {
       if (name !== brokerName) registrar.servers = [{ brokers: [place], isSettled: true }];
     }

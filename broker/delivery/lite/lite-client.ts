@@ -1,6 +1,6 @@
 // A client of a consumer group, and which lite topics it wants. Pure.
 import { PollQueue } from "../polls.ts";
-import { ReadyLiteGroups } from "../ready-lite-groups.ts";
+import { ReadyLiteGroups } from "./ready-lite-groups.ts";
 
 /** What a client has subscribed to. It lives in memory only: clients say it again every 30 seconds. */
 export class LiteClient {

@@ -1,7 +1,7 @@
 // One lite topic as one consumer group sees it in one queue: how far it has been handed out, and what of it is out.
 // Pure: no time, no I/O.
 import type { Due } from "../due-heap.ts";
-import type { Lane, PendingMessage } from "../lane.ts";
+import { type Lane, leaveHeld, type PendingMessage } from "../lane.ts";
 import type { HeldBack } from "../pending.ts";
 
 /** Knows what is behind a place, and is told when a lite topic has to stand elsewhere. */
@@ -65,12 +65,7 @@ export class LiteGroup implements Due, HeldBack<Lane> {
   }
 
   removed(entry: PendingMessage): void {
-    const index = this.held.indexOf(entry);
-    if (index >= 0) this.held.splice(index, 1);
-    if (entry.state === "anchor") this.anchor = entry;
-    // How far it was handed out has to stay in the state with one that is still there.
-    const last = this.held.at(-1);
-    if (last !== undefined && entry.offset + 1 >= this.takenEnd) this.lane.touch(last);
+    leaveHeld(this, entry);
     this.changed();
   }
 }

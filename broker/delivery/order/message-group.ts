@@ -1,7 +1,7 @@
 // The messages of one message group on one lane: what of them is out, and what was passed over because of that.
 // Pure: no time, no I/O.
 import type { Due } from "../due-heap.ts";
-import type { Lane, PendingMessage } from "../lane.ts";
+import { type Lane, leaveHeld, type PendingMessage } from "../lane.ts";
 import type { HeldBack } from "../pending.ts";
 import { Fifo } from "./fifo.ts";
 
@@ -74,12 +74,7 @@ export class MessageGroup implements Due, HeldBack<Lane> {
   }
 
   removed(entry: PendingMessage): void {
-    const index = this.held.indexOf(entry);
-    if (index >= 0) this.held.splice(index, 1);
-    if (entry.state === "anchor") this.anchor = entry;
-    // How far the group was handed out has to stay in the state with one that is still there.
-    const last = this.held.at(-1);
-    if (last !== undefined && entry.offset + 1 >= this.takenEnd) this.lane.touch(last);
+    leaveHeld(this, entry);
     this.changed();
   }
 }

@@ -1,5 +1,5 @@
 // The lite topics that may have something for one client, in the order in which they are looked at. Pure.
-import type { LiteGroup } from "./lite/lite-group.ts";
+import type { LiteGroup } from "./lite-group.ts";
 
 /** Who was served goes to the end. What has been read from files comes first: it takes memory until it is given. */
 export class ReadyLiteGroups {
