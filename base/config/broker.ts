@@ -246,7 +246,7 @@ const diskKeys = {
     max: 16_777_216,
     unit: "messages",
     meaning:
-      "Newest sent messages of which a repeated send is recognized and stored once, 44 bytes each; 0: none.",
+      "Newest sent messages of which a repeated send is recognized and stored once, 40 bytes each; 0: none.",
   }),
   sendWindowAge: key.duration({
     unit: "ms",
