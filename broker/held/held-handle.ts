@@ -94,7 +94,19 @@ export function heldHandleBroker(handle: string): string | undefined {
   return bytesOf(handle)?.toString("utf8", at.brokerName);
 }
 
+let lastHandle = "";
+let lastBytes: Buffer | undefined;
+
+/** Not to be changed: who asks for the broker of a handle asks for its message next, and gets the same bytes. */
 function bytesOf(handle: string): Buffer | undefined {
+  if (handle !== lastHandle) {
+    lastBytes = parsed(handle);
+    lastHandle = lastBytes === undefined ? "" : handle;
+  }
+  return lastBytes;
+}
+
+function parsed(handle: string): Buffer | undefined {
   if (handle.length > textSizeMax) return undefined;
   const bytes = Buffer.from(handle, "base64url");
   if (bytes.length <= at.brokerName || bytes[at.version] !== version) return undefined;
