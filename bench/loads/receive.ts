@@ -3,6 +3,7 @@ import { receiveLoad, sendLoad } from "../load/raw-load.ts";
 import { perSecond, type ReportRow } from "../report.ts";
 import { ackRequest, receivedHandle, receiveRequest, sendRequest } from "../requests.ts";
 import { type RunningServer, startBroker, startNoop, withCpu } from "../servers.ts";
+import { inTurns, median } from "../turns.ts";
 
 const connections = 4;
 const inFlight = 16;
@@ -39,25 +40,34 @@ export async function measureReceive(): Promise<ReportRow[]> {
   ];
 }
 
-/** 10,000 queues (1,000 topics of 10) against 8 queues, both directions. */
+/** 10,000 queues (1,000 topics of 10) against 8 queues, both directions, in turns. */
 export async function measureQueues(): Promise<ReportRow[]> {
-  const count = 120_000;
-  const few = await sendAndReceive(["bench"], count, "8");
-  const many = await sendAndReceive(
-    Array.from({ length: 1000 }, (_, i) => `bench-${i}`),
-    count,
-    "10",
-  );
-  const row = (load: string, measured: number, baseline: number): ReportRow => ({
+  const manyTopics = Array.from({ length: 1000 }, (_, index) => `bench-${index}`);
+  await using many = await startQueues(manyTopics, 10);
+  await using few = await startQueues(["bench"], 8);
+  const sides = {
+    measured: { server: many, topics: manyTopics },
+    baseline: { server: few, topics: ["bench"] },
+  };
+  // Received in rounds that fit the broker's memory: what a backlog costs is a load of its own.
+  const turns = await inTurns({ rounds: 7, warmUpRounds: 2 }, async (which) => {
+    const { server, topics } = sides[which];
+    const sent = await fill(server, topics, tailRoundCount);
+    return { sent, received: await drain(server, topics, tailRoundCount) };
+  });
+  const row = (load: string, direction: "sent" | "received"): ReportRow => ({
     load,
-    measured: perSecond(measured),
-    baseline: `8 queues ${perSecond(baseline)}`,
-    figure: measured / baseline,
+    measured: perSecond(median(turns, ({ measured }) => measured[direction].perSecond)),
+    baseline: `8 queues ${perSecond(median(turns, ({ baseline }) => baseline[direction].perSecond))}`,
+    figure: median(
+      turns,
+      ({ measured, baseline }) => measured[direction].perSecond / baseline[direction].perSecond,
+    ),
     bar: { atLeast: 0.8 },
   });
   return [
-    row("send to 10,000 queues", many.sendRate, few.sendRate),
-    row("receive + ack from 10,000 queues", many.receiveRate, few.receiveRate),
+    row("send to 10,000 queues", "sent"),
+    row("receive + ack from 10,000 queues", "received"),
   ];
 }
 
@@ -92,30 +102,17 @@ export async function measureBacklog(count: number): Promise<ReportRow[]> {
   ];
 }
 
-async function sendAndReceive(
-  topics: readonly string[],
-  count: number,
-  queues: string,
-): Promise<{ readonly sendRate: number; readonly receiveRate: number }> {
-  await using server = await startBroker([
+/** A broker with these topics, of so many queues each, which have been used once. */
+async function startQueues(topics: readonly string[], queues: number): Promise<RunningServer> {
+  const server = await startBroker([
     ...["--flushDiskType", "ASYNC_FLUSH"],
-    ...["--defaultTopicQueueNums", queues],
+    ...["--defaultTopicQueueNums", `${queues}`],
   ]);
   // The first message of a topic creates it: that is not what is measured here.
-  await fill(server, topics, topics.length * Number(queues));
-  await drain(server, topics, topics.length * Number(queues));
+  await fill(server, topics, topics.length * queues);
+  await drain(server, topics, topics.length * queues);
   await settled(server);
-  // Received in rounds that fit the broker's memory: what a backlog costs is a load of its own.
-  let received = 0;
-  let seconds = 0;
-  for (let round = 0; round < 4; round++) {
-    await fill(server, topics, tailRoundCount);
-    const drained = await drain(server, topics, tailRoundCount);
-    received += drained.messages;
-    seconds += drained.seconds;
-  }
-  const { perSecond: sendRate } = await fill(server, topics, count);
-  return { sendRate, receiveRate: received / seconds };
+  return server;
 }
 
 /** Waits until the broker has done what new queues ask of the file system, 20 s at most. */

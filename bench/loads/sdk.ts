@@ -4,6 +4,7 @@ import { sendLoad } from "../load/raw-load.ts";
 import { perSecond, type ReportRow } from "../report.ts";
 import { sendRequest } from "../requests.ts";
 import { type RunningServer, startBroker, startNoop } from "../servers.ts";
+import { inTurns, median } from "../turns.ts";
 
 const seconds = 3;
 const warmUpSeconds = 1;
@@ -13,32 +14,35 @@ const senders = 2000;
 const receivers = 32;
 /** Messages that stay in the broker's memory; the no-op server takes and forgets them. */
 const round = { connections: 4, inFlight: 64, countMax: 20_000, secondsMax: 20 };
-const rounds = 6;
+const turns = { rounds: 6, warmUpRounds: 2 };
 
 /** Batched send, unbatched send, receive with acknowledgement: rate against the no-op server. */
 export async function measureSdk(): Promise<ReportRow[]> {
-  const noop = {
-    ...(await sendRates(await startNoop())),
-    received: await receiveRate(await startNoop()),
-  };
   const flush = ["--flushDiskType", "ASYNC_FLUSH"];
-  const broker = {
-    ...(await sendRates(await startBroker(flush))),
-    received: await receiveRate(await startBroker(flush)),
-  };
-  const row = (load: string, name: keyof typeof broker): ReportRow => ({
+  const noop = await sendRates(await startNoop());
+  const broker = await sendRates(await startBroker(flush));
+  const received = await receiveRates(await startBroker(flush), await startNoop());
+  const row = (load: string, [measured, baseline, figure]: Rates): ReportRow => ({
     load,
-    measured: perSecond(broker[name]),
-    baseline: `no-op grpc-js ${perSecond(noop[name])}`,
-    figure: broker[name] / noop[name],
+    measured: perSecond(measured),
+    baseline: `no-op grpc-js ${perSecond(baseline)}`,
+    figure,
     bar: { atLeast: 0.8 },
   });
+  const ratesOf = (name: keyof typeof broker): Rates => [
+    broker[name],
+    noop[name],
+    broker[name] / noop[name],
+  ];
   return [
-    row("SDK batched send 1 KiB", "batched"),
-    row("SDK unbatched send 1 KiB", "single"),
-    row("SDK receive + ack 1 KiB", "received"),
+    row("SDK batched send 1 KiB", ratesOf("batched")),
+    row("SDK unbatched send 1 KiB", ratesOf("single")),
+    row("SDK receive + ack 1 KiB", received),
   ];
 }
+
+/** Measured, baseline, and the ratio. */
+type Rates = readonly [number, number, number];
 
 async function sendRates(
   started: RunningServer,
@@ -66,25 +70,37 @@ async function sendRate(
 }
 
 /** In rounds that fit the broker's memory, like the no-op server's one answer. */
-async function receiveRate(started: RunningServer): Promise<number> {
-  await using server = started;
-  await using consumer = new SimpleConsumer({
+async function receiveRates(broker: RunningServer, noop: RunningServer): Promise<Rates> {
+  await using measured = broker;
+  await using baseline = noop;
+  const servers = { measured, baseline };
+  await using ofMeasured = await startConsumer(measured);
+  await using ofBaseline = await startConsumer(baseline);
+  const consumers = { measured: ofMeasured, baseline: ofBaseline };
+  const rates = await inTurns(turns, async (which) => {
+    const { port } = servers[which];
+    await sendLoad({ ...round, port, requests: [sendRequest(topic, body.length)] });
+    const began = performance.now();
+    // Not to the last message: whoever asks for more than there is waits.
+    const received = await receiveAll(consumers[which], round.countMax * 0.9);
+    return (received * 1000) / (performance.now() - began);
+  });
+  return [
+    median(rates, (turn) => turn.measured),
+    median(rates, (turn) => turn.baseline),
+    median(rates, (turn) => turn.measured / turn.baseline),
+  ];
+}
+
+async function startConsumer(server: RunningServer): Promise<SimpleConsumer> {
+  const consumer = new SimpleConsumer({
     endpoints: `127.0.0.1:${server.port}`,
     consumerGroup: "bench-group",
     subscriptions: new Map([[topic, "*"]]),
     awaitDuration: 5000,
   });
   await consumer.startup();
-  let received = 0;
-  let elapsedMs = 0;
-  for (let turn = 0; turn < rounds; turn++) {
-    await sendLoad({ ...round, port: server.port, requests: [sendRequest(topic, body.length)] });
-    const began = performance.now();
-    // Not to the last message: whoever asks for more than there is waits.
-    received += await receiveAll(consumer, round.countMax * 0.9);
-    elapsedMs += performance.now() - began;
-  }
-  return (received * 1000) / elapsedMs;
+  return consumer;
 }
 
 /** Receives and acknowledges `countMax` messages or a few more; resolves when the last is acknowledged. */
