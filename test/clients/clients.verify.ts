@@ -28,6 +28,9 @@ const expected: Readonly<Record<string, Readonly<Record<string, string | RegExp>
   delay: {},
   recall: rustLacks,
   priority: rustLacks,
+  lite: rustLacks,
+  // The newest Java client has none on Maven Central, the Go client neither.
+  liteSimple: { ...rustLacks, "Go (TLS)": lacking, "Java (TLS)": lacking },
   transaction: {},
   dlq: {},
 };
@@ -39,6 +42,8 @@ const types: Readonly<Record<string, string>> = {
   delay: "DELAY",
   recall: "DELAY",
   priority: "PRIORITY",
+  lite: "LITE",
+  liteSimple: "LITE",
   transaction: "TRANSACTION",
 };
 
@@ -46,6 +51,10 @@ const types: Readonly<Record<string, string>> = {
 const groups: Readonly<Record<string, object>> = {
   fifo: { consumeMessageOrderly: true },
   fifoPastFailure: {
+    consumeMessageOrderly: true,
+    retryPolicy: { customizedBackoff: { next: [{ seconds: 1 }] } },
+  },
+  lite: {
     consumeMessageOrderly: true,
     retryPolicy: { customizedBackoff: { next: [{ seconds: 1 }] } },
   },

@@ -39,6 +39,7 @@ var features = map[string]func(*trial, string) error{
 	"delay":           (*trial).delay,
 	"recall":          (*trial).recall,
 	"priority":        (*trial).priority,
+	"lite":            (*trial).lite,
 	"transaction":     (*trial).transaction,
 	"dlq":             (*trial).dlq,
 }
@@ -284,6 +285,63 @@ func (run *trial) priority(topic string) error {
 		if err := consumer.Ack(context.Background(), view); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// Two of three lite topics are consumed, each in order, although the second message of one fails once.
+func (run *trial) lite(topic string) error {
+	for _, text := range []string{"a 0", "a 1", "a 2", "b 0", "c 0"} {
+		message := newMessage(topic, text)
+		message.SetLiteTopic(text[:1])
+		if err := run.send(message); err != nil {
+			return err
+		}
+	}
+	var mutex sync.Mutex
+	var got []string
+	done := make(chan struct{})
+	listener := &rmq.FuncMessageListener{Consume: func(view *rmq.MessageView) rmq.ConsumerResult {
+		mutex.Lock()
+		defer mutex.Unlock()
+		text := string(view.GetBody())
+		isFirst := !slices.Contains(got, text)
+		got = append(got, text)
+		if len(got) == 5 {
+			close(done)
+		}
+		if text == "a 1" && isFirst {
+			return rmq.FAILURE
+		}
+		return rmq.SUCCESS
+	}}
+	consumer, err := rmq.NewLitePushConsumer(config(run.endpoint, topic), rmq.NewLitePushConsumerConfig(topic, invisible),
+		rmq.WithPushAwaitDuration(awaitDuration), rmq.WithPushMessageListener(listener))
+	if err != nil {
+		return err
+	}
+	if err := consumer.Start(); err != nil {
+		return err
+	}
+	for _, liteTopic := range []string{"a", "b"} {
+		if err := consumer.SubscribeLite(liteTopic); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-done:
+	case <-time.After(featureTimeout):
+	}
+	mutex.Lock()
+	defer mutex.Unlock()
+	var ofA []string
+	for _, text := range got {
+		if text[0] == 'a' {
+			ofA = append(ofA, text)
+		}
+	}
+	if len(got) != 5 || !slices.Contains(got, "b 0") || !slices.Equal(ofA, []string{"a 0", "a 1", "a 1", "a 2"}) {
+		return fmt.Errorf("got %v", got)
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, Message,
-                      MessageListener, Producer, PushConsumer, SimpleConsumer, TransactionChecker,
-                      TransactionResolution)
+from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, LitePushConsumer,
+                      LiteSimpleConsumer, Message, MessageListener, Producer, PushConsumer, SimpleConsumer,
+                      TransactionChecker, TransactionResolution)
 from rocketmq.grpc_protocol import FilterType
 
 FEATURE_SECONDS = 30
@@ -55,6 +55,8 @@ class Trial:
             "delay": lambda: self.delay(topic),
             "recall": lambda: self.recall(topic),
             "priority": lambda: self.priority(topic),
+            "lite": lambda: self.lite(topic),
+            "liteSimple": lambda: self.lite_simple(topic),
             "transaction": lambda: self.transaction(topic),
             "dlq": lambda: self.dlq(topic),
         }
@@ -163,6 +165,46 @@ class Trial:
             consumer.ack(message)
         expect(got == [(10, "10"), (5, "5"), (1, "1")], f"got {got}")
 
+    def send_lite(self, topic):
+        for text in ("a 0", "a 1", "a 2", "b 0", "c 0"):
+            message = new_message(topic, text)
+            message.lite_topic = text[0]
+            self.producer.send(message)
+
+    def lite(self, topic):
+        """Two of three lite topics are consumed, each in order, although the second message of one fails once."""
+        self.send_lite(topic)
+        got = []
+        lock = threading.Lock()
+        done = threading.Event()
+
+        class Listener(MessageListener):
+            def consume(self, message):
+                text = message.body.decode()
+                with lock:
+                    is_first = text not in got
+                    got.append(text)
+                    if len(got) == 5:
+                        done.set()
+                return ConsumeResult.FAILURE if text == "a 1" and is_first else ConsumeResult.SUCCESS
+
+        consumer = LitePushConsumer(self.config, topic, topic, Listener())
+        consumer.startup()
+        consumer.subscribe_lite("a")
+        consumer.subscribe_lite("b")
+        done.wait(FEATURE_SECONDS)
+        of_a = [text for text in got if text[0] == "a"]
+        expect(len(got) == 5 and "b 0" in got and of_a == ["a 0", "a 1", "a 1", "a 2"], f"got {got}")
+
+    def lite_simple(self, topic):
+        """Two of three lite topics are received."""
+        self.send_lite(topic)
+        consumer = LiteSimpleConsumer(topic, self.config, topic, await_duration=AWAIT_SECONDS)
+        consumer.startup()
+        consumer.subscribe_lite("a")
+        consumer.subscribe_lite("b")
+        self.expect_received(consumer, ["a 0", "a 1", "a 2", "b 0"])
+
     def transaction(self, topic):
         class Checker(TransactionChecker):
             def check(self, message):
@@ -214,7 +256,10 @@ class Trial:
 
     def expect_bodies(self, topic, expression, expected):
         """These messages come, and no others within a further poll."""
-        consumer = self.simple(topic, topic, expression)
+        self.expect_received(self.simple(topic, topic, expression), expected)
+
+    def expect_received(self, consumer, expected):
+        """As above, by a consumer that is there."""
         bodies = []
         end = time.monotonic() + FEATURE_SECONDS
         is_last = False
