@@ -27,6 +27,14 @@ export const limits = {
   liteOffsetsMax: 4_194_304,
   /** The newest messages of a queue that are looked through for lite topics at a start, whether groups have had them or not. */
   liteOffsetsRebuilt: 131_072,
+  /** Subscribers of a lite topic that operators are shown; more are counted only. */
+  liteSubscribersShownMax: 10_000,
+  /** Lite topics that operators may ask for in which a group is farthest behind: each is a read of the log. More: BAD_REQUEST. */
+  liteLagsShownMax: 100,
+  /** Lite topics that are looked at for that before others have their turn. */
+  liteTopicsPerTurn: 8_192,
+  /** Those they get when they do not say how many. */
+  liteLagsShownDefault: 20,
   /** How often idle lite topics and what all groups have had are looked for, milliseconds. */
   liteUpkeepPeriodMs: 30_000,
   /** Messages given to one ReceiveMessage; more are quietly not given. */

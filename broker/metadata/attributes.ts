@@ -38,6 +38,10 @@ export const liteBindTopicKey = "lite.bind.topic";
 export const liteModelKey = "lite.sub.model";
 /** The attribute of a group that says how many lite topics each of its clients may subscribe to. */
 export const liteClientQuotaKey = "lite.sub.client.quota";
+/** The attribute of a group that lets a lite topic begin anew when another of its clients takes it alone. */
+export const liteResetExclusiveKey = "lite.sub.reset.offset.exclusive";
+/** The attribute of a group that lets a lite topic begin anew when a client subscribes to it no more. */
+export const liteResetUnsubscribeKey = "lite.sub.reset.offset.unsubscribe";
 /** The attribute of a group that says where it starts on a queue it has not read. */
 export const consumeFromKey = "consume.from";
 
@@ -90,6 +94,14 @@ export const groupAttributes: readonly AttributeRule[] = [
     allowed: `1 to ${limits.liteClientQuotaMax}`,
     allows: (value) => isWhole(value, 1, limits.liteClientQuotaMax),
   },
+  oneOf(liteResetExclusiveKey, "whether who takes a lite topic from another begins it anew", [
+    "true",
+    "false",
+  ]),
+  oneOf(liteResetUnsubscribeKey, "whether a lite topic that is unsubscribed from begins anew", [
+    "true",
+    "false",
+  ]),
 ];
 
 /** Where a group starts on a queue it has no progress on: RocketMQ's rule, the oldest message, the end, or a time in ms. */

@@ -7,6 +7,8 @@ export {
   liteBindTopicKey,
   liteClientQuotaKey,
   liteModelKey,
+  liteResetExclusiveKey,
+  liteResetUnsubscribeKey,
   type MessageType,
   messageTypeKey,
 } from "./attributes.ts";

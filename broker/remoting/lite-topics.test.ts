@@ -145,12 +145,23 @@ describe("lite topics as clients see them", () => {
     assert.match(status?.message ?? "", /group g consumes the lite topics of sessions/);
   });
 
-  it("takes quota and model from the group's attributes", async () => {
-    const attributes = { "lite.sub.client.quota": "3", "lite.sub.model": "Exclusive" };
+  it("takes quota, model and when to begin anew from the group's attributes", async () => {
+    const attributes = {
+      "lite.sub.client.quota": "3",
+      "lite.sub.model": "Exclusive",
+      "lite.sub.reset.offset.exclusive": "true",
+    };
     await broker.metadata.updateGroup({ name: "g", attributes });
     await sync({ liteTopicSet: ["a"] });
-    assert.equal(broker.synced[0]?.clientMax, 3);
-    assert.equal(broker.synced[0]?.isExclusive, true);
+    const [first] = broker.synced;
+    assert.equal(first?.clientMax, 3);
+    assert.equal(first?.isExclusive, true);
+    assert.equal(first?.beginsAnewWhenTaken, true);
+    assert.equal(first?.beginsAnewWhenRemoved, false);
+    const removing = { ...attributes, "lite.sub.reset.offset.unsubscribe": "true" };
+    await broker.metadata.updateGroup({ name: "g", attributes: removing });
+    await sync({ liteTopicSet: ["a"] });
+    assert.equal(broker.synced[1]?.beginsAnewWhenRemoved, true);
     const settings = await settle(5);
     assert.equal(settings?.subscription?.liteSubscriptionQuota, 3);
   });

@@ -6,7 +6,13 @@ import type { MethodHandler, ServerCall } from "../../transport/index.ts";
 import { clientTypes, isLiteConsumer, tellsAllBrokers } from "../clients/index.ts";
 import { hopHeaders, isPassedOn, passedOnBy } from "../cluster/index.ts";
 import type { LiteChange, LiteStart } from "../delivery/index.ts";
-import { checkTopicName, liteClientQuotaKey, liteModelKey } from "../metadata/index.ts";
+import {
+  checkTopicName,
+  liteClientQuotaKey,
+  liteModelKey,
+  liteResetExclusiveKey,
+  liteResetUnsubscribeKey,
+} from "../metadata/index.ts";
 import { callerOf } from "./caller.ts";
 import type { LocalParts, RemotingContext } from "./context.ts";
 import { isLossNotice, tellHere, tellLosses } from "./lite-losses.ts";
@@ -112,6 +118,7 @@ async function syncHere(
   // It may have said goodbye while the group was made.
   if (clients.get(id) === undefined) return { status: okStatus };
   clients.join(id, group.name);
+  const { attributes } = group;
   const losses = await parts.delivery.lite.sync({
     group,
     topic,
@@ -120,8 +127,10 @@ async function syncHere(
     names: wish.names,
     start: wish.start,
     version: wish.version,
-    isExclusive: group.attributes[liteModelKey] === "Exclusive",
-    clientMax: Number(group.attributes[liteClientQuotaKey] ?? limits.liteClientQuotaDefault),
+    isExclusive: attributes[liteModelKey] === "Exclusive",
+    beginsAnewWhenTaken: attributes[liteResetExclusiveKey] === "true",
+    beginsAnewWhenRemoved: attributes[liteResetUnsubscribeKey] === "true",
+    clientMax: Number(attributes[liteClientQuotaKey] ?? limits.liteClientQuotaDefault),
     countMax: config.values.maxLiteSubscriptionCount,
   });
   tellLosses(context, { topic: topic.name, group: group.name }, losses);

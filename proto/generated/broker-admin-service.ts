@@ -49,6 +49,26 @@ import {
   type IGetProducerConnectionRequest,
   GetProducerConnectionResponse,
   type IGetProducerConnectionResponse,
+  GetLiteSummaryRequest,
+  type IGetLiteSummaryRequest,
+  GetLiteSummaryResponse,
+  type IGetLiteSummaryResponse,
+  GetLiteParentRequest,
+  type IGetLiteParentRequest,
+  GetLiteParentResponse,
+  type IGetLiteParentResponse,
+  GetLiteTopicRequest,
+  type IGetLiteTopicRequest,
+  GetLiteTopicResponse,
+  type IGetLiteTopicResponse,
+  GetLiteClientRequest,
+  type IGetLiteClientRequest,
+  GetLiteClientResponse,
+  type IGetLiteClientResponse,
+  GetLiteGroupRequest,
+  type IGetLiteGroupRequest,
+  GetLiteGroupResponse,
+  type IGetLiteGroupResponse,
   QueryMessageByIdRequest,
   type IQueryMessageByIdRequest,
   QueryMessagesResponse,
@@ -111,6 +131,16 @@ export const brokerAdminService: {
     readonly CloneGroupOffset: Method<"unary", CloneGroupOffsetRequest, ICloneGroupOffsetRequest, CloneGroupOffsetResponse, ICloneGroupOffsetResponse>;
     readonly GetConsumerConnection: Method<"unary", GetConsumerConnectionRequest, IGetConsumerConnectionRequest, GetConsumerConnectionResponse, IGetConsumerConnectionResponse>;
     readonly GetProducerConnection: Method<"unary", GetProducerConnectionRequest, IGetProducerConnectionRequest, GetProducerConnectionResponse, IGetProducerConnectionResponse>;
+    /** What lite topics cost the broker, and its LITE topics. These calls are served where messages are. */
+    readonly GetLiteSummary: Method<"unary", GetLiteSummaryRequest, IGetLiteSummaryRequest, GetLiteSummaryResponse, IGetLiteSummaryResponse>;
+    /** One LITE topic. */
+    readonly GetLiteParent: Method<"unary", GetLiteParentRequest, IGetLiteParentRequest, GetLiteParentResponse, IGetLiteParentResponse>;
+    /** One lite topic: where its messages are, and who subscribes to it. */
+    readonly GetLiteTopic: Method<"unary", GetLiteTopicRequest, IGetLiteTopicRequest, GetLiteTopicResponse, IGetLiteTopicResponse>;
+    /** What one client subscribes to. */
+    readonly GetLiteClient: Method<"unary", GetLiteClientRequest, IGetLiteClientRequest, GetLiteClientResponse, IGetLiteClientResponse>;
+    /** How far a group is in one lite topic, or in which of them it is farthest behind. */
+    readonly GetLiteGroup: Method<"unary", GetLiteGroupRequest, IGetLiteGroupRequest, GetLiteGroupResponse, IGetLiteGroupResponse>;
     readonly QueryMessageById: Method<"unary", QueryMessageByIdRequest, IQueryMessageByIdRequest, QueryMessagesResponse, IQueryMessagesResponse>;
     readonly QueryMessageByKey: Method<"unary", QueryMessageByKeyRequest, IQueryMessageByKeyRequest, QueryMessagesResponse, IQueryMessagesResponse>;
     readonly QueryMessageByOffset: Method<"unary", QueryMessageByOffsetRequest, IQueryMessageByOffsetRequest, QueryMessagesResponse, IQueryMessagesResponse>;
@@ -203,6 +233,36 @@ export const brokerAdminService: {
       kind: "unary",
       request: codecOf(GetProducerConnectionRequest, "GetProducerConnectionRequest"),
       response: codecOf(GetProducerConnectionResponse, "GetProducerConnectionResponse"),
+    },
+    GetLiteSummary: {
+      path: "/cometmq.v1.BrokerAdmin/GetLiteSummary",
+      kind: "unary",
+      request: codecOf(GetLiteSummaryRequest, "GetLiteSummaryRequest"),
+      response: codecOf(GetLiteSummaryResponse, "GetLiteSummaryResponse"),
+    },
+    GetLiteParent: {
+      path: "/cometmq.v1.BrokerAdmin/GetLiteParent",
+      kind: "unary",
+      request: codecOf(GetLiteParentRequest, "GetLiteParentRequest"),
+      response: codecOf(GetLiteParentResponse, "GetLiteParentResponse"),
+    },
+    GetLiteTopic: {
+      path: "/cometmq.v1.BrokerAdmin/GetLiteTopic",
+      kind: "unary",
+      request: codecOf(GetLiteTopicRequest, "GetLiteTopicRequest"),
+      response: codecOf(GetLiteTopicResponse, "GetLiteTopicResponse"),
+    },
+    GetLiteClient: {
+      path: "/cometmq.v1.BrokerAdmin/GetLiteClient",
+      kind: "unary",
+      request: codecOf(GetLiteClientRequest, "GetLiteClientRequest"),
+      response: codecOf(GetLiteClientResponse, "GetLiteClientResponse"),
+    },
+    GetLiteGroup: {
+      path: "/cometmq.v1.BrokerAdmin/GetLiteGroup",
+      kind: "unary",
+      request: codecOf(GetLiteGroupRequest, "GetLiteGroupRequest"),
+      response: codecOf(GetLiteGroupResponse, "GetLiteGroupResponse"),
     },
     QueryMessageById: {
       path: "/cometmq.v1.BrokerAdmin/QueryMessageById",

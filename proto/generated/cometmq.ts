@@ -5984,6 +5984,1766 @@ export const GetProducerConnectionResponse: MessageClass<GetProducerConnectionRe
   return GetProducerConnectionResponse;
 })();
 
+export interface GetLiteSummaryRequest {
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteSummaryRequest {
+}
+export const GetLiteSummaryRequest: MessageClass<GetLiteSummaryRequest, IGetLiteSummaryRequest> = (function() {
+  const GetLiteSummaryRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteSummaryRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    return writer;
+  };
+  GetLiteSummaryRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteSummaryRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      reader.skipType(tag & 7, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteSummaryRequest;
+})();
+
+/** A LITE topic. */
+export interface LiteParent {
+  topic: string;
+  /** After so long without a message a lite topic is gone; -1: never. */
+  expirationMinutes: number;
+  /** Lite topics of it that have messages, and messages whose place is kept. */
+  liteTopics: number;
+  messages: number;
+  /** Groups that are bound to it, by name. */
+  groups: readonly string[];
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface ILiteParent {
+  topic?: string | null | undefined;
+  expirationMinutes?: number | null | undefined;
+  liteTopics?: number | null | undefined;
+  messages?: number | null | undefined;
+  groups?: readonly string[] | null | undefined;
+}
+export const LiteParent: MessageClass<LiteParent, ILiteParent> = (function() {
+  const LiteParent = function (properties) {
+    this.groups = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  LiteParent.prototype.topic = "";
+  LiteParent.prototype.expirationMinutes = 0;
+  LiteParent.prototype.liteTopics = 0;
+  LiteParent.prototype.messages = 0;
+  LiteParent.prototype.groups = $util.emptyArray;
+  LiteParent.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+      writer.uint32(10).string(message.topic);
+    if (message.expirationMinutes != null && $Object.hasOwnProperty.call(message, "expirationMinutes") && message.expirationMinutes !== 0)
+      writer.uint32(16).int32(message.expirationMinutes);
+    if (message.liteTopics != null && $Object.hasOwnProperty.call(message, "liteTopics") && message.liteTopics !== 0)
+      writer.uint32(24).int32(message.liteTopics);
+    if (message.messages != null && $Object.hasOwnProperty.call(message, "messages") && (typeof message.messages === "object" ? message.messages.low || message.messages.high : message.messages !== 0))
+      writer.uint32(32).int64(message.messages);
+    if (message.groups != null && message.groups.length)
+      for (let i = 0; i < message.groups.length; ++i)
+        writer.uint32(42).string(message.groups[i]);
+    return writer;
+  };
+  LiteParent.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new LiteParent();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.topic = value;
+          else
+            delete message.topic;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.expirationMinutes = value;
+          else
+            delete message.expirationMinutes;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.liteTopics = value;
+          else
+            delete message.liteTopics;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.messages = value;
+          else
+            delete message.messages;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 2)
+            break;
+          if (!(message.groups && message.groups.length))
+            message.groups = [];
+          message.groups.push(reader.stringVerify());
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return LiteParent;
+})();
+
+export interface GetLiteSummaryResponse {
+  status: Status | null;
+  /** Lite topics that have messages, and how many there may be. */
+  liteTopics: number;
+  liteTopicsMax: number;
+  /** Messages whose place is kept, and how many there may be. */
+  messages: number;
+  messagesMax: number;
+  /** Lite topics that clients subscribe to, counted once a client, and how many there may be. */
+  subscriptions: number;
+  subscriptionsMax: number;
+  /** Clients that subscribe to lite topics, counted once a group. */
+  clients: number;
+  /** Lite topics whose progress a group has in memory by itself, counted once a group. */
+  progress: number;
+  /** Lite topics that went since nothing came any more, since the broker started. */
+  expired: number;
+  /** By name. */
+  topics: readonly LiteParent[];
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteSummaryResponse {
+  status?: IStatus | null | undefined;
+  liteTopics?: number | null | undefined;
+  liteTopicsMax?: number | null | undefined;
+  messages?: number | null | undefined;
+  messagesMax?: number | null | undefined;
+  subscriptions?: number | null | undefined;
+  subscriptionsMax?: number | null | undefined;
+  clients?: number | null | undefined;
+  progress?: number | null | undefined;
+  expired?: number | null | undefined;
+  topics?: readonly ILiteParent[] | null | undefined;
+}
+export const GetLiteSummaryResponse: MessageClass<GetLiteSummaryResponse, IGetLiteSummaryResponse> = (function() {
+  const GetLiteSummaryResponse = function (properties) {
+    this.topics = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteSummaryResponse.prototype.status = null;
+  GetLiteSummaryResponse.prototype.liteTopics = 0;
+  GetLiteSummaryResponse.prototype.liteTopicsMax = 0;
+  GetLiteSummaryResponse.prototype.messages = 0;
+  GetLiteSummaryResponse.prototype.messagesMax = 0;
+  GetLiteSummaryResponse.prototype.subscriptions = 0;
+  GetLiteSummaryResponse.prototype.subscriptionsMax = 0;
+  GetLiteSummaryResponse.prototype.clients = 0;
+  GetLiteSummaryResponse.prototype.progress = 0;
+  GetLiteSummaryResponse.prototype.expired = 0;
+  GetLiteSummaryResponse.prototype.topics = $util.emptyArray;
+  GetLiteSummaryResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.liteTopics != null && $Object.hasOwnProperty.call(message, "liteTopics") && message.liteTopics !== 0)
+      writer.uint32(16).int32(message.liteTopics);
+    if (message.liteTopicsMax != null && $Object.hasOwnProperty.call(message, "liteTopicsMax") && message.liteTopicsMax !== 0)
+      writer.uint32(24).int32(message.liteTopicsMax);
+    if (message.messages != null && $Object.hasOwnProperty.call(message, "messages") && (typeof message.messages === "object" ? message.messages.low || message.messages.high : message.messages !== 0))
+      writer.uint32(32).int64(message.messages);
+    if (message.messagesMax != null && $Object.hasOwnProperty.call(message, "messagesMax") && (typeof message.messagesMax === "object" ? message.messagesMax.low || message.messagesMax.high : message.messagesMax !== 0))
+      writer.uint32(40).int64(message.messagesMax);
+    if (message.subscriptions != null && $Object.hasOwnProperty.call(message, "subscriptions") && message.subscriptions !== 0)
+      writer.uint32(48).int32(message.subscriptions);
+    if (message.subscriptionsMax != null && $Object.hasOwnProperty.call(message, "subscriptionsMax") && message.subscriptionsMax !== 0)
+      writer.uint32(56).int32(message.subscriptionsMax);
+    if (message.clients != null && $Object.hasOwnProperty.call(message, "clients") && message.clients !== 0)
+      writer.uint32(64).int32(message.clients);
+    if (message.progress != null && $Object.hasOwnProperty.call(message, "progress") && (typeof message.progress === "object" ? message.progress.low || message.progress.high : message.progress !== 0))
+      writer.uint32(72).int64(message.progress);
+    if (message.expired != null && $Object.hasOwnProperty.call(message, "expired") && (typeof message.expired === "object" ? message.expired.low || message.expired.high : message.expired !== 0))
+      writer.uint32(80).int64(message.expired);
+    if (message.topics != null && message.topics.length)
+      for (let i = 0; i < message.topics.length; ++i)
+        LiteParent.encode(message.topics[i], writer.uint32(90).fork(), _depth + 1).ldelim();
+    return writer;
+  };
+  GetLiteSummaryResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteSummaryResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.liteTopics = value;
+          else
+            delete message.liteTopics;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.liteTopicsMax = value;
+          else
+            delete message.liteTopicsMax;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.messages = value;
+          else
+            delete message.messages;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.messagesMax = value;
+          else
+            delete message.messagesMax;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.subscriptions = value;
+          else
+            delete message.subscriptions;
+          continue;
+        }
+      case 7: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.subscriptionsMax = value;
+          else
+            delete message.subscriptionsMax;
+          continue;
+        }
+      case 8: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.clients = value;
+          else
+            delete message.clients;
+          continue;
+        }
+      case 9: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.progress = value;
+          else
+            delete message.progress;
+          continue;
+        }
+      case 10: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.expired = value;
+          else
+            delete message.expired;
+          continue;
+        }
+      case 11: {
+          if (wireType !== 2)
+            break;
+          if (!(message.topics && message.topics.length))
+            message.topics = [];
+          message.topics.push(LiteParent.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteSummaryResponse;
+})();
+
+export interface GetLiteParentRequest {
+  topic: string;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteParentRequest {
+  topic?: string | null | undefined;
+}
+export const GetLiteParentRequest: MessageClass<GetLiteParentRequest, IGetLiteParentRequest> = (function() {
+  const GetLiteParentRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteParentRequest.prototype.topic = "";
+  GetLiteParentRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+      writer.uint32(10).string(message.topic);
+    return writer;
+  };
+  GetLiteParentRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteParentRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.topic = value;
+          else
+            delete message.topic;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteParentRequest;
+})();
+
+export interface GetLiteParentResponse {
+  status: Status | null;
+  parent: LiteParent | null;
+  /** Lite topics of the whole broker. */
+  brokerLiteTopics: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteParentResponse {
+  status?: IStatus | null | undefined;
+  parent?: ILiteParent | null | undefined;
+  brokerLiteTopics?: number | null | undefined;
+}
+export const GetLiteParentResponse: MessageClass<GetLiteParentResponse, IGetLiteParentResponse> = (function() {
+  const GetLiteParentResponse = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteParentResponse.prototype.status = null;
+  GetLiteParentResponse.prototype.parent = null;
+  GetLiteParentResponse.prototype.brokerLiteTopics = 0;
+  GetLiteParentResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.parent != null && $Object.hasOwnProperty.call(message, "parent"))
+      LiteParent.encode(message.parent, writer.uint32(18).fork(), _depth + 1).ldelim();
+    if (message.brokerLiteTopics != null && $Object.hasOwnProperty.call(message, "brokerLiteTopics") && message.brokerLiteTopics !== 0)
+      writer.uint32(24).int32(message.brokerLiteTopics);
+    return writer;
+  };
+  GetLiteParentResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteParentResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          message.parent = LiteParent.decode(reader, reader.size(), $undefined, _depth + 1, message.parent);
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.brokerLiteTopics = value;
+          else
+            delete message.brokerLiteTopics;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteParentResponse;
+})();
+
+export interface GetLiteTopicRequest {
+  topic: string;
+  liteTopic: string;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteTopicRequest {
+  topic?: string | null | undefined;
+  liteTopic?: string | null | undefined;
+}
+export const GetLiteTopicRequest: MessageClass<GetLiteTopicRequest, IGetLiteTopicRequest> = (function() {
+  const GetLiteTopicRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteTopicRequest.prototype.topic = "";
+  GetLiteTopicRequest.prototype.liteTopic = "";
+  GetLiteTopicRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+      writer.uint32(10).string(message.topic);
+    if (message.liteTopic != null && $Object.hasOwnProperty.call(message, "liteTopic") && message.liteTopic !== "")
+      writer.uint32(18).string(message.liteTopic);
+    return writer;
+  };
+  GetLiteTopicRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteTopicRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.topic = value;
+          else
+            delete message.topic;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.liteTopic = value;
+          else
+            delete message.liteTopic;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteTopicRequest;
+})();
+
+/** The messages of a lite topic in one queue. Offsets are those of the queue, which holds others too. */
+export interface LitePlace {
+  queueId: number;
+  /** The oldest message, and one past the newest. */
+  minOffset: number;
+  maxOffset: number;
+  messages: number;
+  /** When the newest message was stored. */
+  lastUpdateMs: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface ILitePlace {
+  queueId?: number | null | undefined;
+  minOffset?: number | null | undefined;
+  maxOffset?: number | null | undefined;
+  messages?: number | null | undefined;
+  lastUpdateMs?: number | null | undefined;
+}
+export const LitePlace: MessageClass<LitePlace, ILitePlace> = (function() {
+  const LitePlace = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  LitePlace.prototype.queueId = 0;
+  LitePlace.prototype.minOffset = 0;
+  LitePlace.prototype.maxOffset = 0;
+  LitePlace.prototype.messages = 0;
+  LitePlace.prototype.lastUpdateMs = 0;
+  LitePlace.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.queueId != null && $Object.hasOwnProperty.call(message, "queueId") && message.queueId !== 0)
+      writer.uint32(8).int32(message.queueId);
+    if (message.minOffset != null && $Object.hasOwnProperty.call(message, "minOffset") && (typeof message.minOffset === "object" ? message.minOffset.low || message.minOffset.high : message.minOffset !== 0))
+      writer.uint32(16).int64(message.minOffset);
+    if (message.maxOffset != null && $Object.hasOwnProperty.call(message, "maxOffset") && (typeof message.maxOffset === "object" ? message.maxOffset.low || message.maxOffset.high : message.maxOffset !== 0))
+      writer.uint32(24).int64(message.maxOffset);
+    if (message.messages != null && $Object.hasOwnProperty.call(message, "messages") && (typeof message.messages === "object" ? message.messages.low || message.messages.high : message.messages !== 0))
+      writer.uint32(32).int64(message.messages);
+    if (message.lastUpdateMs != null && $Object.hasOwnProperty.call(message, "lastUpdateMs") && (typeof message.lastUpdateMs === "object" ? message.lastUpdateMs.low || message.lastUpdateMs.high : message.lastUpdateMs !== 0))
+      writer.uint32(40).int64(message.lastUpdateMs);
+    return writer;
+  };
+  LitePlace.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new LitePlace();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.queueId = value;
+          else
+            delete message.queueId;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.minOffset = value;
+          else
+            delete message.minOffset;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.maxOffset = value;
+          else
+            delete message.maxOffset;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.messages = value;
+          else
+            delete message.messages;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lastUpdateMs = value;
+          else
+            delete message.lastUpdateMs;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return LitePlace;
+})();
+
+export interface LiteSubscriber {
+  group: string;
+  clientId: string;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface ILiteSubscriber {
+  group?: string | null | undefined;
+  clientId?: string | null | undefined;
+}
+export const LiteSubscriber: MessageClass<LiteSubscriber, ILiteSubscriber> = (function() {
+  const LiteSubscriber = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  LiteSubscriber.prototype.group = "";
+  LiteSubscriber.prototype.clientId = "";
+  LiteSubscriber.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.group != null && $Object.hasOwnProperty.call(message, "group") && message.group !== "")
+      writer.uint32(10).string(message.group);
+    if (message.clientId != null && $Object.hasOwnProperty.call(message, "clientId") && message.clientId !== "")
+      writer.uint32(18).string(message.clientId);
+    return writer;
+  };
+  LiteSubscriber.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new LiteSubscriber();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.group = value;
+          else
+            delete message.group;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.clientId = value;
+          else
+            delete message.clientId;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return LiteSubscriber;
+})();
+
+export interface GetLiteTopicResponse {
+  status: Status | null;
+  /** The broker that messages of it go to. */
+  owner: string;
+  /** By queue id; none when it has no messages here. */
+  places: readonly LitePlace[];
+  subscriberCount: number;
+  /** At most as many as the broker allows in one answer. */
+  subscribers: readonly LiteSubscriber[];
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteTopicResponse {
+  status?: IStatus | null | undefined;
+  owner?: string | null | undefined;
+  places?: readonly ILitePlace[] | null | undefined;
+  subscriberCount?: number | null | undefined;
+  subscribers?: readonly ILiteSubscriber[] | null | undefined;
+}
+export const GetLiteTopicResponse: MessageClass<GetLiteTopicResponse, IGetLiteTopicResponse> = (function() {
+  const GetLiteTopicResponse = function (properties) {
+    this.places = [];
+    this.subscribers = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteTopicResponse.prototype.status = null;
+  GetLiteTopicResponse.prototype.owner = "";
+  GetLiteTopicResponse.prototype.places = $util.emptyArray;
+  GetLiteTopicResponse.prototype.subscriberCount = 0;
+  GetLiteTopicResponse.prototype.subscribers = $util.emptyArray;
+  GetLiteTopicResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.owner != null && $Object.hasOwnProperty.call(message, "owner") && message.owner !== "")
+      writer.uint32(18).string(message.owner);
+    if (message.places != null && message.places.length)
+      for (let i = 0; i < message.places.length; ++i)
+        LitePlace.encode(message.places[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+    if (message.subscriberCount != null && $Object.hasOwnProperty.call(message, "subscriberCount") && message.subscriberCount !== 0)
+      writer.uint32(32).int32(message.subscriberCount);
+    if (message.subscribers != null && message.subscribers.length)
+      for (let i = 0; i < message.subscribers.length; ++i)
+        LiteSubscriber.encode(message.subscribers[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+    return writer;
+  };
+  GetLiteTopicResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteTopicResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.owner = value;
+          else
+            delete message.owner;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 2)
+            break;
+          if (!(message.places && message.places.length))
+            message.places = [];
+          message.places.push(LitePlace.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.subscriberCount = value;
+          else
+            delete message.subscriberCount;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 2)
+            break;
+          if (!(message.subscribers && message.subscribers.length))
+            message.subscribers = [];
+          message.subscribers.push(LiteSubscriber.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteTopicResponse;
+})();
+
+export interface GetLiteClientRequest {
+  topic: string;
+  group: string;
+  clientId: string;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteClientRequest {
+  topic?: string | null | undefined;
+  group?: string | null | undefined;
+  clientId?: string | null | undefined;
+}
+export const GetLiteClientRequest: MessageClass<GetLiteClientRequest, IGetLiteClientRequest> = (function() {
+  const GetLiteClientRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteClientRequest.prototype.topic = "";
+  GetLiteClientRequest.prototype.group = "";
+  GetLiteClientRequest.prototype.clientId = "";
+  GetLiteClientRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+      writer.uint32(10).string(message.topic);
+    if (message.group != null && $Object.hasOwnProperty.call(message, "group") && message.group !== "")
+      writer.uint32(18).string(message.group);
+    if (message.clientId != null && $Object.hasOwnProperty.call(message, "clientId") && message.clientId !== "")
+      writer.uint32(26).string(message.clientId);
+    return writer;
+  };
+  GetLiteClientRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteClientRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.topic = value;
+          else
+            delete message.topic;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.group = value;
+          else
+            delete message.group;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.clientId = value;
+          else
+            delete message.clientId;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteClientRequest;
+})();
+
+export interface GetLiteClientResponse {
+  status: Status | null;
+  /** It has said here what it wants; else nothing else is set. */
+  known: boolean;
+  /** By name. */
+  liteTopics: readonly string[];
+  /** Messages of them that the group has not acknowledged. */
+  lag: number;
+  /** Its receives that wait. */
+  polls: number;
+  lastHeartbeatMs: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteClientResponse {
+  status?: IStatus | null | undefined;
+  known?: boolean | null | undefined;
+  liteTopics?: readonly string[] | null | undefined;
+  lag?: number | null | undefined;
+  polls?: number | null | undefined;
+  lastHeartbeatMs?: number | null | undefined;
+}
+export const GetLiteClientResponse: MessageClass<GetLiteClientResponse, IGetLiteClientResponse> = (function() {
+  const GetLiteClientResponse = function (properties) {
+    this.liteTopics = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteClientResponse.prototype.status = null;
+  GetLiteClientResponse.prototype.known = false;
+  GetLiteClientResponse.prototype.liteTopics = $util.emptyArray;
+  GetLiteClientResponse.prototype.lag = 0;
+  GetLiteClientResponse.prototype.polls = 0;
+  GetLiteClientResponse.prototype.lastHeartbeatMs = 0;
+  GetLiteClientResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.known != null && $Object.hasOwnProperty.call(message, "known") && message.known !== false)
+      writer.uint32(16).bool(message.known);
+    if (message.liteTopics != null && message.liteTopics.length)
+      for (let i = 0; i < message.liteTopics.length; ++i)
+        writer.uint32(26).string(message.liteTopics[i]);
+    if (message.lag != null && $Object.hasOwnProperty.call(message, "lag") && (typeof message.lag === "object" ? message.lag.low || message.lag.high : message.lag !== 0))
+      writer.uint32(32).int64(message.lag);
+    if (message.polls != null && $Object.hasOwnProperty.call(message, "polls") && message.polls !== 0)
+      writer.uint32(40).int32(message.polls);
+    if (message.lastHeartbeatMs != null && $Object.hasOwnProperty.call(message, "lastHeartbeatMs") && (typeof message.lastHeartbeatMs === "object" ? message.lastHeartbeatMs.low || message.lastHeartbeatMs.high : message.lastHeartbeatMs !== 0))
+      writer.uint32(48).int64(message.lastHeartbeatMs);
+    return writer;
+  };
+  GetLiteClientResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteClientResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.bool())
+            message.known = value;
+          else
+            delete message.known;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 2)
+            break;
+          if (!(message.liteTopics && message.liteTopics.length))
+            message.liteTopics = [];
+          message.liteTopics.push(reader.stringVerify());
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lag = value;
+          else
+            delete message.lag;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.polls = value;
+          else
+            delete message.polls;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lastHeartbeatMs = value;
+          else
+            delete message.lastHeartbeatMs;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteClientResponse;
+})();
+
+export interface GetLiteGroupRequest {
+  topic: string;
+  group: string;
+  /** Absent: those in which it is farthest behind. */
+  liteTopic: string | null;
+  /** Of those, so many in each list; 0 for the broker's default. */
+  countMax: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteGroupRequest {
+  topic?: string | null | undefined;
+  group?: string | null | undefined;
+  liteTopic?: string | null | undefined;
+  countMax?: number | null | undefined;
+}
+export const GetLiteGroupRequest: MessageClass<GetLiteGroupRequest, IGetLiteGroupRequest> = (function() {
+  const GetLiteGroupRequest = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteGroupRequest.prototype.topic = "";
+  GetLiteGroupRequest.prototype.group = "";
+  GetLiteGroupRequest.prototype.liteTopic = null;
+  GetLiteGroupRequest.prototype.countMax = 0;
+  let $oneOfFields;
+  // Virtual OneOf for proto3 optional field
+  $Object.defineProperty(GetLiteGroupRequest.prototype, "_liteTopic", {
+    get: $util.oneOfGetter($oneOfFields = ["liteTopic"]),
+    set: $util.oneOfSetter($oneOfFields)
+  });
+  GetLiteGroupRequest.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.topic != null && $Object.hasOwnProperty.call(message, "topic") && message.topic !== "")
+      writer.uint32(10).string(message.topic);
+    if (message.group != null && $Object.hasOwnProperty.call(message, "group") && message.group !== "")
+      writer.uint32(18).string(message.group);
+    if (message.liteTopic != null && $Object.hasOwnProperty.call(message, "liteTopic"))
+      writer.uint32(26).string(message.liteTopic);
+    if (message.countMax != null && $Object.hasOwnProperty.call(message, "countMax") && message.countMax !== 0)
+      writer.uint32(32).int32(message.countMax);
+    return writer;
+  };
+  GetLiteGroupRequest.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteGroupRequest();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.topic = value;
+          else
+            delete message.topic;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.group = value;
+          else
+            delete message.group;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 2)
+            break;
+          message.liteTopic = reader.stringVerify();
+          message._liteTopic = "liteTopic";
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.countMax = value;
+          else
+            delete message.countMax;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteGroupRequest;
+})();
+
+/** How far a group is in the messages of a lite topic in one queue. Offsets are those of the queue. */
+export interface LiteProgress {
+  liteTopic: string;
+  queueId: number;
+  /** One past the newest message. */
+  maxOffset: number;
+  /** Messages from here on were not handed out yet. */
+  nextOffset: number;
+  /** Handed out and not acknowledged. */
+  pending: number;
+  /** Not acknowledged in all. */
+  lag: number;
+  /** When the oldest message that is not acknowledged was stored, and where it is; neither is set without one. */
+  oldestMs: number;
+  oldestOffset: number;
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface ILiteProgress {
+  liteTopic?: string | null | undefined;
+  queueId?: number | null | undefined;
+  maxOffset?: number | null | undefined;
+  nextOffset?: number | null | undefined;
+  pending?: number | null | undefined;
+  lag?: number | null | undefined;
+  oldestMs?: number | null | undefined;
+  oldestOffset?: number | null | undefined;
+}
+export const LiteProgress: MessageClass<LiteProgress, ILiteProgress> = (function() {
+  const LiteProgress = function (properties) {
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  LiteProgress.prototype.liteTopic = "";
+  LiteProgress.prototype.queueId = 0;
+  LiteProgress.prototype.maxOffset = 0;
+  LiteProgress.prototype.nextOffset = 0;
+  LiteProgress.prototype.pending = 0;
+  LiteProgress.prototype.lag = 0;
+  LiteProgress.prototype.oldestMs = 0;
+  LiteProgress.prototype.oldestOffset = 0;
+  LiteProgress.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.liteTopic != null && $Object.hasOwnProperty.call(message, "liteTopic") && message.liteTopic !== "")
+      writer.uint32(10).string(message.liteTopic);
+    if (message.queueId != null && $Object.hasOwnProperty.call(message, "queueId") && message.queueId !== 0)
+      writer.uint32(16).int32(message.queueId);
+    if (message.maxOffset != null && $Object.hasOwnProperty.call(message, "maxOffset") && (typeof message.maxOffset === "object" ? message.maxOffset.low || message.maxOffset.high : message.maxOffset !== 0))
+      writer.uint32(24).int64(message.maxOffset);
+    if (message.nextOffset != null && $Object.hasOwnProperty.call(message, "nextOffset") && (typeof message.nextOffset === "object" ? message.nextOffset.low || message.nextOffset.high : message.nextOffset !== 0))
+      writer.uint32(32).int64(message.nextOffset);
+    if (message.pending != null && $Object.hasOwnProperty.call(message, "pending") && (typeof message.pending === "object" ? message.pending.low || message.pending.high : message.pending !== 0))
+      writer.uint32(40).int64(message.pending);
+    if (message.lag != null && $Object.hasOwnProperty.call(message, "lag") && (typeof message.lag === "object" ? message.lag.low || message.lag.high : message.lag !== 0))
+      writer.uint32(48).int64(message.lag);
+    if (message.oldestMs != null && $Object.hasOwnProperty.call(message, "oldestMs") && (typeof message.oldestMs === "object" ? message.oldestMs.low || message.oldestMs.high : message.oldestMs !== 0))
+      writer.uint32(56).int64(message.oldestMs);
+    if (message.oldestOffset != null && $Object.hasOwnProperty.call(message, "oldestOffset") && (typeof message.oldestOffset === "object" ? message.oldestOffset.low || message.oldestOffset.high : message.oldestOffset !== 0))
+      writer.uint32(64).int64(message.oldestOffset);
+    return writer;
+  };
+  LiteProgress.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new LiteProgress();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          if ((value = reader.stringVerify()).length)
+            message.liteTopic = value;
+          else
+            delete message.liteTopic;
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if (value = reader.int32())
+            message.queueId = value;
+          else
+            delete message.queueId;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.maxOffset = value;
+          else
+            delete message.maxOffset;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.nextOffset = value;
+          else
+            delete message.nextOffset;
+          continue;
+        }
+      case 5: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.pending = value;
+          else
+            delete message.pending;
+          continue;
+        }
+      case 6: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lag = value;
+          else
+            delete message.lag;
+          continue;
+        }
+      case 7: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.oldestMs = value;
+          else
+            delete message.oldestMs;
+          continue;
+        }
+      case 8: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.oldestOffset = value;
+          else
+            delete message.oldestOffset;
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return LiteProgress;
+})();
+
+export interface GetLiteGroupResponse {
+  status: Status | null;
+  /** Messages of all its lite topics that are not acknowledged, and those of them that are handed out. */
+  lag: number;
+  pending: number;
+  /** With most messages behind first, and with the oldest message first. */
+  byLag: readonly LiteProgress[];
+  byAge: readonly LiteProgress[];
+  /** Of the lite topic that was asked for, by queue id. */
+  places: readonly LiteProgress[];
+}
+/** What encoding takes; fields left out have their defaults. */
+export interface IGetLiteGroupResponse {
+  status?: IStatus | null | undefined;
+  lag?: number | null | undefined;
+  pending?: number | null | undefined;
+  byLag?: readonly ILiteProgress[] | null | undefined;
+  byAge?: readonly ILiteProgress[] | null | undefined;
+  places?: readonly ILiteProgress[] | null | undefined;
+}
+export const GetLiteGroupResponse: MessageClass<GetLiteGroupResponse, IGetLiteGroupResponse> = (function() {
+  const GetLiteGroupResponse = function (properties) {
+    this.byLag = [];
+    this.byAge = [];
+    this.places = [];
+    if (properties)
+      for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+          this[keys[i]] = properties[keys[i]];
+  };
+  GetLiteGroupResponse.prototype.status = null;
+  GetLiteGroupResponse.prototype.lag = 0;
+  GetLiteGroupResponse.prototype.pending = 0;
+  GetLiteGroupResponse.prototype.byLag = $util.emptyArray;
+  GetLiteGroupResponse.prototype.byAge = $util.emptyArray;
+  GetLiteGroupResponse.prototype.places = $util.emptyArray;
+  GetLiteGroupResponse.encode = function (message, writer, _depth) {
+    if (!writer)
+      writer = $Writer.create();
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $util.recursionLimit)
+      throw $Error("max depth exceeded");
+    if (message.status != null && $Object.hasOwnProperty.call(message, "status"))
+      Status.encode(message.status, writer.uint32(10).fork(), _depth + 1).ldelim();
+    if (message.lag != null && $Object.hasOwnProperty.call(message, "lag") && (typeof message.lag === "object" ? message.lag.low || message.lag.high : message.lag !== 0))
+      writer.uint32(16).int64(message.lag);
+    if (message.pending != null && $Object.hasOwnProperty.call(message, "pending") && (typeof message.pending === "object" ? message.pending.low || message.pending.high : message.pending !== 0))
+      writer.uint32(24).int64(message.pending);
+    if (message.byLag != null && message.byLag.length)
+      for (let i = 0; i < message.byLag.length; ++i)
+        LiteProgress.encode(message.byLag[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+    if (message.byAge != null && message.byAge.length)
+      for (let i = 0; i < message.byAge.length; ++i)
+        LiteProgress.encode(message.byAge[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+    if (message.places != null && message.places.length)
+      for (let i = 0; i < message.places.length; ++i)
+        LiteProgress.encode(message.places[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+    return writer;
+  };
+  GetLiteGroupResponse.decode = function (reader, length, _end, _depth, _target) {
+    if (!(reader instanceof $Reader))
+      reader = $Reader.create(reader);
+    if (_depth === $undefined)
+      _depth = 0;
+    if (_depth > $Reader.recursionLimit)
+      throw $Error("max depth exceeded");
+    let end, message, value;
+    if (length === $undefined)
+      end = reader.len;
+    else {
+      end = reader.pos + length;
+      if (end > reader.len)
+        throw $RangeError("index out of range");
+      length = reader.len;
+      reader.len = end;
+    }
+    message = _target || new GetLiteGroupResponse();
+    while (reader.pos < end) {
+      let start = reader.pos;
+      let tag = reader.tag();
+      if (tag === _end) {
+        _end = $undefined;
+        break;
+      }
+      let wireType = tag & 7;
+      switch (tag >>>= 3) {
+      case 1: {
+          if (wireType !== 2)
+            break;
+          message.status = Status.decode(reader, reader.size(), $undefined, _depth + 1, message.status);
+          continue;
+        }
+      case 2: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.lag = value;
+          else
+            delete message.lag;
+          continue;
+        }
+      case 3: {
+          if (wireType !== 0)
+            break;
+          if ((value = $int64(reader)) !== 0)
+            message.pending = value;
+          else
+            delete message.pending;
+          continue;
+        }
+      case 4: {
+          if (wireType !== 2)
+            break;
+          if (!(message.byLag && message.byLag.length))
+            message.byLag = [];
+          message.byLag.push(LiteProgress.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 5: {
+          if (wireType !== 2)
+            break;
+          if (!(message.byAge && message.byAge.length))
+            message.byAge = [];
+          message.byAge.push(LiteProgress.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      case 6: {
+          if (wireType !== 2)
+            break;
+          if (!(message.places && message.places.length))
+            message.places = [];
+          message.places.push(LiteProgress.decode(reader, reader.size(), $undefined, _depth + 1));
+          continue;
+        }
+      }
+      reader.skipType(wireType, _depth, tag);
+    }
+    if (length !== $undefined) {
+      if (reader.pos !== end)
+        throw $RangeError("index out of range");
+      reader.len = length;
+    }
+    if (_end !== $undefined)
+      throw $Error("missing end group");
+    return message;
+  };
+  return GetLiteGroupResponse;
+})();
+
 /** With which groups' deliveries messages are wanted. */
 export interface DeliveryQuestion {
   /** Absent: all groups that have progress on the message's queue. */

@@ -28,6 +28,11 @@ export class LiteQueue {
     this.#tally = tally;
   }
 
+  /** Lite topics that it holds. */
+  get topicCount(): number {
+    return this.#topics.size;
+  }
+
   has(hash: number): boolean {
     return this.#topics.has(hash);
   }

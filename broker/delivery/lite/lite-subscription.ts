@@ -11,6 +11,21 @@ import type { LiteQueue } from "./lite-queue.ts";
 /** The queues of a LITE topic that hold something, by queue id. */
 export type LiteQueues = readonly (LiteQueue | undefined)[];
 
+/** How far a group is in the messages of a lite topic in one queue. Offsets are those of the queue. */
+export interface LiteStanding {
+  readonly queueId: number;
+  /** One past the newest message. */
+  readonly endOffset: number;
+  /** Messages from here on were not handed out yet. */
+  readonly nextOffset: number;
+  /** Handed out and not acknowledged. */
+  readonly pending: number;
+  /** Not acknowledged in all. */
+  readonly lag: number;
+  /** Of the oldest message that is not acknowledged; `endOffset` when there is none. */
+  readonly oldestOffset: number;
+}
+
 /** State of one (group, LITE topic), beside its lanes. */
 export class LiteSubscription implements LiteKeeper {
   readonly queues: LiteQueues;
@@ -211,6 +226,28 @@ export class LiteSubscription implements LiteKeeper {
       count += offsets.countFrom(this.#placeOf(lane, hash));
     }
     return count;
+  }
+
+  /** How far the group is in a lite topic; undefined when that has no messages in the queue. */
+  standing(lane: Lane, queue: LiteQueue, hash: number): LiteStanding | undefined {
+    const offsets = queue.offsets(hash);
+    if (offsets?.last === undefined) return undefined;
+    const held = this.#groups[lane.queueId]?.get(hash)?.held ?? [];
+    const endOffset = offsets.last + 1;
+    const nextOffset = this.#placeOf(lane, hash);
+    return {
+      queueId: lane.queueId,
+      endOffset,
+      nextOffset: Math.min(nextOffset, endOffset),
+      pending: held.length,
+      lag: offsets.countFrom(nextOffset) + held.length,
+      oldestOffset: held[0]?.offset ?? offsets.firstFrom(nextOffset) ?? endOffset,
+    };
+  }
+
+  /** Lite topics whose progress is kept by itself; the others stand at the cursors. */
+  get progressCount(): number {
+    return this.#groups.reduce((count, groups) => count + groups.size, 0);
   }
 
   /** Below it, nothing of the queue has to be known for this group. */

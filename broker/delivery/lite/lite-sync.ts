@@ -32,6 +32,10 @@ export interface LiteSync {
   readonly version?: number | undefined;
   /** One client of the group at a time subscribes to a lite topic: the last one to add it. */
   readonly isExclusive: boolean;
+  /** The group begins a lite topic anew when a client takes it from another. A `start` of that client counts more. */
+  readonly beginsAnewWhenTaken?: boolean;
+  /** The group begins a lite topic anew when a client removes it. */
+  readonly beginsAnewWhenRemoved?: boolean;
   /** Lite topics that one client may subscribe to. */
   readonly clientMax: number;
   /** Lite topics that all clients of the broker may subscribe to. */
@@ -61,8 +65,8 @@ export class LiteSyncs {
   }
 
   /**
-   * Changes what a client subscribes to; gives who has lost a lite topic by that. With a start it resolves when that is in
-   * the log. Throws LITE_SUBSCRIPTION_QUOTA_EXCEEDED, changing nothing, and what the store says.
+   * Changes what a client subscribes to; gives who has lost a lite topic by that. Where a lite topic goes on elsewhere by
+   * that, it resolves when that is in the log. Throws LITE_SUBSCRIPTION_QUOTA_EXCEEDED, changing nothing, and what the store says.
    */
   async sync(request: LiteSync): Promise<readonly LiteLoss[]> {
     const subscription = this.#parts.table.attach(request.group, request.topic);
@@ -80,7 +84,9 @@ export class LiteSyncs {
     const wanted = new Map(request.names.map((name) => [messageGroupHash(name), name]));
     if (change === "remove") {
       client.version = version ?? client.version;
-      for (const hash of wanted.keys()) lite.unsubscribe(client, hash);
+      const left = [...wanted.keys()].filter((hash) => client.topics.has(hash));
+      for (const hash of left) lite.unsubscribe(client, hash);
+      if (request.beginsAnewWhenRemoved === true) await this.#beginAnew(subscription, lite, left);
       return [];
     }
     checkQuota(request, { client, wanted, count: this.#parts.topics.figures.subscriptions });
@@ -91,19 +97,34 @@ export class LiteSyncs {
       }
     }
     const losses: LiteLoss[] = [];
+    const taken: number[] = [];
     for (const [hash, name] of wanted) {
       if (request.isExclusive) {
         const loss = exclude(lite, { client, hash, name, change });
         losses.push(...loss);
         if (loss.some((one) => one.clientId === clientId)) continue;
+        if (loss.length > 0) taken.push(hash);
       }
       lite.subscribe(client, hash, name);
     }
     if (request.start !== undefined) {
       await this.#start(subscription, lite, { hashes: wanted.keys(), start: request.start });
+    } else if (request.beginsAnewWhenTaken === true) {
+      await this.#beginAnew(subscription, lite, taken);
     }
     this.#parts.wake(subscription);
     return losses;
+  }
+
+  async #beginAnew(
+    subscription: Subscription,
+    lite: LiteSubscription,
+    hashes: readonly number[],
+  ): Promise<void> {
+    if (hashes.length === 0) return;
+    await this.#start(subscription, lite, { hashes, start: { from: "first" } });
+    // Other clients of the group may still subscribe to it.
+    this.#parts.wake(subscription);
   }
 
   async #start(

@@ -52,6 +52,11 @@ export class LiteTopics {
     return this.#listOf(topic);
   }
 
+  /** The queues of a topic as they are now. */
+  *ofTopic(topic: string): Iterable<LiteQueue> {
+    for (const queue of this.#queues.get(topic) ?? []) if (queue !== undefined) yield queue;
+  }
+
   /** Whether no LITE topic has had a message. */
   get isEmpty(): boolean {
     return this.#queues.size === 0;

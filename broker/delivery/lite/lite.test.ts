@@ -205,6 +205,50 @@ describe("lite topics", () => {
     assert.deepEqual(await bodies(scene, "c2"), ["a0"]);
   });
 
+  it("begins a lite topic anew for the client that takes it from another, if the group says so", async () => {
+    const scene = await open();
+    const rules = { isExclusive: true, beginsAnewWhenTaken: true };
+    await sync(scene, { names: ["a", "b"], ...rules });
+    for (const name of ["a", "a", "b"]) send(scene, name);
+    const [first, second, other] = await scene.receive();
+    assert(first !== undefined && second !== undefined && other !== undefined);
+    scene.ack(first);
+    scene.ack(other);
+    // Who takes none from another begins nothing anew.
+    await sync(scene, { names: ["a", "b"], ...rules });
+    assert.deepEqual(await bodies(scene), []);
+    await sync(scene, { clientId: "c2", names: ["a"], ...rules });
+    assert.equal(scene.ack(second), "invalid");
+    assert.deepEqual(await bodies(scene, "c2"), ["a0", "a1"]);
+    await scene.crash();
+    await sync(scene, { names: ["a"], ...rules });
+    await sync(scene, { clientId: "c2", names: ["a"], start: { from: "end" }, ...rules });
+    assert.deepEqual(await bodies(scene, "c2"), []);
+  });
+
+  it("begins a lite topic anew that a client removes, if the group says so", async () => {
+    const scene = await open();
+    await subscribe(scene, "c1", "a", "b");
+    for (const name of ["a", "a", "b"]) send(scene, name);
+    await ackAll(scene);
+    const rules = { beginsAnewWhenRemoved: true };
+    // Not what it never had, and not what only its whole set leaves out.
+    await sync(scene, { clientId: "c2", change: "remove", names: ["a"], ...rules });
+    await sync(scene, { change: "set", names: ["a"], ...rules });
+    await subscribe(scene, "c2", "a", "b");
+    assert.deepEqual(await bodies(scene, "c2"), []);
+    const waiting = poll(scene, "c2");
+    await sync(scene, { change: "remove", names: ["a"], ...rules });
+    // The rest of the group gets it anew at once.
+    assert.deepEqual(textOf(await waiting), ["a0", "a1"]);
+    await scene.crash();
+    await sync(scene, { clientId: "c2", names: ["a", "b"] });
+    await sync(scene, { clientId: "c2", change: "remove", names: ["a", "b"], ...rules });
+    await scene.crash();
+    await subscribe(scene, "c2", "a", "b");
+    assert.deepEqual(await bodies(scene, "c2"), ["a0", "a1", "b2"]);
+  });
+
   it("refuses more lite topics than a client may subscribe to, and changes nothing then", async () => {
     const scene = await open();
     await sync(scene, { names: ["a"], clientMax: 2 });

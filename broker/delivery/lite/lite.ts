@@ -13,6 +13,7 @@ import { LiteDelivery } from "./lite-delivery.ts";
 import { type LiteLoss, type LiteSync, LiteSyncs } from "./lite-sync.ts";
 import { type LiteFigures, LiteTopics } from "./lite-topics.ts";
 import { LiteUpkeep } from "./lite-upkeep.ts";
+import { LiteView } from "./lite-view.ts";
 
 /** What it stands on. */
 export interface LiteParts extends HandOutParts {
@@ -37,6 +38,8 @@ export interface LiteState extends Readonly<LiteFigures> {
 /** The lite topics of one broker. */
 export class Lite {
   readonly topics: LiteTopics;
+  /** For operators. */
+  readonly view: LiteView;
   readonly #parts: LiteParts;
   readonly #delivery: LiteDelivery;
   #syncs: LiteSyncs | undefined;
@@ -58,6 +61,7 @@ export class Lite {
           .ofTopic(topic)
           .forEach((one) => parts.wake(one)),
     });
+    this.view = new LiteView({ topics: this.topics, table: () => parts.table() });
   }
 
   /** What lite topics cost now. */

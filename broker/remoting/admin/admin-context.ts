@@ -18,8 +18,9 @@ export interface AdminContext extends RemotingContext {
   readonly metadata: Metadata;
   readonly store: RecordSource & Pick<Store, "start" | "end" | "confirmed" | "epoch">;
   readonly delivery: Pick<Delivery, "progress"> & {
-    /** Undefined where nothing is delivered. */
+    /** These are undefined where nothing is delivered. */
     readonly tracking?: Pick<Delivery["tracking"], "standings" | "giveAgain" | "written">;
+    readonly lite?: Pick<Delivery["lite"], "view" | "state">;
   };
   /** Messages that are delayed, or whose transactions are open; undefined before there is a state. */
   readonly held: Pick<HeldState, "find" | "page"> | undefined;

@@ -12,6 +12,11 @@ import { getConsumerConnection } from "./get-consumer-connection.ts";
 import { getConsumerProgress } from "./get-consumer-progress.ts";
 import { getControllerState } from "./get-controller-state.ts";
 import { getHaStatus } from "./get-ha-status.ts";
+import { getLiteClient } from "./get-lite-client.ts";
+import { getLiteGroup } from "./get-lite-group.ts";
+import { getLiteParent } from "./get-lite-parent.ts";
+import { getLiteSummary } from "./get-lite-summary.ts";
+import { getLiteTopic } from "./get-lite-topic.ts";
 import { getProducerConnection } from "./get-producer-connection.ts";
 import { getSyncState } from "./get-sync-state.ts";
 import { getTopicStatus } from "./get-topic-status.ts";
@@ -42,6 +47,11 @@ export function brokerAdminMethods(context: AdminContext): Map<string, MethodHan
     [methods.CloneGroupOffset.path, cloneGroupOffset(context)],
     [methods.GetConsumerConnection.path, getConsumerConnection(context)],
     [methods.GetProducerConnection.path, getProducerConnection(context)],
+    [methods.GetLiteSummary.path, getLiteSummary(context)],
+    [methods.GetLiteParent.path, getLiteParent(context)],
+    [methods.GetLiteTopic.path, getLiteTopic(context)],
+    [methods.GetLiteClient.path, getLiteClient(context)],
+    [methods.GetLiteGroup.path, getLiteGroup(context)],
     [methods.QueryMessageById.path, queryMessageById(context)],
     [methods.QueryMessageByKey.path, queryMessageByKey(context)],
     [methods.QueryMessageByOffset.path, queryMessageByOffset(context)],
