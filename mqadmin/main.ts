@@ -35,7 +35,7 @@ export async function runMqadmin(args: readonly string[], version: string): Prom
     const wanted = await wantedCommands(asked);
     const [only] = wanted;
     const words = wanted.length === 1 && only ? writtenOut(asked, only, globalFlags) : asked;
-    const parser = globalOptions(yargs(words)).version(version);
+    const parser = globalOptions(yargs(words), strangeCommand(asked, wanted)).version(version);
     for (const command of wanted) {
       parser.command(
         command.name,
@@ -62,7 +62,16 @@ async function wantedCommands(args: readonly string[]): Promise<readonly Command
   return await Promise.all(loaders.map(([, load]) => load()));
 }
 
-function globalOptions(parser: Argv): Argv {
+/** The word that stands where a command does, and is none. */
+function strangeCommand(
+  [first = ""]: readonly string[],
+  wanted: readonly Command[],
+): string | undefined {
+  return wanted.length === 1 || first === "" || first.startsWith("-") ? undefined : first;
+}
+
+/** `strange`: what is typed for a command and is none. Without it, unknown flags would be blamed too. */
+function globalOptions(parser: Argv, strange: string | undefined): Argv {
   return parser
     .scriptName("mqadmin")
     .usage("$0 COMMAND [FLAGS]\n\nAdministers CometMQ clusters with RocketMQ's commands and flags.")
@@ -81,7 +90,8 @@ function globalOptions(parser: Argv): Argv {
     .exitProcess(false)
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .fail((message, error) => {
-      throw error ?? new UsageFailure(message);
+      const isUnknown = strange !== undefined && message?.startsWith("Unknown argument");
+      throw error ?? new UsageFailure(isUnknown ? `there is no command ${strange}` : message);
     });
 }
 

@@ -195,7 +195,7 @@ describe("mqadmin", function () {
   });
 
   it("explains what is wrong with a command line, with exit code 2", async () => {
-    await refused(2, /Unknown argument: nope/, "nope");
+    await refused(2, /there is no command nope/, "nope", "-t", "orders");
     await refused(2, /Did you mean topicList/, "topicLst");
     await refused(2, /Unknown argument: frob/, "topicList", "--frob");
     await refused(2, /-b HOST:PORT for one broker, or -c CLUSTER/, "updateTopic", "-t", "x");
