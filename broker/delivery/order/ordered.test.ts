@@ -7,8 +7,12 @@ import { messageGroupHash, queueOfMessageGroup } from "./message-group-hash.ts";
 
 const [a, b, c] = [11, 22, 33];
 
-function open(group: { readonly retryMaxTimes?: number } = {}): Promise<Scene> {
+function open(
+  group: { readonly retryMaxTimes?: number } = {},
+  bound: { readonly pendingMax?: number; readonly pendingTotalMax?: number } = {},
+): Promise<Scene> {
   return Scene.open({
+    ...bound,
     topic: { readQueueNums: 1 },
     group: { consumeMessageOrderly: true, ...group },
   });
@@ -114,6 +118,26 @@ describe("delivery: order within message groups", () => {
     assert.equal(lane?.lag, backlog - 1);
     assert.equal(lane?.doneOffset, 0);
   }).timeout(20_000);
+
+  for (const bound of [{ pendingMax: 100 }, { pendingTotalMax: 100 }]) {
+    it(`gives one of a message group that was passed over at the bound: ${Object.keys(bound)[0]}`, async () => {
+      const scene = await open({}, bound);
+      const hashes = Array.from({ length: 10 }, (_, index) => index + 1);
+      for (let sent = 0; sent < 40; sent++) send(scene, ...hashes);
+      const first = await scene.receive({ countMax: 10 });
+      assert.deepEqual(await scene.receive({ clientId: "c2" }), []);
+      for (const message of first) scene.ack(message);
+      const counts = new Map<number, number>();
+      for (let receives = 0; receives < 20; receives++) {
+        for (const { queueOffset } of await scene.receive({ clientId: `c${receives}` })) {
+          counts.set(queueOffset % 10, (counts.get(queueOffset % 10) ?? 0) + 1);
+        }
+      }
+      // Three whole receives, what is left to 100, and then one of each.
+      assert.deepEqual([...counts.values()], [32, 32, 32, 4, 1, 1, 1, 1, 1, 1]);
+      assert.equal(scene.delivery.pendingBound.count, 106);
+    });
+  }
 
   it("drains a backlog of one group in order, from files too", async () => {
     const scene = await open();
