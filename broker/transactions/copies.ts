@@ -1,7 +1,7 @@
 // What a half message becomes: a message of its topic, or one of `TRANS_CHECK_MAX_TIME_TOPIC`.
 import { readMessageProperties, rocketmq } from "@cometmq/proto";
 import { givenUpTopic } from "../metadata/index.ts";
-import { type RecordDraft, RecordType, type RecordView } from "../store/index.ts";
+import { type RecordDraft, RecordType, type RecordView, sentFlag } from "../store/index.ts";
 
 /** The message that consumers see, in `queueId` of its topic. */
 export function committedCopy(record: RecordView, queueId: number): RecordDraft {
@@ -24,7 +24,7 @@ export function givenUpCopy(record: RecordView): RecordDraft {
 function contentOf(record: RecordView): Omit<RecordDraft, "topic" | "queueId"> {
   return {
     type: RecordType.message,
-    flags: record.flags,
+    flags: record.flags & ~sentFlag,
     systemProperties: record.systemProperties,
     userProperties: record.userProperties,
     body: record.body,

@@ -7,7 +7,7 @@ import { openMutableWire } from "./mutable-wire.ts";
 import { RawClient } from "./raw-client.ts";
 import { until } from "./waiting.ts";
 
-const { SendMessage } = messagingService.methods;
+const { EndTransaction, SendMessage } = messagingService.methods;
 const topic = "orders";
 
 function message(number: number, body = "paid", queueId = 0): rocketmq.v2.IMessage {
@@ -118,6 +118,23 @@ describe("repeated sends", () => {
     fixture = await fixture.restart();
     assert.deepEqual(await send(half), first);
     assert.equal(await metric(fixture, "cometmq_sends_repeated_total"), 1);
+  });
+
+  it("takes what a commit has made of a half message for no send, also after a restart", async () => {
+    await makeTopic("TRANSACTION");
+    const { systemProperties, ...rest } = message(9);
+    const half = { ...rest, systemProperties: { ...systemProperties, messageType: 4 } };
+    const first = await send(half);
+    const transactionId = first.entries[0]?.transactionId ?? "";
+    const client = new RawClient(fixture.endpoints);
+    const end = { topic: { name: topic }, transactionId, resolution: 1 };
+    const { status } = await client.call(EndTransaction, end);
+    client.close();
+    assert.equal(status?.code, 20_000, status?.message);
+    fixture = await fixture.restart();
+    assert.equal(await storedOf(fixture), 1);
+    assert.equal(await metric(fixture, "cometmq_send_window_messages"), 1);
+    assert.deepEqual(await send(half), first);
   });
 
   it("stores once what the SDK sends again after it has lost the answer", async () => {
