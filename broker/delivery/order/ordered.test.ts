@@ -226,6 +226,20 @@ describe("delivery: order within message groups", () => {
     assert.equal((await scene.receive({ countMax: 1 })).length, 1);
   });
 
+  it("holds back what is handed out after the group was made ordered", async () => {
+    const scene = await open();
+    await scene.metadata.updateGroup({ name: "g", consumeMessageOrderly: false });
+    send(scene, a, a, a);
+    assert.deepEqual(offsets(await scene.receive({ countMax: 1 })), [0]);
+    await scene.metadata.updateGroup({ name: "g", consumeMessageOrderly: true });
+    const [two] = await scene.receive({ countMax: 1 });
+    assert.equal(two?.queueOffset, 1);
+    assert.deepEqual(offsets(await scene.receive()), []);
+    assert.ok(two);
+    scene.ack(two);
+    assert.deepEqual(offsets(await scene.receive()), [2]);
+  });
+
   it("renews all of a group for a client that lives, and gives all of it when the client is gone", async () => {
     const scene = await open();
     send(scene, a, a);
@@ -273,6 +287,30 @@ describe("delivery: an attempt that is repeated", () => {
     await scene.clock.pass(40_000);
     assert.deepEqual(offsets(await scene.receive({ clientId: "c2" })), [1]);
     assert.deepEqual(offsets(await scene.receive({ attemptId: "one" })), []);
+  });
+
+  it("is remembered among so many, and not over a restart", async () => {
+    const scene = await open();
+    const hashes = Array.from(
+      { length: limits.attemptsRememberedMax + 1 },
+      (_, index) => index + 1,
+    );
+    send(scene, ...hashes, 4);
+    const attempt = async (index: number): Promise<number[]> =>
+      offsets(await scene.receive({ countMax: 1, attemptId: `${index}` }));
+    for (const index of hashes.keys()) assert.deepEqual(await attempt(index), [index]);
+    assert.deepEqual(await attempt(0), []);
+    assert.deepEqual(await attempt(1), [1]);
+    // An attempt that gets something else takes no other's place.
+    const [three] = await scene.receive({ countMax: 1, attemptId: "3" });
+    assert.equal(three?.queueOffset, 3);
+    assert.ok(three);
+    scene.ack(three);
+    assert.deepEqual(await attempt(3), [hashes.length]);
+    assert.deepEqual(await attempt(1), [1]);
+    await scene.clock.pass(100);
+    await scene.crash();
+    assert.deepEqual(await attempt(2), []);
   });
 
   it("means nothing where order does not matter", async () => {
