@@ -137,6 +137,21 @@ describe("repeated sends", () => {
     assert.deepEqual(await send(half), first);
   });
 
+  it("looks at no id when it is switched off, and at any when told so", async () => {
+    const sendTwice = async (flags: Readonly<Record<string, string>>, messageId: string) => {
+      await fixture.close();
+      fixture = await startBroker(flags);
+      const { systemProperties, ...rest } = message(1);
+      const again = { ...rest, systemProperties: { ...systemProperties, messageId } };
+      await send(again);
+      await send(again);
+      return await storedOf(fixture);
+    };
+    assert.equal(await sendTwice({ sendWindowCount: "0" }, `01${"0".repeat(32)}`), 2);
+    assert.equal(await sendTwice({}, "order-1"), 2);
+    assert.equal(await sendTwice({ sendWindowAnyId: "true" }, "order-1"), 1);
+  });
+
   it("stores once what the SDK sends again after it has lost the answer", async () => {
     const wire = await openMutableWire(Number(fixture.endpoints.split(":")[1]));
     const producer = new Producer({ endpoints: wire.endpoints, topics: [topic] });
