@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { rocketmq } from "@cometmq/proto";
-import { MqError, position } from "../../base/index.ts";
+import { limits, MqError, position } from "../../base/index.ts";
 import { deadLetterTopic } from "../metadata/index.ts";
 import { type Quorum, type RecordDraft, RecordType, type Store, sentFlag } from "../store/index.ts";
 import { ManualClock } from "../store/testkit/manual-clock.ts";
@@ -269,6 +269,23 @@ describe("send window", () => {
       outcome: () => undefined,
     });
     await assert.rejects(scene.send(one), refusedWith("NOT_MASTER"));
+    await scene.store.close();
+  });
+
+  it("refuses more retries than may wait for the first ones", async () => {
+    const scene = await Scene.open();
+    const { promise: held, resolve: release } = deferred();
+    scene.disk.onOperation = ({ kind }) => (kind === "datasync" ? held : undefined);
+    const sending = [scene.send(one)];
+    for (let again = 0; again < limits.repeatedSendsWaitingMax; again += 1) {
+      sending.push(scene.send(one));
+    }
+    await assert.rejects(scene.send(one), refusedWith("TOO_MANY_REQUESTS", /repeated sends/));
+    release();
+    const offsets = (await Promise.all(sending)).flat();
+    assert.equal(offsets.length, limits.repeatedSendsWaitingMax + 1);
+    assert.ok(offsets.every((offset) => offset === 0));
+    assert.equal((await scene.stored()).length, 1);
     await scene.store.close();
   });
 
