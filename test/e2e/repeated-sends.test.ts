@@ -80,6 +80,9 @@ describe("repeated sends", () => {
     assert.equal(other.status?.code, 40_009);
     assert.match(other.status?.message ?? "", /another body/);
     assert.equal(other.entries.length, 0);
+    const twins = await send(message(4, "paid", 3), message(5), message(4, "paid", 3));
+    assert.deepEqual([twins.status?.code, twins.entries.length], [40_009, 0]);
+    assert.match(twins.status?.message ?? "", /two messages/);
     assert.equal(await storedOf(fixture), 3);
     assert.equal(await metric(fixture, "cometmq_sends_repeated_total"), 1);
     assert.equal(await metric(fixture, "cometmq_send_window_messages"), 3);
