@@ -6,6 +6,5 @@ export {
   type AnsweredStatus,
   type CallName,
   type Exchange,
-  inProcess,
   TestClient,
 } from "./test-client.ts";

@@ -101,7 +101,7 @@ export class TestClient {
 }
 
 /** Calls the handlers of `broker` without a network. */
-export function inProcess(broker: TestBroker): Exchange {
+function inProcess(broker: TestBroker): Exchange {
   return async (path, request, options) => {
     const handler = broker.methods.get(path);
     if (handler?.kind === "unary") return await broker.unary(path, request, options);
