@@ -1,6 +1,6 @@
 // The pages that repeat a table of the code are compared with it, both ways.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { brokerRole, Configuration, errorTable, limits } from "../base/index.ts";
 import { SqlFilter } from "../broker/filter/index.ts";
 import { makeGroup } from "../broker/metadata/index.ts";
@@ -16,6 +16,16 @@ function files(folder: string, ending: string): string[] {
   return readdirSync(new URL(folder, root), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(ending))
     .map((name) => `${folder}/${name}`);
+}
+
+/** The names by which links reach the headings of a page. */
+function headings(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, "")
+      .replaceAll(" ", "-"),
+  );
 }
 
 describe("docs/errors.md", () => {
@@ -85,6 +95,25 @@ describe("docs/messages", () => {
 });
 
 describe("the pages", () => {
+  it("link to files and headings that there are", () => {
+    const names = ["README.md", "CHANGELOG.md", "client-sdk/README.md", ...files("docs", ".md")];
+    let count = 0;
+    for (const name of names) {
+      const text = readFileSync(new URL(name, root), "utf8");
+      for (const [, link = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^https?:/.test(link)) continue;
+        count += 1;
+        const [path = "", heading] = link.split("#");
+        const own = new URL(name, root);
+        const target = path === "" ? own : new URL(path, own);
+        assert.ok(existsSync(target), `${name}: ${link}`);
+        if (heading === undefined) continue;
+        assert.ok(headings(readFileSync(target, "utf8")).includes(heading), `${name}: ${link}`);
+      }
+    }
+    assert.ok(count > 50, `${count} links`);
+  });
+
   it("name metrics that there are", () => {
     const names = files("docs", ".md").filter((name) => !name.includes("/decisions/"));
     const source = ["base", "broker", "nameserver", "ops", "route", "transport"]
