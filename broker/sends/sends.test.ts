@@ -381,6 +381,7 @@ describe("send window", () => {
     }
     scene.clock.elapse(73 * hourMs);
     await scene.send(two);
+    assert.deepEqual(await scene.send(one), [0], "it is there still");
     await scene.store.clean();
     assert.ok(scene.store.start > 0);
     assert.deepEqual(await scene.send(one), [46]);
