@@ -42,7 +42,7 @@ export function openHeldServices(
 ): HeldServices {
   const { config, clock, logger, timerReleased, producers, transactionFinished } = options;
   const { brokerName } = config.values;
-  const common = { held, metadata, clock, brokerName };
+  const common = { held, metadata, clock, brokerName, queueOfGroup: queueOfMessageGroup };
   const timers = Timers.open({
     ...common,
     logger: logger.child("timers"),
@@ -59,7 +59,6 @@ export function openHeldServices(
       countMax: () => config.values.transactionCheckMax,
     },
     halfMax: () => config.values.transactionHalfMax,
-    queueOfGroup: queueOfMessageGroup,
     ...(transactionFinished === undefined ? {} : { finished: transactionFinished }),
   });
   return { timers, transactions };

@@ -1,11 +1,31 @@
 // The pages that repeat a table of the code are compared with it, both ways.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { errorTable, limits } from "../base/index.ts";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { brokerRole, Configuration, errorTable, limits } from "../base/index.ts";
 import { SqlFilter } from "../broker/filter/index.ts";
+import { makeGroup } from "../broker/metadata/index.ts";
+
+const root = new URL("..", import.meta.url);
 
 function page(name: string): string {
-  return readFileSync(new URL(`../docs/${name}`, import.meta.url), "utf8");
+  return readFileSync(new URL(`docs/${name}`, root), "utf8");
+}
+
+/** Paths, from the root, of the files in `folder` whose names end so. */
+function files(folder: string, ending: string): string[] {
+  return readdirSync(new URL(folder, root), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(ending))
+    .map((name) => `${folder}/${name}`);
+}
+
+/** The names by which links reach the headings of a page. */
+function headings(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}_ -]/gu, "")
+      .replaceAll(" ", "-"),
+  );
 }
 
 describe("docs/errors.md", () => {
@@ -31,6 +51,82 @@ describe("docs/errors.md", () => {
     ]);
     const byCode = new Map(rows.map((cells) => [cells[1], cells.slice(1, 7)]));
     for (const row of wanted) assert.deepEqual(byCode.get(row[0]), row);
+  });
+});
+
+describe("docs/messages", () => {
+  const { values } = Configuration.load(brokerRole, { flags: {} });
+  const many = (count: number): string => count.toLocaleString("en");
+  const seconds = (ms: number): string => `${ms / 1_000} s`;
+
+  it("names defaults and limits as they are", () => {
+    const rows: readonly (readonly [name: string, text: string])[] = [
+      ["batches", `more than ${many(limits.judgedApartMax)} messages`],
+      ["delay", `groups of at most ${limits.heldGroupCountMax} or 1 MiB`],
+      ["delay", `In memory are at most ${many(limits.heldWindowMax)}`],
+      ["fifo", `The answers of ${many(limits.attemptsRememberedMax)} attempts`],
+      ["fifo", `${limits.passedOffsetsMax} oldest queue offsets`],
+      [
+        "normal",
+        `\`retryMaxTimes\` further deliveries (${makeGroup({ name: "g" }).retryMaxTimes},`,
+      ],
+      ["normal", `beyond ${many(values.popInflightMessageThreshold)} of a queue`],
+      ["priority", `${limits.priorityMax + 1} priorities are told apart`],
+      ["priority", `At ${many(values.popInflightMessageThreshold)} messages of one priority`],
+      ["retries", `\`sendWindowCount\` messages (${many(values.sendWindowCount)})`],
+      ["retries", `\`sendWindowAge\` (${values.sendWindowAge / 60_000} minutes)`],
+      ["retries", `\`sendWindowRebuildSize\` (${values.sendWindowRebuildSize / 1_048_576} MiB)`],
+      ["transactions", `\`transactionTimeOut\` (${seconds(values.transactionTimeOut)})`],
+      [
+        "transactions",
+        `\`transactionCheckInterval\` (${seconds(values.transactionCheckInterval)})`,
+      ],
+      ["transactions", `\`transactionCheckMax\` (${values.transactionCheckMax})`],
+      ["transactions", `\`transactionHalfMax\` (${many(values.transactionHalfMax)})`],
+      ["transactions", `for ${limits.transactionOutcomesMs / 60_000} minutes`],
+      ["transactions", `last ${many(limits.transactionOutcomesMax)} transactions`],
+    ];
+    for (const [name, text] of rows) {
+      assert.ok(page(`messages/${name}.md`).replaceAll(/\s+/g, " ").includes(text), text);
+    }
+    assert.equal(limits.heldGroupSizeBytes, 1_048_576);
+    assert.equal(values.renewMaxTimeMillis, 3 * 3_600_000);
+  });
+});
+
+describe("the pages", () => {
+  it("link to files and headings that there are", () => {
+    const names = ["README.md", "CHANGELOG.md", "client-sdk/README.md", ...files("docs", ".md")];
+    let count = 0;
+    for (const name of names) {
+      const text = readFileSync(new URL(name, root), "utf8");
+      for (const [, link = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^https?:/.test(link)) continue;
+        count += 1;
+        const [path = "", heading] = link.split("#");
+        const own = new URL(name, root);
+        const target = path === "" ? own : new URL(path, own);
+        assert.ok(existsSync(target), `${name}: ${link}`);
+        if (heading === undefined) continue;
+        assert.ok(headings(readFileSync(target, "utf8")).includes(heading), `${name}: ${link}`);
+      }
+    }
+    assert.ok(count > 50, `${count} links`);
+  });
+
+  it("name metrics that there are", () => {
+    const names = files("docs", ".md").filter((name) => !name.includes("/decisions/"));
+    const source = ["base", "broker", "nameserver", "ops", "route", "transport"]
+      .flatMap((folder) => files(folder, ".ts"))
+      .filter((name) => !name.endsWith(".test.ts"))
+      .map((name) => readFileSync(new URL(name, root), "utf8"))
+      .join("\n");
+    const metric = /`((?:cometmq|rocketmq)_[a-z_]+)/g;
+    const metrics = names.flatMap((name) => [
+      ...readFileSync(new URL(name, root), "utf8").matchAll(metric),
+    ]);
+    assert.ok(metrics.length > 30);
+    for (const [, name] of metrics) assert.ok(source.includes(`"${name}"`), name);
   });
 });
 

@@ -34,11 +34,11 @@ export class Attempts {
       }
     }
     if (given.length === 0) return;
+    this.#attempts.delete(key);
     const [oldest] = this.#attempts.keys();
     if (this.#attempts.size >= limits.attemptsRememberedMax && oldest !== undefined) {
       this.#attempts.delete(oldest);
     }
-    this.#attempts.delete(key);
     this.#attempts.set(key, { clientId: request.clientId, given });
   }
 

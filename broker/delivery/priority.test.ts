@@ -16,6 +16,13 @@ describe("delivery by priority", () => {
     assert.deepEqual(names(await scene.receive()), ["10:0", "5:0", "5:1", "1:0", "0:0"]);
   });
 
+  it("gives the highest priority whatever queue is asked for", async () => {
+    const scene = await open();
+    for (const priority of [1, 5, 3]) scene.store.send("t", priority);
+    assert.deepEqual(names(await scene.receive({ queueId: 1, countMax: 1 })), ["5:0"]);
+    assert.deepEqual(names(await scene.receive({ queueId: 0 })), ["3:0", "1:0"]);
+  });
+
   it("gives one of a high priority at once, before a backlog of a low one, also from files", async () => {
     const scene = await open();
     for (let i = 0; i < 2_000; i++) scene.store.sendQuietly("t", 1);

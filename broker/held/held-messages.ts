@@ -24,6 +24,8 @@ export interface HeldMessagesOptions {
 export interface HeldCommit {
   /** As the store answers: resolves when the change is as durable as promised, rejects with its errors. */
   readonly answer: Promise<unknown>;
+  /** Behind its last record. */
+  readonly end: number;
   /** Resolves when it is known what became of it: undefined when it has been applied, else why it is not. */
   readonly fate: Promise<MqError | undefined>;
 }
@@ -115,7 +117,7 @@ export class HeldMessages {
     for (const { id } of changes) this.#steps.set(id, step);
     const appended = how === "send" ? store.send(group) : store.append(group);
     step.end = store.end;
-    return { answer: appended, fate: this.#settle(step, appended) };
+    return { answer: appended, end: step.end, fate: this.#settle(step, appended) };
   }
 
   /** Says that the record of a held message is gone, which never happens unless somebody takes files away. */

@@ -13,6 +13,8 @@ export interface HeldStore {
   append(group: readonly RecordDraft[]): Promise<readonly Appended[]>;
   /** See `Store.send`. */
   send(group: readonly RecordDraft[]): Promise<readonly Appended[]>;
+  /** See `Store.sendAgain`. */
+  sendAgain(end: number): Promise<void>;
   /** From memory; undefined when `readCold` has to be asked. */
   read(position: number, size: number): RecordView | undefined;
   /** From files, in the order asked; undefined for what has expired. */

@@ -1,6 +1,7 @@
 import { strict as assert } from "node:assert";
+import { limits } from "../../base/index.ts";
 import type { ConsumeFrom } from "./attributes.ts";
-import { type GroupDraft, makeGroup } from "./group-config.ts";
+import { type GroupDraft, makeGroup, type RetryPolicy } from "./group-config.ts";
 import {
   decodeGroup,
   decodeMetadataChange,
@@ -34,6 +35,19 @@ describe("a topic", () => {
     assert.equal(makeTopic({ name: "t", attributes }, 0).messageType, "FIFO");
     assert.equal(makeTopic({ name: "t", attributes, messageType: "DELAY" }, 0).messageType, "FIFO");
     assert.equal(makeTopic({ name: "t", messageType: "DELAY" }, 0).messageType, "DELAY");
+  });
+
+  it("has queues up to the bound, and not one more", () => {
+    const max = limits.topicQueueCountMax;
+    for (const field of ["readQueueNums", "writeQueueNums"] as const) {
+      for (const count of [1, 2, max - 1, max]) {
+        assert.equal(makeTopic({ name: "t", [field]: count }, 0)[field], count);
+      }
+      for (const count of [0, max + 1]) {
+        const wrong = { code: "BAD_REQUEST", message: /allowed are 1 to 1024/ };
+        assert.throws(() => makeTopic({ name: "t", [field]: count }, 0), wrong);
+      }
+    }
   });
 
   it("is refused with the field and what is allowed", () => {
@@ -70,6 +84,28 @@ describe("a consumer group", () => {
     assert.equal(from("first"), "first");
     assert.equal(from("last"), "last");
     assert.equal(from("1700000000000"), 1_700_000_000_000);
+  });
+
+  it("takes attempts, waits and their length up to the bounds, and not one more", () => {
+    const { retryDelayMaxMs, retryPolicyStepsMax, retryTimesMax } = limits;
+    const steps = (count: number, ms = 1): RetryPolicy => ({
+      kind: "customized",
+      nextMs: Array.from({ length: count }, () => ms),
+    });
+    const within: Omit<GroupDraft, "name">[] = [
+      ...[0, 1, retryTimesMax - 1, retryTimesMax].map((retryMaxTimes) => ({ retryMaxTimes })),
+      ...[1, 2, retryPolicyStepsMax].map((count) => ({ retryPolicy: steps(count) })),
+      ...[0, 1, retryDelayMaxMs].map((ms) => ({ retryPolicy: steps(1, ms) })),
+    ];
+    for (const draft of within) makeGroup({ name: "g", ...draft });
+    const beyond: Omit<GroupDraft, "name">[] = [
+      ...[-1, retryTimesMax + 1].map((retryMaxTimes) => ({ retryMaxTimes })),
+      ...[0, retryPolicyStepsMax + 1].map((count) => ({ retryPolicy: steps(count) })),
+      ...[-1, retryDelayMaxMs + 1].map((ms) => ({ retryPolicy: steps(1, ms) })),
+    ];
+    for (const draft of beyond) {
+      assert.throws(() => makeGroup({ name: "g", ...draft }), { code: "BAD_REQUEST" });
+    }
   });
 
   it("is refused with the field and what is allowed", () => {

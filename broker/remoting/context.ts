@@ -13,7 +13,7 @@ import type { Traffic } from "./traffic.ts";
 
 /** What a broker serves by itself while it is a master or acts for one. Another object in each reign. */
 export interface LocalParts {
-  readonly store: Pick<Store, "send" | "sendAgain" | "read" | "readCold">;
+  readonly store: Pick<Store, "start" | "send" | "sendAgain" | "read" | "readCold">;
   readonly metadata: Metadata;
   readonly delivery: Pick<
     Delivery,

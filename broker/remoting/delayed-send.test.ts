@@ -108,6 +108,12 @@ describe("SendMessage of delayed messages", () => {
     assert.deepEqual([lastDraft().type, typeIn(lastDraft())], [RecordType.delayedMessage, 3]);
   });
 
+  it("cuts a time to the millisecond", async () => {
+    const deliveryTimestamp = { seconds: 4_000_000_000, nanos: 1_999_999 };
+    await send(delayed(0, { deliveryTimestamp }));
+    assert.equal(lastDraft().dueMs, 4_000_000_000_001);
+  });
+
   it("takes several messages of one request, each with its own time", async () => {
     const nowMs = broker.clock.now();
     const { entries } = await send(

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { messagingService, rocketmq } from "@cometmq/proto";
 import { MqError } from "../../base/index.ts";
 import { HeldHandles } from "../held/index.ts";
-import { TestBroker } from "./testkit/index.ts";
+import { type CallOptions, TestBroker } from "./testkit/index.ts";
 
 const { EndTransaction } = messagingService.methods;
 const { Code } = rocketmq.v2;
@@ -21,7 +21,10 @@ describe("EndTransaction", () => {
     broker.handles.add(idOf("broker-a"));
   });
 
-  async function end(given: rocketmq.v2.IEndTransactionRequest): Promise<number | undefined> {
+  async function end(
+    given: rocketmq.v2.IEndTransactionRequest,
+    options?: CallOptions,
+  ): Promise<number | undefined> {
     const request = EndTransaction.request.encode({
       topic: { name: "t" },
       messageId: "m",
@@ -29,7 +32,7 @@ describe("EndTransaction", () => {
       resolution: 1,
       ...given,
     });
-    const bytes = await broker.unary(EndTransaction.path, request);
+    const bytes = await broker.unary(EndTransaction.path, request, options);
     return EndTransaction.response.decode(bytes).status?.code;
   }
 
@@ -56,6 +59,12 @@ describe("EndTransaction", () => {
     const transactionId = idOf("elsewhere");
     assert.equal(await end({ transactionId }), Code.INVALID_TRANSACTION_ID);
     assert.equal(await end({ resolution: 7 }), Code.BAD_REQUEST);
+  });
+
+  it("waits for the master where an acting one is asked: HA_NOT_AVAILABLE", async () => {
+    broker.local = { ...broker.parts, transactions: undefined, canSend: false };
+    assert.equal(await end({}, { remainingMs: 100 }), Code.HA_NOT_AVAILABLE);
+    assert.deepEqual(broker.calls, []);
   });
 
   it("says what transactions say", async () => {

@@ -30,6 +30,7 @@ const accepted: Readonly<Record<string, readonly string[]>> = {
   DELAY: ["DELAY"],
   TRANSACTION: ["TRANSACTION"],
   PRIORITY: ["PRIORITY"],
+  LITE: ["LITE"],
   MIXED: ["NORMAL", "FIFO", "DELAY", "TRANSACTION"],
 };
 

@@ -114,6 +114,15 @@ const upperLimits: readonly Limit[] = [
     },
   },
   {
+    what: "bytes of a lite topic",
+    max: limits.liteTopicSizeMax,
+    code: "ILLEGAL_LITE_TOPIC",
+    ask: async ({ broker, client: sender }, size) => {
+      await broker.metadata.updateTopic({ name: "l", messageType: "LITE" });
+      return sender.send({ topic: { name: "l" } }, { liteTopic: `${filler(size - 2)}é` });
+    },
+  },
+  {
     what: "milliseconds to the first check of a transaction",
     max: limits.orphanedRecoveryMaxMs,
     code: "BAD_REQUEST",
@@ -182,6 +191,27 @@ const upperLimits: readonly Limit[] = [
     ask: (scene, size) => settle(scene, clientProperties(size)),
   },
   {
+    what: "topics in the settings of a consumer",
+    max: limits.clientTopicCountMax,
+    code: "BAD_REQUEST",
+    ask: (scene, count) =>
+      subscribe(
+        scene,
+        Array.from({ length: count }, () => "*"),
+      ),
+  },
+  {
+    what: "characters of all filters in the settings of a consumer",
+    max: limits.settingsFilterLengthMax,
+    code: "ILLEGAL_FILTER_EXPRESSION",
+    ask: (scene, size) => {
+      const longest = limits.filterExpressionLengthMax;
+      const filters = Array.from({ length: Math.floor(size / longest) }, () => filler(longest));
+      const rest = size % longest;
+      return subscribe(scene, rest === 0 ? filters : [...filters, filler(rest)]);
+    },
+  },
+  {
     what: "topics in the settings of a producer",
     max: limits.clientTopicCountMax,
     code: "BAD_REQUEST",
@@ -211,6 +241,16 @@ function clientProperties(size: number): Record<string, string> {
 function settle(scene: Scene, all: Record<string, string>): Promise<AnsweredStatus> {
   const publishing = { topics: [{ name: "t" }] };
   return scene.client.settle({ clientType: 1, publishing, clientProperties: all });
+}
+
+/** Sends the settings of a consumer with a topic for each of these filters. */
+function subscribe(scene: Scene, filters: readonly string[]): Promise<AnsweredStatus> {
+  const subscriptions = filters.map((expression, index) => ({
+    topic: { name: `t${index}` },
+    expression: { type: 1, expression },
+  }));
+  const subscription = { group: { name: "g" }, subscriptions };
+  return scene.client.settle({ clientType: 2, subscription });
 }
 
 /** The other way round: the limit and one above are taken, one below is refused. */

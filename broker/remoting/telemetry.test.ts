@@ -82,6 +82,22 @@ describe("Telemetry", () => {
     assert.equal(broker.clients.consumers("g").length, 1);
   });
 
+  it("makes a group that consumes in order when all its topics are FIFO, and says so", async () => {
+    for (const name of ["one", "other"]) {
+      await broker.metadata.updateTopic({ name, messageType: "FIFO" });
+    }
+    const isOrdered = async (group: string, ...topics: readonly string[]): Promise<unknown> => {
+      const conversation = new Conversation(broker);
+      const subscriptions = topics.map((name) => ({ topic: { name } }));
+      const subscription = { group: { name: group }, subscriptions };
+      await conversation.say({ settings: { ...consumer, subscription } });
+      return conversation.replies[0]?.settings?.subscription?.fifo;
+    };
+    assert.equal(await isOrdered("both", "one", "other"), true);
+    assert.equal(await isOrdered("mixed", "one", "t"), false);
+    assert.equal(await isOrdered("mixed", "one"), false, "it is there already");
+  });
+
   it("repeats the first settings to Node.js, and only to it", async () => {
     const java = new Conversation(broker);
     const headers = { "x-mq-client-id": "node", "x-mq-language": "HTTP" };

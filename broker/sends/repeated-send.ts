@@ -18,7 +18,7 @@ import {
 } from "./send-window.ts";
 
 /** What of the store it needs. */
-export type RepeatStore = Pick<Store, "read" | "readCold" | "send" | "sendAgain">;
+export type RepeatStore = Pick<Store, "start" | "read" | "readCold" | "send" | "sendAgain">;
 
 /** Where the messages are now, in the order of the request. */
 export interface SentAgain {
@@ -111,6 +111,8 @@ function firstOf(
 ): RecordView | RecordPlace | undefined {
   for (const place of window.places(message)) {
     const { position, size } = place;
+    // What retention has deleted may be in memory still.
+    if (position < store.start) continue;
     const record = read.get(position) ?? store.read(position, size);
     if (record === undefined && !read.has(position)) return place;
     if (record !== undefined && isRecordOf(record, message)) return record;

@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { rocketmq } from "@cometmq/proto";
-import { MqError, position } from "../../base/index.ts";
+import { limits, MqError, position } from "../../base/index.ts";
 import { deadLetterTopic } from "../metadata/index.ts";
-import { type Quorum, type RecordDraft, RecordType, type Store, sentFlag } from "../store/index.ts";
+import {
+  type Quorum,
+  type RecordDraft,
+  RecordType,
+  type Store,
+  type StoreOptions,
+  sentFlag,
+} from "../store/index.ts";
 import { ManualClock } from "../store/testkit/manual-clock.ts";
 import { beginStore, deferred, openStore, scanAll } from "../store/testkit/open-store.ts";
 import { SimulatedDisk, systemError } from "../store/testkit/simulated-disk.ts";
@@ -67,9 +74,10 @@ class Scene {
   static async open(
     given: Partial<SendWindowOptions> = {},
     disk = new SimulatedDisk(),
+    log: Partial<StoreOptions> = {},
   ): Promise<Scene> {
     const clock = new ManualClock();
-    const store = await openStore(disk, { clock, tailCacheSizeBytes: 65_536 });
+    const store = await openStore(disk, { clock, tailCacheSizeBytes: 65_536, ...log });
     await store.begin();
     const window = new SendWindow({ ...options, ...given });
     await recallSends(window, store, { sizeBytes: 1_000_000, sinceMs: clock.now() - 60_000 });
@@ -272,6 +280,23 @@ describe("send window", () => {
     await scene.store.close();
   });
 
+  it("refuses more retries than may wait for the first ones", async () => {
+    const scene = await Scene.open();
+    const { promise: held, resolve: release } = deferred();
+    scene.disk.onOperation = ({ kind }) => (kind === "datasync" ? held : undefined);
+    const sending = [scene.send(one)];
+    for (let again = 0; again < limits.repeatedSendsWaitingMax; again += 1) {
+      sending.push(scene.send(one));
+    }
+    await assert.rejects(scene.send(one), refusedWith("TOO_MANY_REQUESTS", /repeated sends/));
+    release();
+    const offsets = (await Promise.all(sending)).flat();
+    assert.equal(offsets.length, limits.repeatedSendsWaitingMax + 1);
+    assert.ok(offsets.every((offset) => offset === 0));
+    assert.equal((await scene.stored()).length, 1);
+    await scene.store.close();
+  });
+
   it("times out a retry that waits too long", async () => {
     const scene = await Scene.open();
     scene.store.heed({
@@ -341,6 +366,27 @@ describe("send window", () => {
     assert.deepEqual(twins[0], twins[1]);
     assert.equal((await scene.stored()).length, before + 1);
     await assert.rejects(scene.send({ ...one, body: "other" }), refusedWith("ILLEGAL_MESSAGE_ID"));
+    await scene.store.close();
+  });
+
+  it("stores a message again whose first one retention has deleted", async () => {
+    const hourMs = 3_600_000;
+    const deleteWhenHours = Array.from({ length: 24 }, (_, hour) => hour);
+    const log = { mappedFileSizeCommitLog: 100_000, deleteWhenHours };
+    const scene = await Scene.open({ ageMs: 1_000 * hourMs }, new SimulatedDisk(), log);
+    await scene.send(one);
+    // Two chunks more than the tail keeps.
+    for (let index = 16; index < 60; index += 1) {
+      await scene.send({ messageId: idOf(index), body: "x".repeat(60_000) });
+    }
+    scene.clock.elapse(73 * hourMs);
+    await scene.send(two);
+    assert.deepEqual(await scene.send(one), [0], "it is there still");
+    await scene.store.clean();
+    assert.ok(scene.store.start > 0);
+    assert.deepEqual(await scene.send(one), [46]);
+    assert.deepEqual(await scene.send(one), [46]);
+    assert.deepEqual(await scene.send(two), [45]);
     await scene.store.close();
   });
 

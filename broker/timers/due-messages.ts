@@ -20,6 +20,8 @@ export interface DueMessagesOptions {
   readonly metadata: Pick<Metadata, "topic">;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The queue of a message group, by its hash, among so many. */
+  readonly queueOfGroup: (hash: number, queueCount: number) => number;
   readonly counters: TimerCounters;
   /** Hears how late a message went, milliseconds. */
   readonly released: (latenessMs: number) => void;
@@ -162,10 +164,12 @@ export class DueMessages {
     this.#look();
   }
 
-  /** The topic may have fewer queues by now than when the message came. */
+  /** The topic may have another number of queues by now than when the message came. */
   #placed(copy: RecordDraft): RecordDraft {
-    const queueCount = this.#options.metadata.topic(copy.topic)?.writeQueueNums ?? 1;
-    return copy.queueId < queueCount ? copy : { ...copy, queueId: copy.queueId % queueCount };
+    const { metadata, queueOfGroup } = this.#options;
+    const queueCount = metadata.topic(copy.topic)?.writeQueueNums ?? 1;
+    const { messageGroupHash: hash = 0, queueId } = copy;
+    return { ...copy, queueId: hash > 0 ? queueOfGroup(hash, queueCount) : queueId % queueCount };
   }
 
   #released(messages: readonly ReadyMessage[], count: number): void {

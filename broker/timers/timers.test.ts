@@ -235,6 +235,25 @@ describe("timers", () => {
     assert.deepEqual(await timed.delivered(), ["a"]);
   });
 
+  it("deliver to the queue of the message group as it is then", async () => {
+    const { metadata } = timed.scene.state;
+    const queues = (count: number) => ({ writeQueueNums: count, readQueueNums: 8 });
+    await metadata.updateTopic({ name: "t", ...queues(4) });
+    await timed.send("fewer", timed.nowMs + 100, { queueId: 3, messageGroupHash: 6 });
+    await metadata.updateTopic({ name: "t", ...queues(2) });
+    await timed.scene.pass(150);
+    await timed.send("more", timed.nowMs + 100, { queueId: 0, messageGroupHash: 6 });
+    await metadata.updateTopic({ name: "t", ...queues(8) });
+    await timed.scene.pass(150);
+    const copies = (await scanAll(timed.scene.store)).filter(
+      ({ type }) => type === RecordType.deliveredTimer,
+    );
+    assert.deepEqual(
+      copies.map(({ queueId }) => queueId),
+      [0, 6],
+    );
+  });
+
   it("deliver to a topic that takes no new messages: this one was taken", async () => {
     await timed.send("a", timed.nowMs + 100);
     await timed.scene.state.metadata.updateTopic({ name: "t", readQueueNums: 1, perm: 4 });

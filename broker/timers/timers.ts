@@ -17,6 +17,8 @@ export interface TimersOptions {
   readonly brokerName: string;
   /** Delayed messages held at once. Asked each time: it may change. */
   readonly pendingMax: () => number;
+  /** The queue of a message group, by its hash, among so many. */
+  readonly queueOfGroup: (hash: number, queueCount: number) => number;
   /** Hears how late a message went, milliseconds. */
   readonly released?: (latenessMs: number) => void;
   /** Messages in memory; `limits.heldWindowMax` by default. */

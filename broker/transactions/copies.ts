@@ -1,14 +1,14 @@
 // What a half message becomes: a message of its topic, or one of `TRANS_CHECK_MAX_TIME_TOPIC`.
 import { readMessageProperties, rocketmq } from "@cometmq/proto";
 import { givenUpTopic } from "../metadata/index.ts";
-import { type RecordDraft, RecordType, type RecordView } from "../store/index.ts";
+import { type RecordDraft, RecordType, type RecordView, sentFlag } from "../store/index.ts";
 
 /** The message that consumers see, in `queueId` of its topic. */
 export function committedCopy(record: RecordView, queueId: number): RecordDraft {
   // Written out: it is done for each commit, and spreading an object that has been spread is slow.
   return {
     type: RecordType.message,
-    flags: record.flags,
+    flags: record.flags & ~sentFlag,
     topic: record.topic,
     queueId,
     systemProperties: record.systemProperties,

@@ -9,6 +9,8 @@ export type Outcome = "committed" | "rolled back" | "given up";
 export interface OutcomeNote {
   readonly outcome: Outcome;
   readonly atMs: number;
+  /** Behind the record of a commit or rollback, in the log: said again it is answered when that is durable. */
+  readonly end: number;
 }
 
 /** Ends by id of the half message, the oldest first. */
@@ -31,9 +33,9 @@ export class Outcomes {
     return this.#notes.size;
   }
 
-  /** Remembers an end, in the place of an older note. */
-  note(id: number, outcome: Outcome): OutcomeNote {
-    const note = { outcome, atMs: this.#clock.monotonicMs() };
+  /** Remembers an end, whose record, of a commit or rollback, ends at `end`, in the place of an older note. */
+  note(id: number, outcome: Outcome, end = 0): OutcomeNote {
+    const note = { outcome, atMs: this.#clock.monotonicMs(), end };
     this.#notes.set(id, note);
     this.#order.push({ id, note });
     this.#forgetOld(note.atMs);
@@ -46,9 +48,9 @@ export class Outcomes {
   }
 
   /** How the transaction ended; undefined when that is not known (any more). */
-  of(id: number): Outcome | undefined {
+  of(id: number): OutcomeNote | undefined {
     this.#forgetOld(this.#clock.monotonicMs());
-    return this.#notes.get(id)?.outcome;
+    return this.#notes.get(id);
   }
 
   #forgetOld(nowMs: number): void {

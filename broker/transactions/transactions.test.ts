@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { limits } from "../../base/index.ts";
+import { limits, MqError } from "../../base/index.ts";
 import { givenUpTopic } from "../metadata/index.ts";
 import { RecordType } from "../store/index.ts";
 import { scanAll } from "../store/testkit/open-store.ts";
@@ -68,6 +68,25 @@ describe("ends of transactions", () => {
     assert.deepEqual(await open.visible(), ["one"]);
     const { committed, rolledBack } = open.transactions.counters;
     assert.deepEqual([committed, rolledBack], [1, 1]);
+  });
+
+  it("are answered as sends are, also when they are said again", async () => {
+    const half = await open.send("a");
+    let outcome: MqError | undefined = new MqError("SLAVE_PERSISTENCE_TIMEOUT", "late");
+    open.scene.store.heed({
+      refusal: () => undefined,
+      confirmed: (durable) => durable,
+      answered: (durable) => durable,
+      outcome: () => outcome,
+    });
+    for (const turn of ["first", "again"]) {
+      const late = { code: "SLAVE_PERSISTENCE_TIMEOUT" };
+      await assert.rejects(open.end(half, "commit"), late, turn);
+    }
+    await assert.rejects(open.end(half, "rollback"), { code: "BAD_REQUEST" });
+    outcome = undefined;
+    await open.end(half, "commit");
+    assert.deepEqual(await open.visible(), ["a"]);
   });
 
   it("let exactly one of two that come together win", async () => {

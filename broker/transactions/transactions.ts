@@ -123,11 +123,11 @@ export class Transactions {
     const key = this.#handles.decode(transactionId, { topic, kind: "half" });
     if (key === undefined) throw foreignId();
     if (resolution === undefined) {
-      if (!(await this.#halves.has(key.id))) this.#ended(said, key.id);
+      if (!(await this.#halves.has(key.id))) await this.#ended(said, key.id);
       return;
     }
     const entry = await this.#halves.take(key.id);
-    if (entry === undefined) return this.#ended(said, key.id);
+    if (entry === undefined) return await this.#ended(said, key.id);
     const record = await this.#claimedRecord(entry, said.messageId);
     const isCommit = resolution === "commit";
     const copies = isCommit ? [this.#visibleCopy(record)] : [];
@@ -181,13 +181,13 @@ export class Transactions {
     outcome: "committed" | "rolled back",
     copies: readonly RecordDraft[],
   ): Promise<void> {
-    // Whoever comes when the claim is given up finds it: it is taken back when nothing has come of it.
-    const note = this.#outcomes.note(entry.id, outcome);
-    const { answer, fate } = this.#options.held.commit(
+    const { answer, end, fate } = this.#options.held.commit(
       [{ ...entry, next: undefined }],
       copies,
       "send",
     );
+    // Whoever comes when the claim is given up finds it: it is taken back when nothing has come of it.
+    const note = this.#outcomes.note(entry.id, outcome, end);
     const told = this.#tellFate(entry, note, fate);
     await answer;
     await told;
@@ -204,33 +204,36 @@ export class Transactions {
     else this.counters.rolledBack += 1;
   }
 
-  /** Answers for a transaction that is not open. */
-  #ended({ topic, resolution }: TransactionEnd, id: number): void {
+  /** Answers for a transaction that is not open: when its end is as durable as was promised, as for a repeated send. */
+  async #ended({ topic, resolution }: TransactionEnd, id: number): Promise<void> {
     if (this.#options.held.state.isDead({ topic, id })) {
       throw new MqError(
         "INVALID_TRANSACTION_ID",
         "the transaction went when its topic was deleted",
       );
     }
-    const outcome = this.#outcomes.of(id);
-    if (outcome === undefined) {
+    const note = this.#outcomes.of(id);
+    if (note === undefined) {
       throw new MqError(
         "INVALID_TRANSACTION_ID",
         "the transaction has ended; how is not remembered any more",
       );
     }
+    const { outcome, end } = note;
     if (outcome === "given up") {
       throw new MqError(
         "INVALID_TRANSACTION_ID",
         "the transaction was given up: no producer told its end when it was asked; the message is in TRANS_CHECK_MAX_TIME_TOPIC",
       );
     }
-    if (resolution !== undefined && outcome !== outcomeOf[resolution]) {
+    if (resolution === undefined) return;
+    if (outcome !== outcomeOf[resolution]) {
       throw new MqError(
         "BAD_REQUEST",
         `the transaction has been ${outcome} already: a ${resolution} comes too late`,
       );
     }
+    await this.#options.held.store.sendAgain(end);
   }
 }
 

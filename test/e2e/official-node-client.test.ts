@@ -316,6 +316,9 @@ describe("the official Node.js client", function () {
     for (const priority of [1, 10, 2, 5]) {
       await producer.send({ topic: "urgent", priority, body: Buffer.from("x") });
     }
+    // It takes 0 for none: docs/messages/priority.md.
+    const none = producer.send({ topic: "urgent", priority: 0, body: Buffer.from("x") });
+    await assert.rejects(none, /message type not match/);
     const consumer = await startSimple("urgent-group", "urgent");
     const got: (number | undefined)[] = [];
     while (got.length < 4) {

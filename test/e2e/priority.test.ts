@@ -1,13 +1,27 @@
 // Topics of priorities as clients and operators meet them: retries and dead letters, the SDK's consumers, offsets, and what
 // such a topic refuses.
 import assert from "node:assert/strict";
-import { ConsumeResult, Producer, PushConsumer, SimpleConsumer } from "@cometmq/client";
+import {
+  BroadcastConsumer,
+  ConsumeResult,
+  Producer,
+  PullConsumer,
+  PushConsumer,
+  SimpleConsumer,
+} from "@cometmq/client";
 import { brokerAdminService, Code } from "@cometmq/proto";
 import { startBroker, type TestBroker } from "../../testing/index.ts";
 import { RawClient } from "./raw-client.ts";
 import { until } from "./waiting.ts";
 
-const { GetTopicStatus, ResetGroupOffset, UpdateGroup, UpdateTopic } = brokerAdminService.methods;
+const {
+  DeleteTopic,
+  GetConsumerProgress,
+  GetTopicStatus,
+  ResetGroupOffset,
+  UpdateGroup,
+  UpdateTopic,
+} = brokerAdminService.methods;
 
 describe("topics of priorities", function () {
   this.timeout(60_000);
@@ -106,6 +120,16 @@ describe("topics of priorities", function () {
       ],
     );
     const place = { group: "reset-group", topic: "reset" };
+    const progress = await operator.call(GetConsumerProgress, place);
+    assert.deepEqual(
+      progress.queues.map(({ queueId, cursor, lag }) => [queueId, cursor, lag]),
+      [
+        [0, 0, 0],
+        [1, 1, 0],
+        [200, 1, 0],
+        [255, 1, 0],
+      ],
+    );
     const all = await operator.call(ResetGroupOffset, { ...place, timeMs: 0 });
     assert.deepEqual(
       all.queues.map(({ queueId, before, after }) => [queueId, before, after]),
@@ -117,6 +141,10 @@ describe("topics of priorities", function () {
       ],
     );
     assert.deepEqual(await take(consumer, 3), [3_000, 200, 1]);
+    await send("reset", 7, 9);
+    await operator.call(ResetGroupOffset, { ...place, end: true });
+    await send("reset", 8);
+    assert.deepEqual(await take(consumer, 1), [8]);
     await operator.call(ResetGroupOffset, { ...place, queueId: 200, offset: 0 });
     assert.deepEqual(await take(consumer, 1), [200]);
     const wrong = await operator.call(ResetGroupOffset, { ...place, queueId: 256, offset: 0 });
@@ -148,5 +176,31 @@ describe("topics of priorities", function () {
       longPollingTimeout: { seconds: 5 },
     });
     assert.equal((await done).messages.length, 1);
+    const options = { endpoints: broker.endpoints, consumerGroup: "pullers" };
+    await using puller = new PullConsumer(options);
+    await puller.startup();
+    await puller.assign(await puller.queues("fixed"));
+    await assert.rejects(puller.poll(), { code: "UNSUPPORTED" });
+    const subscriptions = new Map([["fixed", "*"]]);
+    await using listener = new BroadcastConsumer({
+      ...options,
+      clientName: "reader",
+      subscriptions,
+    });
+    await listener.startup();
+    await assert.rejects(listener.poll(), { code: "UNSUPPORTED" });
+  });
+
+  it("is of another type when it is deleted and made anew", async () => {
+    await send("remade", 1, 200);
+    await operator.call(DeleteTopic, { name: "remade" });
+    const made = await operator.call(UpdateTopic, { name: "remade", messageType: "NORMAL" });
+    assert.equal(made.status?.code, Code.OK, made.status?.message);
+    await using producer = new Producer({ endpoints: broker.endpoints, topics: ["remade"] });
+    await producer.startup();
+    await producer.send({ topic: "remade", body: Buffer.from("x") });
+    await using consumer = simple("remade");
+    await consumer.startup();
+    assert.deepEqual(await take(consumer, 1), [undefined]);
   });
 });

@@ -7,7 +7,7 @@ import { openMutableWire } from "./mutable-wire.ts";
 import { RawClient } from "./raw-client.ts";
 import { until } from "./waiting.ts";
 
-const { SendMessage } = messagingService.methods;
+const { EndTransaction, SendMessage } = messagingService.methods;
 const topic = "orders";
 
 function message(number: number, body = "paid", queueId = 0): rocketmq.v2.IMessage {
@@ -80,6 +80,9 @@ describe("repeated sends", () => {
     assert.equal(other.status?.code, 40_009);
     assert.match(other.status?.message ?? "", /another body/);
     assert.equal(other.entries.length, 0);
+    const twins = await send(message(4, "paid", 3), message(5), message(4, "paid", 3));
+    assert.deepEqual([twins.status?.code, twins.entries.length], [40_009, 0]);
+    assert.match(twins.status?.message ?? "", /two messages/);
     assert.equal(await storedOf(fixture), 3);
     assert.equal(await metric(fixture, "cometmq_sends_repeated_total"), 1);
     assert.equal(await metric(fixture, "cometmq_send_window_messages"), 3);
@@ -118,6 +121,38 @@ describe("repeated sends", () => {
     fixture = await fixture.restart();
     assert.deepEqual(await send(half), first);
     assert.equal(await metric(fixture, "cometmq_sends_repeated_total"), 1);
+  });
+
+  it("takes what a commit has made of a half message for no send, also after a restart", async () => {
+    await makeTopic("TRANSACTION");
+    const { systemProperties, ...rest } = message(9);
+    const half = { ...rest, systemProperties: { ...systemProperties, messageType: 4 } };
+    const first = await send(half);
+    const transactionId = first.entries[0]?.transactionId ?? "";
+    const client = new RawClient(fixture.endpoints);
+    const end = { topic: { name: topic }, transactionId, resolution: 1 };
+    const { status } = await client.call(EndTransaction, end);
+    client.close();
+    assert.equal(status?.code, 20_000, status?.message);
+    fixture = await fixture.restart();
+    assert.equal(await storedOf(fixture), 1);
+    assert.equal(await metric(fixture, "cometmq_send_window_messages"), 1);
+    assert.deepEqual(await send(half), first);
+  });
+
+  it("looks at no id when it is switched off, and at any when told so", async () => {
+    const sendTwice = async (flags: Readonly<Record<string, string>>, messageId: string) => {
+      await fixture.close();
+      fixture = await startBroker(flags);
+      const { systemProperties, ...rest } = message(1);
+      const again = { ...rest, systemProperties: { ...systemProperties, messageId } };
+      await send(again);
+      await send(again);
+      return await storedOf(fixture);
+    };
+    assert.equal(await sendTwice({ sendWindowCount: "0" }, `01${"0".repeat(32)}`), 2);
+    assert.equal(await sendTwice({}, "order-1"), 2);
+    assert.equal(await sendTwice({ sendWindowAnyId: "true" }, "order-1"), 1);
   });
 
   it("stores once what the SDK sends again after it has lost the answer", async () => {

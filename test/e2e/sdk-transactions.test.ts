@@ -9,8 +9,9 @@ import {
   type TransactionChecker,
   TransactionResolution,
 } from "@cometmq/client";
+import { Code } from "@cometmq/proto";
 import { type BrokerFixture, startBroker } from "./broker-fixture.ts";
-import { brokerAdminService, RawClient } from "./raw-client.ts";
+import { brokerAdminService, messagingService, RawClient } from "./raw-client.ts";
 import { until } from "./waiting.ts";
 
 const topic = "transactions";
@@ -138,6 +139,43 @@ describe("transactions with the SDK", function () {
     fixture = await fixture.restart();
     await producerWith(checks(() => COMMIT));
     assert.deepEqual(await received(1), ["left"]);
+  });
+
+  it("go to a topic for operators when nobody knows their end, to be read and not to be sent to", async () => {
+    const given = { transactionTimeOut: "100", transactionCheckMax: "1" };
+    await fixture.close();
+    fixture = await startBroker({ ...given, transactionCheckInterval: "1000" });
+    await makeTopic(fixture.endpoints, topic, "TRANSACTION");
+    const producer = await producerWith(checks(() => unknown));
+    const transaction = await begin(producer, "lost");
+    const givenUp = "TRANS_CHECK_MAX_TIME_TOPIC";
+    const reader = new RawClient(fixture.endpoints);
+    const { GetTopicStatus } = brokerAdminService.methods;
+    await until("it is given up", async () => {
+      const { queues } = await reader.call(GetTopicStatus, { name: givenUp });
+      return queues.some(({ maxOffset }) => maxOffset > 0);
+    });
+    const { messages } = await reader.receive({
+      group: { name: "undertakers" },
+      messageQueue: { topic: { name: givenUp }, id: -1 },
+      filterExpression: { type: 1, expression: "*" },
+      batchSize: 1,
+      invisibleDuration: { seconds: 60 },
+      longPollingTimeout: { seconds: 20 },
+    }).done;
+    const [message] = messages;
+    assert.equal(Buffer.from(message?.body ?? []).toString(), "lost");
+    const { deadLetterQueue, messageId } = message?.systemProperties ?? {};
+    assert.deepEqual([deadLetterQueue?.topic, deadLetterQueue?.messageId], [topic, messageId]);
+    await assert.rejects(transaction.commit(), { code: "INVALID_TRANSACTION_ID" });
+    const wrong = { topic: { name: givenUp }, body: Buffer.from("x") };
+    const { status } = await reader.call(messagingService.methods.SendMessage, {
+      messages: [{ ...wrong, systemProperties: { messageId: "1" } }],
+    });
+    assert.equal(status?.code, Code.FORBIDDEN, status?.message);
+    reader.close();
+    const text = await fixture.broker.metrics.text();
+    assert.match(text, /cometmq_transactions_given_up_total\{[^}]*\} 1/);
   });
 
   it("need a checker, take one message, and have no delay", async () => {

@@ -150,7 +150,7 @@ describe("message groups on two masters", function () {
     assert.equal(onA.length + onB.length, groups.length);
   });
 
-  it("wait for their broker while it is down, and go on elsewhere when the topic prefers that", async () => {
+  it("wait for their broker while it is down, and go on elsewhere when the topic or an operator says so", async () => {
     const [first, second] = clients;
     assert.ok(first && second);
     await masters[1]?.kill();
@@ -165,5 +165,8 @@ describe("message groups on two masters", function () {
     assert.equal(several.code, codes.badRequest, several.text);
     await updateTopic(first, { attributes: { "fifo.failover": "true" } });
     assert.equal((await send(first, waiting[0] ?? "")).code, codes.ok);
+    await updateTopic(first, { attributes: { "fifo.failover": "false", "fifo.brokers": "a" } });
+    const afterwards = await Promise.all(groups.map((group) => send(first, group)));
+    assert.ok(afterwards.every(({ code }) => code === codes.ok));
   });
 });

@@ -65,6 +65,8 @@ export class OrderedDelivery {
       if (outcome === "dying") return undefined;
     }
     while (wantsMore(turn)) {
+      // At the bound it goes on by one at a time: were it to wait for room, nobody in particular would wake it.
+      if (group.held.length > 0 && group.lane.isFull) break;
       const offset = turn.subscription.orderOf(group.lane).nextPassed(group);
       if (offset === undefined) {
         if (!this.#search(turn, group)) break;

@@ -7,8 +7,12 @@ import { messageGroupHash, queueOfMessageGroup } from "./message-group-hash.ts";
 
 const [a, b, c] = [11, 22, 33];
 
-function open(group: { readonly retryMaxTimes?: number } = {}): Promise<Scene> {
+function open(
+  group: { readonly retryMaxTimes?: number } = {},
+  bound: { readonly pendingMax?: number; readonly pendingTotalMax?: number } = {},
+): Promise<Scene> {
   return Scene.open({
+    ...bound,
     topic: { readQueueNums: 1 },
     group: { consumeMessageOrderly: true, ...group },
   });
@@ -115,6 +119,26 @@ describe("delivery: order within message groups", () => {
     assert.equal(lane?.doneOffset, 0);
   }).timeout(20_000);
 
+  for (const bound of [{ pendingMax: 100 }, { pendingTotalMax: 100 }]) {
+    it(`gives one of a message group that was passed over at the bound: ${Object.keys(bound)[0]}`, async () => {
+      const scene = await open({}, bound);
+      const hashes = Array.from({ length: 10 }, (_, index) => index + 1);
+      for (let sent = 0; sent < 40; sent++) send(scene, ...hashes);
+      const first = await scene.receive({ countMax: 10 });
+      assert.deepEqual(await scene.receive({ clientId: "c2" }), []);
+      for (const message of first) scene.ack(message);
+      const counts = new Map<number, number>();
+      for (let receives = 0; receives < 20; receives++) {
+        for (const { queueOffset } of await scene.receive({ clientId: `c${receives}` })) {
+          counts.set(queueOffset % 10, (counts.get(queueOffset % 10) ?? 0) + 1);
+        }
+      }
+      // Three whole receives, what is left to 100, and then one of each.
+      assert.deepEqual([...counts.values()], [32, 32, 32, 4, 1, 1, 1, 1, 1, 1]);
+      assert.equal(scene.delivery.pendingBound.count, 106);
+    });
+  }
+
   it("drains a backlog of one group in order, from files too", async () => {
     const scene = await open();
     send(scene, ...Array.from({ length: 300 }, (_, index) => (index % 3 === 0 ? b : a)));
@@ -202,6 +226,20 @@ describe("delivery: order within message groups", () => {
     assert.equal((await scene.receive({ countMax: 1 })).length, 1);
   });
 
+  it("holds back what is handed out after the group was made ordered", async () => {
+    const scene = await open();
+    await scene.metadata.updateGroup({ name: "g", consumeMessageOrderly: false });
+    send(scene, a, a, a);
+    assert.deepEqual(offsets(await scene.receive({ countMax: 1 })), [0]);
+    await scene.metadata.updateGroup({ name: "g", consumeMessageOrderly: true });
+    const [two] = await scene.receive({ countMax: 1 });
+    assert.equal(two?.queueOffset, 1);
+    assert.deepEqual(offsets(await scene.receive()), []);
+    assert.ok(two);
+    scene.ack(two);
+    assert.deepEqual(offsets(await scene.receive()), [2]);
+  });
+
   it("renews all of a group for a client that lives, and gives all of it when the client is gone", async () => {
     const scene = await open();
     send(scene, a, a);
@@ -249,6 +287,30 @@ describe("delivery: an attempt that is repeated", () => {
     await scene.clock.pass(40_000);
     assert.deepEqual(offsets(await scene.receive({ clientId: "c2" })), [1]);
     assert.deepEqual(offsets(await scene.receive({ attemptId: "one" })), []);
+  });
+
+  it("is remembered among so many, and not over a restart", async () => {
+    const scene = await open();
+    const hashes = Array.from(
+      { length: limits.attemptsRememberedMax + 1 },
+      (_, index) => index + 1,
+    );
+    send(scene, ...hashes, 4);
+    const attempt = async (index: number): Promise<number[]> =>
+      offsets(await scene.receive({ countMax: 1, attemptId: `${index}` }));
+    for (const index of hashes.keys()) assert.deepEqual(await attempt(index), [index]);
+    assert.deepEqual(await attempt(0), []);
+    assert.deepEqual(await attempt(1), [1]);
+    // An attempt that gets something else takes no other's place.
+    const [three] = await scene.receive({ countMax: 1, attemptId: "3" });
+    assert.equal(three?.queueOffset, 3);
+    assert.ok(three);
+    scene.ack(three);
+    assert.deepEqual(await attempt(3), [hashes.length]);
+    assert.deepEqual(await attempt(1), [1]);
+    await scene.clock.pass(100);
+    await scene.crash();
+    assert.deepEqual(await attempt(2), []);
   });
 
   it("means nothing where order does not matter", async () => {

@@ -99,6 +99,8 @@ export class OrderModel {
   readonly byId: Map<string, Sent> = new Map();
   readonly out: { delivered: Delivered; readonly message: Sent; readonly run: number }[] = [];
   checksAttempts: boolean = true;
+  /** Receives may be refused because the group has as much in hand as it may have. */
+  hasBound: boolean = false;
   #run = 1;
 
   /** `hashOf` gives the hash of a message group or lite topic in the consume queue. */
@@ -145,6 +147,10 @@ export class OrderModel {
     });
   }
 
+  #isRefusal(error: unknown): boolean {
+    return this.hasBound && error instanceof MqError && error.code === "TOO_MANY_REQUESTS";
+  }
+
   /** All earlier deliveries of the message group must be over. */
   #checkFree(group: number): void {
     for (const message of this.sent) {
@@ -177,7 +183,12 @@ export class OrderModel {
     this.settleDead();
     const place = { topic: "t", queueId: message.queueId, queueOffset: message.offset };
     const hash = this.#hashOf(message.group);
-    if (this.scene.delivery.tracking.giveAgain("g", place, hash) !== "given") return;
+    try {
+      if (this.scene.delivery.tracking.giveAgain("g", place, hash) !== "given") return;
+    } catch (error) {
+      if (this.#isRefusal(error)) return;
+      throw error;
+    }
     assert.ok(message.isDone, `${message.id} was given again before it was done`);
     const pastDeaths = this.#deaths().get(message) ?? 0;
     const fresh = { isDone: false, hiddenUntilMs: 0, attempt: 0, pastDeaths, isAgain: true };
@@ -186,7 +197,11 @@ export class OrderModel {
 
   async receive(clientId: string, countMax: number): Promise<number> {
     const receiving = this.scene.receive({ clientId, countMax, invisibleMs: 10_000, pollingMs: 1 });
-    const taking = receiving.then((batch) => {
+    const answered = receiving.catch((error: unknown) => {
+      if (this.#isRefusal(error)) return [];
+      throw error;
+    });
+    const taking = answered.then((batch) => {
       this.take(batch);
       return batch.length;
     });

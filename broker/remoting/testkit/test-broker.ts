@@ -81,6 +81,7 @@ export class TestBroker {
     const flags = { brokerName: "broker-a", autoCreateTopicEnable: "true", ...options.flags };
     this.parts = {
       store: {
+        start: position(0),
         send: (group) => this.#append(group),
         sendAgain: async () => {},
         read: () => undefined,

@@ -17,23 +17,26 @@ export interface AnsweredStatus {
 
 type Fields = rocketmq.v2.IMessage & { readonly topic?: { readonly name: string } };
 
+/** Makes a call with a request in bytes; gives the first message of its answer, empty when there is none. */
+export type Exchange = (
+  path: string,
+  request: Uint8Array,
+  options?: CallOptions,
+) => Promise<Uint8Array>;
+
 /** Calls as a client of topic `t` and group `g`; every field may be another one. */
 export class TestClient {
-  readonly #broker: TestBroker;
+  readonly #exchange: Exchange;
 
-  constructor(broker: TestBroker) {
-    this.#broker = broker;
+  /** `exchange`: what lies between it and the broker; nothing by default. */
+  constructor(broker: TestBroker, exchange: Exchange = inProcess(broker)) {
+    this.#exchange = exchange;
   }
 
   /** Calls a method with a request in bytes. */
   async call(name: CallName, request: Uint8Array, options?: CallOptions): Promise<AnsweredStatus> {
-    const { path, kind, response } = methods[name];
-    if (kind === "unary") {
-      return statusIn(response.decode(await this.#broker.unary(path, request, options)));
-    }
-    const stream = new TestStream(options);
-    await this.#broker.stream(path, request, stream);
-    return statusIn(response.decode(stream.written[0] ?? new Uint8Array()));
+    const { path, response } = methods[name];
+    return statusIn(response.decode(await this.#exchange(path, request, options)));
   }
 
   /** Sends a message to topic `t`. */
@@ -93,19 +96,31 @@ export class TestClient {
   /** Sends settings on a telemetry stream of its own. */
   async settle(settings: rocketmq.v2.ISettings): Promise<AnsweredStatus> {
     const { path, request, response } = methods.Telemetry;
-    const stream = new TestBidi();
-    const handler = this.#broker.methods.get(path);
-    if (handler?.kind !== "bidi") throw new Error("telemetry has streams both ways");
+    return statusIn(response.decode(await this.#exchange(path, request.encode({ settings }))));
+  }
+}
+
+/** Calls the handlers of `broker` without a network. */
+function inProcess(broker: TestBroker): Exchange {
+  return async (path, request, options) => {
+    const handler = broker.methods.get(path);
+    if (handler?.kind === "unary") return await broker.unary(path, request, options);
+    if (handler?.kind === "serverStream") {
+      const stream = new TestStream(options);
+      await broker.stream(path, request, stream);
+      return stream.written[0] ?? new Uint8Array();
+    }
+    const stream = new TestBidi(options);
     // A refusal is told, and then the stream ends with it.
-    const running = handler.handle(stream).catch((error: unknown) => {
+    const running = handler?.handle(stream).catch((error: unknown) => {
       if (!(error instanceof RpcError)) throw error;
     });
-    stream.say(request.encode({ settings }));
+    stream.say(request);
     await new Promise(setImmediate);
     stream.hangUp();
     await running;
-    return statusIn(response.decode(stream.written[0] ?? new Uint8Array()));
-  }
+    return stream.written[0] ?? new Uint8Array();
+  };
 }
 
 function statusIn({ status }: { readonly status: rocketmq.v2.IStatus | null }): AnsweredStatus {

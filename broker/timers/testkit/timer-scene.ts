@@ -47,7 +47,7 @@ export class TimerScene {
   async send(
     text: string,
     dueMs: number,
-    given: { readonly queueId?: number } = {},
+    given: { readonly queueId?: number; readonly messageGroupHash?: number } = {},
   ): Promise<Sent> {
     const [sent] = await this.sendAll([text], dueMs, given);
     if (sent === undefined) throw new Error("nothing was sent");
@@ -58,7 +58,7 @@ export class TimerScene {
   async sendAll(
     texts: readonly string[],
     dueMs: number,
-    given: { readonly queueId?: number } = {},
+    given: { readonly queueId?: number; readonly messageGroupHash?: number } = {},
   ): Promise<Sent[]> {
     const drafts = texts.map((text) => {
       const properties = rocketmq.v2.SystemProperties.encode({ messageId: `id of ${text}` });
@@ -110,6 +110,7 @@ export class TimerScene {
       logger,
       brokerName: "broker-a",
       pendingMax: () => this.pendingMax,
+      queueOfGroup: (hash, queueCount) => hash % queueCount,
       released: (latenessMs) => this.lateness.push(latenessMs),
       ...(this.windowMax === undefined ? {} : { windowMax: this.windowMax }),
     });
