@@ -168,8 +168,9 @@ export class DueMessages {
   #placed(copy: RecordDraft): RecordDraft {
     const { metadata, queueOfGroup } = this.#options;
     const queueCount = metadata.topic(copy.topic)?.writeQueueNums ?? 1;
-    const { messageGroupHash: hash = 0, queueId } = copy;
-    return { ...copy, queueId: hash > 0 ? queueOfGroup(hash, queueCount) : queueId % queueCount };
+    const hash = copy.messageGroupHash ?? 0;
+    const queueId = hash > 0 ? queueOfGroup(hash, queueCount) : copy.queueId % queueCount;
+    return queueId === copy.queueId ? copy : { ...copy, queueId };
   }
 
   #released(messages: readonly ReadyMessage[], count: number): void {
