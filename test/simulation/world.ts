@@ -24,6 +24,8 @@ export interface Mode {
   readonly hasPriorities: boolean;
   /** There are lite topics. */
   readonly isLite: boolean;
+  /** One client at a time has a lite topic. */
+  readonly isExclusive: boolean;
   /** Between two sends, on an average, milliseconds. */
   readonly sendEveryMs: number;
 }
@@ -82,6 +84,7 @@ export class World implements Surroundings {
       isTransactional: seed % 3 === 2,
       hasPriorities: seed % 7 === 3,
       isLite: seed % 7 === 6,
+      isExclusive: seed % 14 === 13,
       sendEveryMs: isRetaining ? 6 : random.pick([7, 15, 40]),
     };
     // What a power cut took with ASYNC_FLUSH is only with the others: they must not be kept from etcd.
@@ -123,6 +126,7 @@ export class World implements Surroundings {
       this.mode.isOrdered ? " ordered" : "",
       this.mode.isTransactional ? " transactions" : "",
       this.mode.hasPriorities ? " priorities" : "",
+      this.mode.isExclusive ? " exclusive" : "",
       this.mode.isLite ? " lite topics" : "",
     ];
     const rest = words.join("");
@@ -144,6 +148,8 @@ export class World implements Surroundings {
       diskSpaceCleanForciblyRatio: "50",
       diskSpaceWarningLevelRatio: "90",
       diskFreeSpaceMin: "0",
+      // It has to be exclusive from the first moment on.
+      ...(this.mode.isExclusive ? { autoCreateSubscriptionGroup: "false" } : {}),
     };
     if (isElected) {
       return {
