@@ -69,9 +69,13 @@ export class LiteUpkeep {
     // What is not known yet may be of any lite topic.
     if (lite.isLoading || lite.end < expiredEnd) return;
     lite.dropBelow(queue.minOffset);
-    this.expiredCount += lite.expire(expiredEnd);
     const floor = Math.max(queue.minOffset, expiredEnd);
-    for (const { lite: group, lanes } of this.#parts.table.ofTopic(queue.topic)) {
+    const groups = [...this.#parts.table.ofTopic(queue.topic)];
+    lite.expire(expiredEnd, (hash, end) => {
+      this.expiredCount++;
+      for (const { lite: group } of groups) group?.passOver(queue.queueId, hash, end);
+    });
+    for (const { lite: group, lanes } of groups) {
       const lane = lanes[queue.queueId];
       if (lane !== undefined) group?.raise(lane, lite, floor);
     }
