@@ -9,6 +9,7 @@ import {
 import { RecordType } from "../../broker/store/index.ts";
 import { ExclusiveWishes } from "./exclusive-wishes.ts";
 import { LiteHolds } from "./lite-holds.ts";
+import { LiteIdleness } from "./lite-idleness.ts";
 import { type LiteClient, type LiteWishes, SharedWishes } from "./lite-wishes.ts";
 import { liteTopic } from "./names.ts";
 import { noteFailure, type ServingPlace, servingPlace } from "./place.ts";
@@ -39,6 +40,8 @@ const groupName = "servers";
 const queueCount = 2;
 const liteTopics = ["lounge", "kitchen", "hall", "attic", "cellar"] as const;
 const wishes = { near: liteTopics.slice(0, 4), far: liteTopics.slice(2) } as const;
+/** Minutes. */
+const expiring = { "lite.topic.expiration": "1" };
 const sendEveryMs = 50;
 const receiveEveryMs = 75;
 /** One of so many is not acknowledged when it comes first: it comes again, before what is behind it. */
@@ -57,6 +60,8 @@ export class LiteTraffic implements Told {
   readonly #random: SeededRandom;
   readonly #progress: PromisedProgress;
   readonly #wishes: LiteWishes;
+  /** Of seeds whose lite topics expire. */
+  readonly #idleness: LiteIdleness | undefined;
   #sent = 0;
   #isSending = true;
   #isReceiving = true;
@@ -70,6 +75,7 @@ export class LiteTraffic implements Told {
     this.#wishes = world.mode.isExclusive
       ? new ExclusiveWishes(world, watch.problems, { name: groupName, clients })
       : new SharedWishes(world, this.#random);
+    if (world.mode.isExpiring) this.#idleness = new LiteIdleness(world, watch);
     this.#send();
     for (const client of clients) this.#receive({ ...client, busy: new WeakSet() });
   }
@@ -82,6 +88,19 @@ export class LiteTraffic implements Told {
     this.stopSending();
     this.#isReceiving = false;
     this.#wishes.stop();
+    this.#idleness?.stop();
+  }
+
+  /** A lite topic that was idle is gone with what waited in it. */
+  mayBeGone(body: string): boolean {
+    return this.#idleness?.mayBeGone(body) === true;
+  }
+
+  /** How many have gone so, before anybody was given them. */
+  get goneCount(): number {
+    const given = new Set(this.given.map(({ body }) => body));
+    const waiting = [...this.acked.keys()].filter((body) => !given.has(body));
+    return waiting.filter((body) => this.mayBeGone(body)).length;
   }
 
   #serving(needsSend: boolean): ServingPlace | undefined {
@@ -105,13 +124,14 @@ export class LiteTraffic implements Told {
         readQueueNums: queueCount,
         writeQueueNums: queueCount,
         messageType: "LITE",
+        ...(this.#idleness === undefined ? {} : { attributes: expiring }),
       });
       const { attributes } = this.#wishes;
       await metadata.ensureGroup({ name: groupName, consumeMessageOrderly: true, attributes });
       return;
     }
     this.#sent += 1;
-    const name = this.#random.pick(liteTopics);
+    const name = this.#random.pick(this.#idleness?.lively(liteTopics) ?? liteTopics);
     const body = `lite ${this.#sent} ${name}`;
     const hash = messageGroupHash(name);
     const queueId = queueOfMessageGroup(hash, queueCount);
@@ -181,6 +201,9 @@ export class LiteTraffic implements Told {
     const { clock, time } = this.#world;
     const atMs = time.nowMs;
     const body = Buffer.from(record.body).toString().trim();
+    if (this.#isPastIdleness(body, { queueId, offset, place })) {
+      problems.push(`${body} came from ${by} at ${atMs}, and its lite topic has been idle before`);
+    }
     this.given.push({ body, queueId, offset, atMs, name: by, knownUpTo });
     const name = body.slice(body.lastIndexOf(" ") + 1);
     const key = `${queueId}/${offset}`;
@@ -199,6 +222,19 @@ export class LiteTraffic implements Told {
     if (attempt === 1 && this.#random.below(leftOfMany) === 0) return;
     const acked = { name, key, receiptHandle };
     clock.after(this.#random.next() * 40, () => this.#ack(acked));
+  }
+
+  /** Whether a message should be gone: nobody has had it, and it waits in an idle lite topic. */
+  #isPastIdleness(
+    body: string,
+    at: { readonly queueId: number; readonly offset: number; readonly place: ServingPlace },
+  ): boolean {
+    // An acting slave may not have all that its master has noted.
+    if (this.#idleness === undefined || !at.place.local.canSend) return false;
+    if (this.given.some((given) => given.body === body)) return false;
+    // What is being read for somebody still comes.
+    if (this.#watch.log.lite.isOut(at.queueId, at.offset)) return false;
+    return this.#idleness.mustBeGone(body);
   }
 
   #ack(message: {

@@ -52,8 +52,7 @@ export class SharedWishes implements LiteWishes {
     const isWhole = known?.length === wanted.length;
     const isDue = this.#random.below(sayOfMany) === 0 || (isHealed && !isWhole);
     if (known !== undefined && !isDue) return;
-    const first = isHealed ? 0 : this.#random.below(2);
-    const wants = wanted.slice(first);
+    const wants = isHealed ? wanted : this.#some(wanted);
     const quota = { clientMax: 10, countMax: 100, isExclusive: false };
     const change = { change: "set", names: wants } as const;
     await local.delivery.lite.sync({ ...names, ...quota, ...change, clientId: id });
@@ -66,6 +65,12 @@ export class SharedWishes implements LiteWishes {
   }
 
   stop(): void {}
+
+  /** Where lite topics expire, something has to wait for long in each of them. */
+  #some(wanted: readonly string[]): readonly string[] {
+    if (!this.#world.mode.isExpiring) return wanted.slice(this.#random.below(2));
+    return wanted.filter(() => this.#random.below(3) === 0);
+  }
 
   #saidBy(client: LiteClient): WeakMap<object, readonly string[]> {
     const said = this.#said.get(client) ?? new WeakMap<object, readonly string[]>();

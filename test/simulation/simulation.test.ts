@@ -31,6 +31,13 @@ describe("a simulated cluster", () => {
     assert.ok(given.lite > 20, `only ${given.lite} messages were given`);
   }).timeout(60_000);
 
+  it("has lite topics that go, and others that do not", async () => {
+    const { problems, expired, given } = await simulate(132);
+    assert.deepEqual(problems, []);
+    assert.ok(expired > 20, `only ${expired} messages have gone`);
+    assert.ok(given.lite > 50, `only ${given.lite} messages were given`);
+  }).timeout(60_000);
+
   it(`keeps what it promises under faults, ${seedCount} seeds`, async () => {
     const tally = merged(await runInWorkers({ from: 1, count: seedCount }, cpus().length));
     console.log(summaryOf(tally));
