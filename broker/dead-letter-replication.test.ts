@@ -150,6 +150,7 @@ describe("dead letters in a group of brokers", function () {
     assert.deepEqual(await deadLettersOf(brokers), []);
     slaves.let();
     await until("it is confirmed", () => delivery.counters.deadLettered === 1);
+    assert.equal(delivery.ack("g", "t", dying.receiptHandle), "invalid");
     assert.deepEqual(await deadLettersOf(brokers), ["dying"]);
     await brokers.promote();
     await untilVisible();

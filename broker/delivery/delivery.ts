@@ -242,13 +242,15 @@ export class Delivery {
 
   /**
    * Ends a message. Repeating it is ok; a handle that is foreign, altered or stale, or of a message whose dead letter is
-   * being written, is invalid and changes nothing.
+   * being written or was stored lately, is invalid and changes nothing.
    */
   ack(group: string, topic: string, receiptHandle: string): "ok" | "invalid" {
     const subscription = this.#table.find(group, topic);
     const entry = this.#find(subscription, receiptHandle);
     if (entry === "invalid" || subscription === undefined) return "invalid";
-    if (entry === "done") return "ok";
+    if (entry === "done") {
+      return this.#deadLetters.hasBuried(subscription, this.#handles) ? "invalid" : "ok";
+    }
     if (entry.state === "moving") return "invalid";
     subscription.settle(entry);
     this.counters.acknowledged++;
