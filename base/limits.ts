@@ -318,6 +318,8 @@ export const limits = {
   progressRecordSizeMax: 262_144,
   /** Messages on their way to dead-letter topics at once; others wait and try again. */
   deadLettersUnderWayMax: 64,
+  /** Messages that are known to have become dead letters: acknowledgements of others that come later are taken for repeated. */
+  buriedLatelyCountMax: 16_384,
   /** A message that could not be moved to its dead-letter topic tries again after so long, milliseconds. */
   deadLetterRetryDelayMs: 1_000,
   /** One read of a backlog: messages and bytes. */

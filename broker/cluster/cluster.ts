@@ -1,10 +1,9 @@
 // The other brokers of the cluster, for the handlers of requests: where things are, and how to reach who has them.
 import { messagingService } from "@cometmq/proto";
 import { type BrokerConfiguration, background, type Clock, limits } from "../../base/index.ts";
-import type { Registrar } from "../../registrar/index.ts";
 import type { Standing } from "../ha/index.ts";
 import type { Metadata } from "../metadata/index.ts";
-import { ClusterView } from "./cluster-view.ts";
+import { ClusterView, type ClusterViewOptions } from "./cluster-view.ts";
 import { Forwarder } from "./forwarder.ts";
 import { type Headers, hopHeaders } from "./hop.ts";
 import { Passengers } from "./passengers.ts";
@@ -12,12 +11,14 @@ import { Passengers } from "./passengers.ts";
 /** What it stands on. */
 export interface ClusterOptions {
   /** Undefined: there are no NameServers, and this broker knows of itself alone. */
-  readonly registrar: Registrar | undefined;
+  readonly registrar: ClusterViewOptions["registrar"];
   readonly config: BrokerConfiguration;
   readonly clock: Clock;
   /** What is served here now; undefined while nothing is. */
   local(): { readonly metadata: Metadata; readonly canSend: boolean } | undefined;
   standing(): Standing;
+  /** Dials other brokers; made here when there is none. */
+  readonly forwarder?: Forwarder;
 }
 
 /** A small call about a client that nobody waits for. */
@@ -40,10 +41,8 @@ export class Cluster {
     const { clock, config } = options;
     this.#options = options;
     this.view = new ClusterView(options);
-    this.forwarder = new Forwarder({
-      clock,
-      isTls: config.values["tls.server.mode"] === "enforcing",
-    });
+    const isTls = config.values["tls.server.mode"] === "enforcing";
+    this.forwarder = options.forwarder ?? new Forwarder({ clock, isTls });
     this.passengers = new Passengers(clock);
   }
 

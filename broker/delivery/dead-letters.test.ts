@@ -91,6 +91,27 @@ describe("delivery: dead letters", () => {
     assert.equal(scene.delivery.progress("g")[0]?.pendingCount, 0);
   });
 
+  it("refuses an acknowledgement that comes after it, and takes repeated ones of what is done otherwise", async () => {
+    const scene = await Scene.open(threeAttempts);
+    scene.store.send("t", 0);
+    const dead = await spend(scene);
+    assert.deepEqual(await scene.receive(), []);
+    await scene.clock.pass(100);
+    assert.equal(scene.ack(dead), "invalid");
+    assert.equal(scene.ack(dead), "invalid");
+    scene.store.send("t", 0);
+    const [other] = await scene.receive();
+    assert.ok(other);
+    assert.deepEqual([scene.ack(other), scene.ack(other)], ["ok", "ok"]);
+    const place = { topic: "t", queueId: 0, queueOffset: 0 };
+    assert.equal(scene.delivery.tracking.giveAgain("g", place, 0), "given");
+    const [again] = await scene.receive();
+    assert.ok(again);
+    assert.equal(scene.ack(dead), "invalid");
+    assert.deepEqual([scene.ack(again), scene.ack(again)], ["ok", "ok"]);
+    assert.equal(scene.ack(dead), "invalid");
+  });
+
   it("lets an acknowledgement win before its dead letter is written", async () => {
     const scene = await Scene.open(threeAttempts);
     scene.store.send("t", 0);

@@ -5,6 +5,7 @@ import { readMessageProperties } from "@cometmq/proto";
 import { background, type Logger, limits, toMqError } from "../../base/index.ts";
 import { deadLetterTopic } from "../metadata/index.ts";
 import { type RecordDraft, RecordType, type RecordView, sentFlag } from "../store/index.ts";
+import { BuriedLately } from "./buried-lately.ts";
 import type { DeliveryCounters } from "./counters.ts";
 import type { PendingMessage } from "./lane.ts";
 import type { DeliveryMetadata } from "./ports.ts";
@@ -24,6 +25,7 @@ export interface DeadLetterParts {
 
 /** Moves messages to dead-letter topics. */
 export class DeadLetters {
+  readonly #lately: BuriedLately = new BuriedLately(limits.buriedLatelyCountMax);
   readonly #parts: DeadLetterParts;
   readonly #underWay = new Map<PendingMessage, Promise<void>>();
 
@@ -67,6 +69,19 @@ export class DeadLetters {
     return moving;
   }
 
+  /** Whether a delivery was that of a message whose dead letter was stored after it; of the newest dead letters. */
+  hasBuried(
+    { lanes }: Subscription,
+    delivery: {
+      readonly queueId: number;
+      readonly offset: number;
+      readonly deliveryNumber: number;
+    },
+  ): boolean {
+    const lane = lanes[delivery.queueId];
+    return lane !== undefined && this.#lately.has(lane, delivery.offset, delivery.deliveryNumber);
+  }
+
   async #run(subscription: Subscription, entry: PendingMessage, record: RecordView): Promise<void> {
     const { metadata, writer, counters } = this.#parts;
     try {
@@ -80,6 +95,7 @@ export class DeadLetters {
     // Ended before its turn, or reset or dropped meanwhile.
     if (!isMoving(entry)) return;
     counters.deadLettered++;
+    this.#lately.note(entry.lane, entry.offset, entry.deliveryNumber);
     // Its end stands in the log already, beside the copy.
     entry.lane.buried(entry);
     subscription.settle(entry);

@@ -10,6 +10,7 @@ import { type DeliveryFigures, figuresOf, type LaneProgress, progressOf } from "
 import { HandOut, nextDeliveryNumber } from "./hand-out.ts";
 import type { Lane, PendingMessage } from "./lane.ts";
 import { Lite } from "./lite/lite.ts";
+import { type LiteTimes, liteTimes } from "./lite/lite-upkeep.ts";
 import { Offsets } from "./offsets.ts";
 import { OrderedDelivery } from "./order/ordered-delivery.ts";
 import { isPending } from "./pending.ts";
@@ -49,6 +50,8 @@ export interface DeliveryOptions {
   readonly pendingMax?: number;
   /** Pending messages of all groups; `limits.pendingTotalMax` by default. */
   readonly pendingTotalMax?: number;
+  /** `liteTimes` by default. */
+  readonly liteTimes?: LiteTimes;
 }
 
 /** Names a message by its handle, or by its id among what is pending (clients that send no handle). */
@@ -135,6 +138,7 @@ export class Delivery {
       redelivery,
       polls: this.#polls,
       waiting,
+      times: options.liteTimes ?? liteTimes,
       table: () => this.#table,
       serveLater: (subscription) => this.#serveLater(subscription),
     });
@@ -238,13 +242,15 @@ export class Delivery {
 
   /**
    * Ends a message. Repeating it is ok; a handle that is foreign, altered or stale, or of a message whose dead letter is
-   * being written, is invalid and changes nothing.
+   * being written or was stored lately, is invalid and changes nothing.
    */
   ack(group: string, topic: string, receiptHandle: string): "ok" | "invalid" {
     const subscription = this.#table.find(group, topic);
     const entry = this.#find(subscription, receiptHandle);
     if (entry === "invalid" || subscription === undefined) return "invalid";
-    if (entry === "done") return "ok";
+    if (entry === "done") {
+      return this.#deadLetters.hasBuried(subscription, this.#handles) ? "invalid" : "ok";
+    }
     if (entry.state === "moving") return "invalid";
     subscription.settle(entry);
     this.counters.acknowledged++;

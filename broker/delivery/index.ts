@@ -4,6 +4,7 @@ export type { DeliveryFigures, LaneProgress } from "./figures.ts";
 export { type Filter, matchAll, matches, parseFilter } from "./filter.ts";
 export type { LiteChange, LiteLoss, LiteStart, LiteSync } from "./lite/lite-sync.ts";
 export type { LiteTopics } from "./lite/lite-topics.ts";
+export type { LiteTimes } from "./lite/lite-upkeep.ts";
 export type { GroupPlace, OffsetReset, Offsets, ResetOutcome } from "./offsets.ts";
 export { brokerOfMessageGroup } from "./order/message-group-broker.ts";
 export { messageGroupHash, queueOfMessageGroup } from "./order/message-group-hash.ts";

@@ -6,9 +6,11 @@ import {
   messageGroupHash,
   queueOfMessageGroup,
 } from "../../broker/delivery/index.ts";
-import type { GroupConfig, TopicConfig } from "../../broker/metadata/index.ts";
 import { RecordType } from "../../broker/store/index.ts";
+import { ExclusiveWishes } from "./exclusive-wishes.ts";
 import { LiteHolds } from "./lite-holds.ts";
+import { LiteIdleness } from "./lite-idleness.ts";
+import { type LiteClient, type LiteWishes, SharedWishes } from "./lite-wishes.ts";
 import { liteTopic } from "./names.ts";
 import { noteFailure, type ServingPlace, servingPlace } from "./place.ts";
 import { PromisedProgress } from "./promised-progress.ts";
@@ -17,12 +19,8 @@ import type { Acked, Given, Told } from "./told.ts";
 import type { Watch } from "./watch.ts";
 import type { World } from "./world.ts";
 
-/** A client, and what it has told whom. */
-interface Client {
-  readonly id: string;
-  readonly wanted: readonly string[];
-  /** The names it has said, by the broker it has said them to. */
-  readonly said: WeakMap<object, readonly string[]>;
+/** A client that receives. */
+interface Client extends LiteClient {
   /** Who is being asked: one call at a time. */
   readonly busy: WeakSet<object>;
 }
@@ -37,22 +35,17 @@ interface Receive {
   readonly knownUpTo: number;
 }
 
-interface Names {
-  readonly group: GroupConfig;
-  readonly topic: TopicConfig;
-}
-
 const nothing = new Uint8Array(0);
 const groupName = "servers";
 const queueCount = 2;
 const liteTopics = ["lounge", "kitchen", "hall", "attic", "cellar"] as const;
 const wishes = { near: liteTopics.slice(0, 4), far: liteTopics.slice(2) } as const;
+/** Minutes. */
+const expiring = { "lite.topic.expiration": "1" };
 const sendEveryMs = 50;
 const receiveEveryMs = 75;
 /** One of so many is not acknowledged when it comes first: it comes again, before what is behind it. */
 const leftOfMany = 15;
-/** One of so many times a client says anew what it wants, and until all is healed less than all of it. */
-const sayOfMany = 25;
 /** What the fastest clock makes of a time, and a moment. */
 const fastest = 1 / 1.1;
 const momentMs = 5;
@@ -66,6 +59,9 @@ export class LiteTraffic implements Told {
   readonly #watch: Watch;
   readonly #random: SeededRandom;
   readonly #progress: PromisedProgress;
+  readonly #wishes: LiteWishes;
+  /** Of seeds whose lite topics expire. */
+  readonly #idleness: LiteIdleness | undefined;
   #sent = 0;
   #isSending = true;
   #isReceiving = true;
@@ -75,10 +71,13 @@ export class LiteTraffic implements Told {
     this.#watch = watch;
     this.#random = world.forked("lite topics");
     this.#progress = new PromisedProgress(world, watch, watch.log.lite);
+    const clients = Object.entries(wishes).map(([id, wanted]) => ({ id, wanted }));
+    this.#wishes = world.mode.isExclusive
+      ? new ExclusiveWishes(world, watch.problems, { name: groupName, clients })
+      : new SharedWishes(world, this.#random);
+    if (world.mode.isExpiring) this.#idleness = new LiteIdleness(world, watch);
     this.#send();
-    for (const [id, wanted] of Object.entries(wishes)) {
-      this.#receive({ id, wanted, said: new WeakMap(), busy: new WeakSet() });
-    }
+    for (const client of clients) this.#receive({ ...client, busy: new WeakSet() });
   }
 
   stopSending(): void {
@@ -88,6 +87,20 @@ export class LiteTraffic implements Told {
   stop(): void {
     this.stopSending();
     this.#isReceiving = false;
+    this.#wishes.stop();
+    this.#idleness?.stop();
+  }
+
+  /** A lite topic that was idle is gone with what waited in it. */
+  mayBeGone(body: string): boolean {
+    return this.#idleness?.mayBeGone(body) === true;
+  }
+
+  /** How many have gone so, before anybody was given them. */
+  get goneCount(): number {
+    const given = new Set(this.given.map(({ body }) => body));
+    const waiting = [...this.acked.keys()].filter((body) => !given.has(body));
+    return waiting.filter((body) => this.mayBeGone(body)).length;
   }
 
   #serving(needsSend: boolean): ServingPlace | undefined {
@@ -105,18 +118,20 @@ export class LiteTraffic implements Told {
 
   async #sendTo({ machine, local }: ServingPlace): Promise<void> {
     const { metadata, store } = local;
-    if (metadata.topic(liteTopic) === undefined) {
+    if (metadata.topic(liteTopic) === undefined || metadata.group(groupName) === undefined) {
       await metadata.ensureTopic({
         name: liteTopic,
         readQueueNums: queueCount,
         writeQueueNums: queueCount,
         messageType: "LITE",
+        ...(this.#idleness === undefined ? {} : { attributes: expiring }),
       });
-      await metadata.ensureGroup({ name: groupName, consumeMessageOrderly: true });
+      const { attributes } = this.#wishes;
+      await metadata.ensureGroup({ name: groupName, consumeMessageOrderly: true, attributes });
       return;
     }
     this.#sent += 1;
-    const name = this.#random.pick(liteTopics);
+    const name = this.#random.pick(this.#idleness?.lively(liteTopics) ?? liteTopics);
     const body = `lite ${this.#sent} ${name}`;
     const hash = messageGroupHash(name);
     const queueId = queueOfMessageGroup(hash, queueCount);
@@ -154,7 +169,7 @@ export class LiteTraffic implements Told {
     const { metadata, delivery, store } = local;
     const [topic, group] = [metadata.topic(liteTopic), metadata.group(groupName)];
     if (topic === undefined || group === undefined) return;
-    await this.#subscribe(client, place, { topic, group });
+    await this.#wishes.say(client, place, { topic, group });
     const knownUpTo = local.canSend
       ? store.dispatched
       : this.#watch.commonUpTo(machine, store.dispatched);
@@ -177,22 +192,6 @@ export class LiteTraffic implements Told {
     for (const message of messages) this.#take(message, receive);
   }
 
-  /** Subscriptions live in memory: each broker that serves anew has to be told. */
-  async #subscribe(client: Client, { local }: ServingPlace, names: Names): Promise<void> {
-    const { wanted, said, id } = client;
-    const { isHealed } = this.#world;
-    const known = said.get(local.delivery);
-    const isWhole = known?.length === wanted.length;
-    const isDue = this.#random.below(sayOfMany) === 0 || (isHealed && !isWhole);
-    if (known !== undefined && !isDue) return;
-    const first = isHealed ? 0 : this.#random.below(2);
-    const wants = wanted.slice(first);
-    const quota = { clientMax: 10, countMax: 100, isExclusive: false };
-    const change = { change: "set", names: wants } as const;
-    await local.delivery.lite.sync({ ...names, ...quota, ...change, clientId: id });
-    said.set(local.delivery, wants);
-  }
-
   #take(message: Delivered, receive: Receive): void {
     const { record, queueId, queueOffset: offset, receiptHandle, attempt } = message;
     const { client, place, beganAtMs, invisibleMs, knownUpTo } = receive;
@@ -202,11 +201,15 @@ export class LiteTraffic implements Told {
     const { clock, time } = this.#world;
     const atMs = time.nowMs;
     const body = Buffer.from(record.body).toString().trim();
+    if (this.#isPastIdleness(body, { queueId, offset, place })) {
+      problems.push(`${body} came from ${by} at ${atMs}, and its lite topic has been idle before`);
+    }
     this.given.push({ body, queueId, offset, atMs, name: by, knownUpTo });
     const name = body.slice(body.lastIndexOf(" ") + 1);
     const key = `${queueId}/${offset}`;
-    if (client.said.get(delivery)?.includes(name) !== true) {
-      problems.push(`${body} came from ${by} at ${atMs} to ${client.id}, which does not want it`);
+    const objection = this.#wishes.objection(client, place, name);
+    if (objection !== undefined) {
+      problems.push(`${body} came from ${by} at ${atMs} to ${client.id}, ${objection}`);
     }
     const untilMs = beganAtMs + invisibleMs * fastest - momentMs;
     const hold = { name, key, clientId: client.id, untilMs, nowMs: atMs };
@@ -219,6 +222,19 @@ export class LiteTraffic implements Told {
     if (attempt === 1 && this.#random.below(leftOfMany) === 0) return;
     const acked = { name, key, receiptHandle };
     clock.after(this.#random.next() * 40, () => this.#ack(acked));
+  }
+
+  /** Whether a message should be gone: nobody has had it, and it waits in an idle lite topic. */
+  #isPastIdleness(
+    body: string,
+    at: { readonly queueId: number; readonly offset: number; readonly place: ServingPlace },
+  ): boolean {
+    // An acting slave may not have all that its master has noted.
+    if (this.#idleness === undefined || !at.place.local.canSend) return false;
+    if (this.given.some((given) => given.body === body)) return false;
+    // What is being read for somebody still comes.
+    if (this.#watch.log.lite.isOut(at.queueId, at.offset)) return false;
+    return this.#idleness.mustBeGone(body);
   }
 
   #ack(message: {

@@ -8,6 +8,7 @@ import {
   type LogFields,
   type Logger,
 } from "../../base/index.ts";
+import type { LiteTimes } from "../../broker/delivery/index.ts";
 import { ElectedRole } from "../../broker/elected-role.ts";
 import { FixedRole } from "../../broker/fixed-role.ts";
 import type { ModelledEtcd } from "../../broker/ha/election/testkit/modelled-etcd.ts";
@@ -51,6 +52,8 @@ export interface Surroundings {
   readonly isFlushing: boolean;
   /** Who is asked how transactions ended. */
   readonly producers: Producers;
+  /** What delivery is told beside what brokers do. */
+  deliveryHooks(): { readonly liteTimes?: LiteTimes };
   settingsOf(machine: Machine): Readonly<Record<string, string>>;
   peersOf(machine: Machine): Peers;
   trace(line: string): void;
@@ -193,7 +196,7 @@ export class Machine {
       listen: { host: this.name, port: 100 },
       instanceId: this.instanceId,
       grpcPort: () => 1,
-      delivery: { isAlive: () => true },
+      delivery: { isAlive: () => true, ...this.#world.deliveryHooks() },
       producers: this.#world.producers,
     });
     if (this.life !== life) return;

@@ -130,4 +130,11 @@ export const mendings: readonly Mending[] = [
     code: "return (flags & pendingFlags.anchor) !== 0;",
     instead: "return false;",
   },
+  {
+    what: "what was out of a lite topic when that went was given to nobody, once its invisible time ended without a subscriber",
+    seed: 132,
+    file: "broker/delivery/lite/lite-subscription.ts",
+    code: "if (group !== undefined) this.update(group);",
+    instead: "",
+  },
 ];

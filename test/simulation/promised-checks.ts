@@ -1,6 +1,6 @@
 // Holds brokers to what they say about transactions that nobody settles: a producer is asked within a second of the time.
 import type { LocalParts } from "../../broker/replica.ts";
-import type { Machine } from "./machine.ts";
+import { type Calm, CalmWatch, calmLookEveryMs, masterOf } from "./calm.ts";
 import type { Transaction } from "./transaction-log.ts";
 import type { Watch } from "./watch.ts";
 import type { World } from "./world.ts";
@@ -13,24 +13,9 @@ interface Expected {
   readonly by: LocalParts["transactions"];
 }
 
-/** For how long nothing has been in the way of a master. */
-interface Calm {
-  readonly machine: Machine;
-  readonly local: LocalParts;
-  readonly pauses: number;
-  readonly sinceMs: number;
-  /** Ends of its log, as they were the looks before. */
-  readonly ends: number[];
-}
-
 const slowest = 1.1;
-const lookEveryMs = 50;
-/** What was in the log so many looks ago is confirmed by now: else slaves or disks hold the master up. */
-const confirmedWithinLooks = 4;
 /** A second at the slowest clock, two looks, and the time to confirm two groups of records. */
-const lateMaxMs = 1_000 * slowest + 2 * lookEveryMs + 100;
-/** What could not be written is tried again a second later. */
-const troubleMs = 1_500;
+const lateMaxMs = 1_000 * slowest + 2 * calmLookEveryMs + 100;
 
 /**
  * While one master serves, its disk is well, its log is confirmed and producers can be asked, each check, and the giving up
@@ -41,20 +26,21 @@ export class PromisedChecks {
   readonly #watch: Watch;
   readonly #expected = new Map<Transaction, Expected>();
   readonly #canAsk: () => boolean;
-  #calm: Calm | undefined;
+  readonly #calm: CalmWatch;
   #isOver = false;
 
   constructor(world: World, watch: Watch, canAsk: () => boolean) {
     this.#world = world;
     this.#watch = watch;
     this.#canAsk = canAsk;
+    this.#calm = new CalmWatch(world);
     // Small disks are full now and then by themselves.
     if (!world.mode.isRetaining) this.#look();
   }
 
   /** A check is due `afterMs` from now, as the master that serves counts the time. */
   expect(transaction: Transaction, afterMs: number): void {
-    const by = this.#serving()?.local.transactions;
+    const by = masterOf(this.#world)?.local.transactions;
     this.#expected.set(transaction, {
       dueAtMs: this.#world.time.nowMs + afterMs * slowest,
       by,
@@ -70,21 +56,13 @@ export class PromisedChecks {
     this.#isOver = true;
   }
 
-  #serving(): { readonly machine: Machine; readonly local: LocalParts } | undefined {
-    for (const machine of this.#world.machines) {
-      const { local } = machine;
-      if (local?.transactions !== undefined) return { machine, local };
-    }
-    return undefined;
-  }
-
   #look(): void {
     if (this.#isOver || this.#world.isForgiven) return;
-    this.#world.clock.after(lookEveryMs, () => this.#look());
-    this.#calm = this.#calmNow();
-    if (this.#calm === undefined) return;
+    this.#world.clock.after(calmLookEveryMs, () => this.#look());
+    const calm = this.#calm.look(this.#canAsk);
+    if (calm === undefined) return;
     for (const [transaction, expected] of this.#expected) {
-      this.#lookAt(transaction, expected, this.#calm);
+      this.#lookAt(transaction, expected, calm);
     }
   }
 
@@ -103,23 +81,5 @@ export class PromisedChecks {
     this.#watch.problems.push(
       `${machine.name} has not asked about ${text} at ${nowMs}: check ${askedCount + 1} is due since ${dueAtMs}, and nothing in its way since ${sinceMs}`,
     );
-  }
-
-  /** The calm that lasts, one that begins now, or none. */
-  #calmNow(): Calm | undefined {
-    const serving = this.#serving();
-    if (serving === undefined || !this.#canAsk()) return undefined;
-    const { machine, local } = serving;
-    const { nowMs } = this.#world.time;
-    const { failure, stats, end, confirmed } = local.store;
-    if (machine.diskTroubleAtMs > nowMs - troubleMs) return undefined;
-    if (failure !== undefined || stats.isDiskFull) return undefined;
-    const before = this.#calm;
-    const { pauses } = machine;
-    const isSame = before?.local.transactions === local.transactions && before?.pauses === pauses;
-    const ends = isSame ? [...before.ends, end].slice(-confirmedWithinLooks) : [end];
-    const [first = 0] = ends;
-    if (ends.length === confirmedWithinLooks && confirmed < first) return undefined;
-    return { machine, local, pauses, sinceMs: isSame ? before.sinceMs : nowMs, ends };
   }
 }

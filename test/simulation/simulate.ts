@@ -16,6 +16,8 @@ export interface Outcome {
   readonly consumed: number;
   /** Messages of other kinds that consumers were given. */
   readonly given: Readonly<Record<"transactions" | "priorities" | "lite", number>>;
+  /** Messages of lite topics that nobody was given, because these were idle. */
+  readonly expired: number;
   readonly faults: Readonly<Record<string, number>>;
   /** Of the group's life after it was healed, until its logs were the same. */
   readonly healedMs: number;
@@ -68,6 +70,7 @@ export async function simulate(seed: number): Promise<Outcome> {
       priorities: traffic.priorities?.given.length ?? 0,
       lite: traffic.lite?.given.length ?? 0,
     },
+    expired: traffic.lite?.goneCount ?? 0,
     faults: Object.fromEntries(faults.counts),
     healedMs,
     isSettled: world.isSettled,

@@ -23,6 +23,21 @@ describe("a simulated cluster", () => {
     assert.ok(Math.min(...counts) > 20, `hardly anything was given: ${counts.join()}`);
   }).timeout(60_000);
 
+  it("has consumers that take lite topics from each other, and are told", async () => {
+    const { problems, trace, given } = await simulate(13);
+    assert.deepEqual(problems, []);
+    const told = trace.filter((line) => line.includes("is told at"));
+    assert.ok(told.length > 10, `only ${told.length} losses were told`);
+    assert.ok(given.lite > 20, `only ${given.lite} messages were given`);
+  }).timeout(60_000);
+
+  it("has lite topics that go, and others that do not", async () => {
+    const { problems, expired, given } = await simulate(132);
+    assert.deepEqual(problems, []);
+    assert.ok(expired > 20, `only ${expired} messages have gone`);
+    assert.ok(given.lite > 50, `only ${given.lite} messages were given`);
+  }).timeout(60_000);
+
   it(`keeps what it promises under faults, ${seedCount} seeds`, async () => {
     const tally = merged(await runInWorkers({ from: 1, count: seedCount }, cpus().length));
     console.log(summaryOf(tally));

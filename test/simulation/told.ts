@@ -26,4 +26,6 @@ export interface Told {
   /** By the texts of the messages. */
   readonly acked: ReadonlyMap<string, Acked>;
   readonly given: readonly Given[];
+  /** Whether a message may have gone before anybody was given it; undefined: none may. */
+  mayBeGone?(body: string): boolean;
 }

@@ -14,6 +14,7 @@ export interface Place {
   readonly position: number;
   /** Of its message group or lite topic; 0 without one. */
   readonly messageGroupHash: number;
+  readonly storeTimeMs: number;
 }
 
 /** The group's place in one queue. */
@@ -48,7 +49,7 @@ export class TopicLog {
 
   note(record: RecordView): void {
     if (record.type !== RecordType.message) return;
-    const { queueId, queueOffset, position, messageGroupHash } = record;
+    const { queueId, queueOffset, position, messageGroupHash, storeTimeMs } = record;
     const queue = `${this.topic}/${queueId}`;
     const next = this.#nextOffsets.get(queueId) ?? 0;
     if (queueOffset !== next) {
@@ -57,7 +58,8 @@ export class TopicLog {
     this.#nextOffsets.set(queueId, queueOffset + 1);
     const body = Buffer.from(record.body).toString().trim();
     if (this.messages.has(body)) this.#problems.push(`${body} is in the log twice`);
-    this.messages.set(body, { queueId, offset: queueOffset, position, messageGroupHash });
+    const place = { queueId, offset: queueOffset, position, messageGroupHash, storeTimeMs };
+    this.messages.set(body, place);
     const groups = this.#groups.get(queueId) ?? new Map<number, number>();
     this.#groups.set(queueId, groups.set(queueOffset, messageGroupHash));
     if (this.#isLite) this.#laneOf(queueId).open.add(queueOffset);
@@ -86,6 +88,12 @@ export class TopicLog {
     for (let offset = lane.cursor; offset < cursor; offset += 1) lane.open.add(offset);
     lane.cursor = Math.max(cursor, lane.cursor);
     this.#noteDone(queueId, lane, end);
+  }
+
+  /** Whether a message has been taken out of its queue, and is not done. */
+  isOut(queueId: number, offset: number): boolean {
+    const entry = this.#lanes.get(queueId)?.entries.get(offset);
+    return entry !== undefined && isPending(entry);
   }
 
   #laneOf(queueId: number): Lane {

@@ -32,19 +32,20 @@ export function wrongGiven(log: TopicLog, given: Given, isSettled: boolean): str
   return problems;
 }
 
-/** What the group is done with though no consumer was given it. */
-export function skipped(log: TopicLog, { given }: Told): string[] {
-  const bodies = new Set(given.map(({ body }) => body));
+/** What the group is done with though no consumer was given it, and it may not be gone. */
+export function skipped(log: TopicLog, told: Told): string[] {
+  const bodies = new Set(told.given.map(({ body }) => body));
   const problems: string[] = [];
   for (const [body, { queueId, offset }] of log.messages) {
     if (bodies.has(body) || !log.doneAt.has(`${queueId}/${offset}`)) continue;
+    if (told.mayBeGone?.(body) === true) continue;
     problems.push(`${body} at ${queueId}/${offset} is done with, and was given to nobody`);
   }
   return problems;
 }
 
 /** A message was given for the first time before an earlier one of its message group or lite topic. */
-export function disorder(log: TopicLog, { given }: Told): string[] {
+export function disorder(log: TopicLog, told: Told): string[] {
   const problems: string[] = [];
   const sequences = new Map<number, string[]>();
   const byOffset = [...log.messages].toSorted(([, one], [, other]) => one.offset - other.offset);
@@ -54,11 +55,13 @@ export function disorder(log: TopicLog, { given }: Told): string[] {
     sequence.push(body);
   }
   const seen = new Set<string>();
-  for (const { body, name, atMs } of given) {
+  for (const { body, name, atMs } of told.given) {
     const place = log.messages.get(body);
     if (place === undefined || seen.has(body)) continue;
     const sequence = sequences.get(place.messageGroupHash) ?? [];
-    const before = sequence[sequence.indexOf(body) - 1];
+    const before = sequence
+      .slice(0, sequence.indexOf(body))
+      .findLast((earlier) => told.mayBeGone?.(earlier) !== true);
     if (before !== undefined && !seen.has(before)) {
       problems.push(`${body} came from ${name} at ${atMs} before ${before} of its message group`);
     }

@@ -1,8 +1,10 @@
 // A whole cluster in one process, of one seed: time, network, etcd, machines, and what its mode promises.
+import type { LiteTimes } from "../../broker/delivery/index.ts";
 import { ModelledEtcd } from "../../broker/ha/election/testkit/modelled-etcd.ts";
 import { ProcessClock, VirtualTime } from "../../broker/ha/election/testkit/virtual-time.ts";
 import type { ReplicaPlace } from "../../broker/ha/index.ts";
 import { SimulatedNetwork } from "../../broker/ha/testkit/simulated-network.ts";
+import { liteExpirationMs } from "../../broker/metadata/index.ts";
 import type { Peers } from "../../broker/peers.ts";
 import type { Producers } from "../../broker/transactions/index.ts";
 import { Machine, type Surroundings } from "./machine.ts";
@@ -24,6 +26,10 @@ export interface Mode {
   readonly hasPriorities: boolean;
   /** There are lite topics. */
   readonly isLite: boolean;
+  /** One client at a time has a lite topic. */
+  readonly isExclusive: boolean;
+  /** Lite topics go that are idle for a moment. */
+  readonly isExpiring: boolean;
   /** Between two sends, on an average, milliseconds. */
   readonly sendEveryMs: number;
 }
@@ -34,6 +40,10 @@ export const transactionTimeOutMs = 600;
 export const transactionCheckIntervalMs = 1_000;
 /** Checks of one transaction. */
 export const transactionCheckMax = 4;
+/** How often idle lite topics are looked for. */
+export const liteUpkeepPeriodMs = 200;
+/** A minute without a message: so long that a seed has several. */
+export const liteMinuteMs = 1_200;
 const smallDiskBytes = 700_000;
 
 /** The cluster of a seed. */
@@ -82,6 +92,8 @@ export class World implements Surroundings {
       isTransactional: seed % 3 === 2,
       hasPriorities: seed % 7 === 3,
       isLite: seed % 7 === 6,
+      isExclusive: seed % 14 === 13,
+      isExpiring: seed % 21 === 6,
       sendEveryMs: isRetaining ? 6 : random.pick([7, 15, 40]),
     };
     // What a power cut took with ASYNC_FLUSH is only with the others: they must not be kept from etcd.
@@ -89,7 +101,9 @@ export class World implements Surroundings {
     this.etcd = new ModelledEtcd({ clock, random, lateMaxMs: lateMs, strayRatio });
     this.inSyncReplicas =
       this.mode.role === "ASYNC_MASTER" ? 1 : random.next() < 0.3 ? this.mode.brokers : 2;
-    this.isSkewed = random.next() < 0.3;
+    const isSkewed = random.next() < 0.3;
+    // Idleness is counted from the clock of one master to that of another.
+    this.isSkewed = isSkewed && !this.mode.isExpiring;
     this.diskMaxMs = random.pick([0.3, 1, 3]);
     this.machines = Array.from(
       { length: this.mode.brokers },
@@ -123,10 +137,21 @@ export class World implements Surroundings {
       this.mode.isOrdered ? " ordered" : "",
       this.mode.isTransactional ? " transactions" : "",
       this.mode.hasPriorities ? " priorities" : "",
+      this.mode.isExclusive ? " exclusive" : "",
       this.mode.isLite ? " lite topics" : "",
+      this.mode.isExpiring ? " that expire" : "",
     ];
     const rest = words.join("");
     return `${isElected ? "elected" : "fixed"} ${role} ${flush} x${brokers}${rest}`;
+  }
+
+  deliveryHooks(): { readonly liteTimes?: LiteTimes } {
+    if (!this.mode.isExpiring) return {};
+    const expirationMs: LiteTimes["expirationMs"] = (topic) => {
+      const realMs = liteExpirationMs(topic);
+      return realMs === undefined ? undefined : (realMs / 60_000) * liteMinuteMs;
+    };
+    return { liteTimes: { periodMs: liteUpkeepPeriodMs, expirationMs } };
   }
 
   /** Configuration of a machine beside what all have. */
@@ -144,6 +169,8 @@ export class World implements Surroundings {
       diskSpaceCleanForciblyRatio: "50",
       diskSpaceWarningLevelRatio: "90",
       diskFreeSpaceMin: "0",
+      // It has to be exclusive from the first moment on.
+      ...(this.mode.isExclusive ? { autoCreateSubscriptionGroup: "false" } : {}),
     };
     if (isElected) {
       return {

@@ -71,16 +71,15 @@ export class LiteQueue {
     this.#tally.offsets -= offsets.dropBelow(Math.min(offset, offsets.last ?? offset));
   }
 
-  /** Forgets the lite topics whose newest message is below `offset`; gives how many. */
-  expire(offset: number): number {
-    let count = 0;
+  /** Forgets the lite topics whose newest message is below `offset`; `gone` hears of each, and up to where it went. */
+  expire(offset: number, gone: (hash: number, end: number) => void = () => {}): void {
     for (const [hash, offsets] of this.#topics) {
-      if ((offsets.last ?? 0) >= offset) break;
+      const last = offsets.last ?? 0;
+      if (last >= offset) break;
       this.#tally.offsets -= offsets.count;
       this.#drop(hash);
-      count++;
+      gone(hash, last + 1);
     }
-    return count;
   }
 
   /** Takes all of it out of the tally; it is not used any more. */

@@ -78,6 +78,11 @@ export class LiteSubscription implements LiteKeeper {
     if (others === undefined) this.#subscribers.set(hash, new Set([client]));
     else others.add(client);
     for (const queue of this.queues) if (queue?.has(hash) === true) this.#look(queue, hash);
+    // What is out of a lite topic stays when that has gone.
+    for (const groups of this.#groups) {
+      const group = groups?.get(hash);
+      if (group !== undefined) this.update(group);
+    }
   }
 
   unsubscribe(client: LiteClient, hash: number): void {
@@ -217,6 +222,14 @@ export class LiteSubscription implements LiteKeeper {
     if (group.anchor === undefined) this.#anchor(group, last);
     else lane.touch(group.anchor);
     this.update(group);
+  }
+
+  /** A lite topic has gone up to `end`: what is out of it says so in the state, for as long as it is there. */
+  passOver(queueId: number, hash: number, end: number): void {
+    const group = this.#groups[queueId]?.get(hash);
+    if (group === undefined || group.takenEnd >= end || group.held.length === 0) return;
+    group.takenEnd = end;
+    for (const entry of group.held) group.lane.touch(entry);
   }
 
   /** Messages of a queue that were not handed out yet. Looks at all its lite topics. */

@@ -1,11 +1,25 @@
 // From time to time: idle lite topics go, what has expired is forgotten, and cursors move up to what is still needed.
 import { background, type Logger, limits } from "../../../base/index.ts";
-import { isLite, liteExpirationMs } from "../../metadata/index.ts";
+import { isLite, liteExpirationMs, type TopicConfig } from "../../metadata/index.ts";
 import type { DeliveryMetadata } from "../ports.ts";
 import type { SubscriptionTable } from "../subscription-table.ts";
 import type { Alarm, Timeline } from "../timeline.ts";
 import type { LiteQueue } from "./lite-queue.ts";
 import type { LiteTopics } from "./lite-topics.ts";
+
+/** When it does what. */
+export interface LiteTimes {
+  /** Between two looks, milliseconds. */
+  readonly periodMs: number;
+  /** For how long lite topics of a topic may be idle, milliseconds; undefined: for ever. */
+  expirationMs(topic: Pick<TopicConfig, "attributes">): number | undefined;
+}
+
+/** What brokers do. */
+export const liteTimes: LiteTimes = {
+  periodMs: limits.liteUpkeepPeriodMs,
+  expirationMs: liteExpirationMs,
+};
 
 /** What it stands on. */
 export interface LiteUpkeepParts {
@@ -14,6 +28,7 @@ export interface LiteUpkeepParts {
   readonly topics: LiteTopics;
   readonly timeline: Timeline;
   readonly logger: Logger;
+  readonly times: LiteTimes;
 }
 
 /** Runs while there are LITE topics, until the timeline is closed. */
@@ -35,9 +50,9 @@ export class LiteUpkeep {
 
   /** Goes on when there is something to look at. */
   start(): void {
-    const { timeline, topics } = this.#parts;
+    const { timeline, topics, times } = this.#parts;
     if (this.#alarm.heapIndex >= 0 || topics.isEmpty) return;
-    const waitMs = this.#queues.length > 0 ? 0 : limits.liteUpkeepPeriodMs;
+    const waitMs = this.#queues.length > 0 ? 0 : times.periodMs;
     timeline.set(this.#alarm, timeline.nowMs() + waitMs);
   }
 
@@ -61,7 +76,7 @@ export class LiteUpkeep {
     const { queue } = lite;
     const topic = this.#parts.metadata.topic(queue.topic);
     if (topic === undefined || !isLite(topic)) return;
-    const expirationMs = liteExpirationMs(topic);
+    const expirationMs = this.#parts.times.expirationMs(topic);
     const expiredEnd =
       expirationMs === undefined
         ? 0
@@ -69,9 +84,13 @@ export class LiteUpkeep {
     // What is not known yet may be of any lite topic.
     if (lite.isLoading || lite.end < expiredEnd) return;
     lite.dropBelow(queue.minOffset);
-    this.expiredCount += lite.expire(expiredEnd);
     const floor = Math.max(queue.minOffset, expiredEnd);
-    for (const { lite: group, lanes } of this.#parts.table.ofTopic(queue.topic)) {
+    const groups = [...this.#parts.table.ofTopic(queue.topic)];
+    lite.expire(expiredEnd, (hash, end) => {
+      this.expiredCount++;
+      for (const { lite: group } of groups) group?.passOver(queue.queueId, hash, end);
+    });
+    for (const { lite: group, lanes } of groups) {
       const lane = lanes[queue.queueId];
       if (lane !== undefined) group?.raise(lane, lite, floor);
     }

@@ -14,6 +14,8 @@ import {
   textOf,
 } from "../testkit/lite-scene.ts";
 
+const expiring = { topic: { attributes: { "lite.topic.expiration": "10" } } };
+
 describe("lite topics", () => {
   it("gives a client the lite topics that it subscribes to, and no others", async () => {
     const scene = await open();
@@ -331,7 +333,7 @@ describe("lite topics", () => {
   });
 
   it("lets idle lite topics go, so that they stay away after a restart and what else waits does not", async () => {
-    const scene = await open({ topic: { attributes: { "lite.topic.expiration": "10" } } });
+    const scene = await open(expiring);
     for (const name of ["idle", "busy", "idle", "had"]) send(scene, name);
     await subscribe(scene, "c1", "had");
     await ackAll(scene);
@@ -346,6 +348,36 @@ describe("lite topics", () => {
     await subscribe(scene, "c1", "idle", "busy", "had");
     const rest = await bodies(scene);
     assert.deepEqual(rest.toSorted(), ["busy1", "busy4", "had6", "idle5"]);
+  });
+
+  it("gives again what was out of a lite topic that has gone, also to who subscribes later", async () => {
+    const scene = await open(expiring);
+    send(scene, "idle");
+    await subscribe(scene, "c1", "idle");
+    assert.deepEqual(await bodies(scene), ["idle0"]);
+    await sync(scene, { change: "remove", names: ["idle"] });
+    await scene.clock.pass(11 * 60_000);
+    assert.equal(scene.delivery.lite.state.expired, 1);
+    await subscribe(scene, "c3", "another");
+    assert.deepEqual(await bodies(scene, "c3"), []);
+    await subscribe(scene, "c2", "idle");
+    assert.deepEqual(await bodies(scene, "c2"), ["idle0"]);
+  });
+
+  it("keeps away after a restart what has gone behind messages that are out", async () => {
+    const scene = await open(expiring);
+    for (let count = 0; count < 3; count++) send(scene, "idle");
+    await subscribe(scene, "c1", "idle");
+    const [first, second] = await scene.receive({ countMax: 2, invisibleMs: 20 * 60_000 });
+    assert(first !== undefined && second !== undefined);
+    await scene.clock.pass(11 * 60_000);
+    scene.ack(second);
+    await scene.clock.pass(100);
+    await scene.crash();
+    await subscribe(scene, "c1", "idle");
+    send(scene, "idle");
+    await scene.clock.pass(9 * 60_000);
+    assert.deepEqual(await bodies(scene), ["idle0", "idle3"]);
   });
 
   it("keeps no word of lite topics that have been consumed", async () => {

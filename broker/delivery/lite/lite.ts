@@ -12,7 +12,7 @@ import type { WaitingLanes } from "../waiting-lanes.ts";
 import { LiteDelivery } from "./lite-delivery.ts";
 import { type LiteLoss, type LiteSync, LiteSyncs } from "./lite-sync.ts";
 import { type LiteFigures, LiteTopics } from "./lite-topics.ts";
-import { LiteUpkeep } from "./lite-upkeep.ts";
+import { type LiteTimes, LiteUpkeep } from "./lite-upkeep.ts";
 import { LiteView } from "./lite-view.ts";
 
 /** What it stands on. */
@@ -23,6 +23,7 @@ export interface LiteParts extends HandOutParts {
   readonly redelivery: Redelivery;
   readonly polls: PollTable;
   readonly waiting: WaitingLanes;
+  readonly times: LiteTimes;
   /** The table of all subscriptions, which is made later. */
   table(): SubscriptionTable;
   /** Lets a subscription be served once others have had their turn. */
