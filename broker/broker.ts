@@ -12,6 +12,7 @@ import {
 import { Metrics, OpsServer, processMetrics } from "../ops/index.ts";
 import type { Registrar } from "../registrar/index.ts";
 import { type CertificateSource, GrpcServer } from "../transport/index.ts";
+import type { BrokerBounds } from "./bounds.ts";
 import { BrokerContext } from "./broker-context.ts";
 import { ClientTable } from "./clients/index.ts";
 import { Cluster } from "./cluster/index.ts";
@@ -65,6 +66,8 @@ export interface BrokerOptions {
   readonly replication?: boolean;
   /** How brokers of the group reach each other; the machine's network by default. */
   readonly network?: Network;
+  /** Smaller ones, for tests. */
+  readonly bounds?: BrokerBounds;
 }
 
 /** How long calls that are under way may take to end at a close, milliseconds. */
@@ -291,6 +294,7 @@ export class Broker {
       clock,
       local,
       standing: () => replica.standing,
+      forwardedCallsMax: this.#options.bounds?.forwardedCallsMax,
     });
     this.#cluster = cluster;
     this.#openings.add("cluster", () => cluster.close());

@@ -18,6 +18,8 @@ export interface ClusterOptions {
   /** What is served here now; undefined while nothing is. */
   local(): { readonly metadata: Metadata; readonly canSend: boolean } | undefined;
   standing(): Standing;
+  /** Calls that are passed on at a time; `limits.forwardedCallsMax` by default. */
+  readonly forwardedCallsMax?: number | undefined;
 }
 
 /** A small call about a client that nobody waits for. */
@@ -43,6 +45,7 @@ export class Cluster {
     this.forwarder = new Forwarder({
       clock,
       isTls: config.values["tls.server.mode"] === "enforcing",
+      callCountMax: options.forwardedCallsMax,
     });
     this.passengers = new Passengers(clock);
   }

@@ -1,0 +1,6 @@
+// Bounds of a broker that tests make small.
+
+/** Bounds in place of those in `limits`; what is left out is as there. */
+export interface BrokerBounds {
+  readonly forwardedCallsMax?: number;
+}
