@@ -3,4 +3,6 @@
 /** Bounds in place of those in `limits`; what is left out is as there. */
 export interface BrokerBounds {
   readonly forwardedCallsMax?: number;
+  readonly topicCountMax?: number;
+  readonly groupCountMax?: number;
 }

@@ -267,6 +267,7 @@ export class Broker {
       logger,
       observer: storeObserver(this.metrics),
       ...(stateDatabase === undefined ? {} : { stateDatabase }),
+      bounds: this.#options.bounds,
       network,
       listen: isReplicated ? { host: listenHost(values), port: values.haListenPort } : undefined,
       instanceId: random.bytes(12).toString("hex"),

@@ -27,6 +27,10 @@ export interface MetadataOptions {
   readonly queueEnds: (topic: string) => readonly QueueEnd[];
   /** Writes the change to the log; resolves when it is durable and `apply` has been called with it. */
   readonly append: (change: MetadataChange) => Promise<void>;
+  /** `limits.topicCountMax` by default. */
+  readonly topicCountMax?: number;
+  /** `limits.groupCountMax` by default. */
+  readonly groupCountMax?: number;
 }
 
 /** The tables of one broker. */
@@ -39,6 +43,8 @@ export class Metadata {
   readonly #firstOffsets = new Map<string, number>();
   readonly #listeners = new Set<MetadataListener>();
   readonly #creating = new Map<string, Promise<unknown>>();
+  readonly #topicCountMax: number;
+  readonly #groupCountMax: number;
   #macKey: Buffer | undefined;
   #version = 0;
 
@@ -46,6 +52,8 @@ export class Metadata {
     this.#clock = options.clock;
     this.#append = options.append;
     this.#queueEnds = options.queueEnds;
+    this.#topicCountMax = options.topicCountMax ?? limits.topicCountMax;
+    this.#groupCountMax = options.groupCountMax ?? limits.groupCountMax;
   }
 
   /** The topic, or undefined when there is none. */
@@ -118,7 +126,7 @@ export class Metadata {
     checkRoom({
       exists: old !== undefined,
       count: this.#topics.size,
-      countMax: limits.topicCountMax,
+      countMax: this.#topicCountMax,
       what: "topics",
     });
     await this.#append({ kind: "putTopic", config });
@@ -143,7 +151,7 @@ export class Metadata {
     checkRoom({
       exists: this.#groups.has(draft.name),
       count: this.#groups.size,
-      countMax: limits.groupCountMax,
+      countMax: this.#groupCountMax,
       what: "consumer groups",
     });
     await this.#append({ kind: "putGroup", config });

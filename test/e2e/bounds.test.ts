@@ -1,0 +1,73 @@
+// The fixed bounds of a broker, made small: what a client gets at one, and what makes room again. A broker in this process,
+// real connections.
+import assert from "node:assert/strict";
+import { Code, type rocketmq } from "@cometmq/proto";
+import { type BrokerFixture, type BrokerParts, startBroker } from "./broker-fixture.ts";
+import { brokerAdminService, messagingService, RawClient, type Received } from "./raw-client.ts";
+
+const { methods } = messagingService;
+const admin = brokerAdminService.methods;
+
+describe("a broker at a bound", function () {
+  this.timeout(30_000);
+  let fixture: BrokerFixture;
+  let client: RawClient;
+
+  async function start(parts: BrokerParts): Promise<void> {
+    fixture = await startBroker({ defaultTopicQueueNums: "1" }, parts);
+    client = new RawClient(fixture.endpoints);
+  }
+
+  afterEach(async () => {
+    client.close();
+    await fixture.close();
+  });
+
+  async function send(topic: string, body = "x"): Promise<rocketmq.v2.SendMessageResponse> {
+    const systemProperties = { messageId: body, messageType: 1, bodyEncoding: 1 };
+    const message = { topic: { name: topic }, systemProperties, body: Buffer.from(body) };
+    return await client.call(methods.SendMessage, { messages: [message] });
+  }
+
+  function receive(topic: string, group: string, timeoutMs = 5_500): Promise<Received> {
+    const wish = {
+      group: { name: group },
+      messageQueue: { topic: { name: topic }, id: -1 },
+      filterExpression: { type: 1, expression: "*" },
+      batchSize: 1,
+      invisibleDuration: { seconds: 60 },
+    };
+    return client.receive(wish, timeoutMs).done;
+  }
+
+  it("of topics makes none for a send, says so, and takes the send when one is deleted", async () => {
+    await start({ bounds: { topicCountMax: 2 } });
+    for (const topic of ["a", "b"]) assert.equal((await send(topic)).status?.code, Code.OK);
+    const says = /this broker has 2 topics: no more than 2 are allowed/;
+    const refused = await send("c");
+    assert.equal(refused.status?.code, Code.FORBIDDEN);
+    assert.match(refused.status?.message ?? "", says);
+    const route = await client.call(methods.QueryRoute, { topic: { name: "c" } });
+    assert.equal(route.status?.code, Code.FORBIDDEN);
+    const wish = { name: "c", readQueues: 1, writeQueues: 1 };
+    const made = await client.call(admin.UpdateTopic, wish);
+    assert.equal(made.status?.code, Code.FORBIDDEN);
+    assert.match(made.status?.message ?? "", says);
+    assert.equal((await send("b")).status?.code, Code.OK);
+    assert.equal((await client.call(admin.DeleteTopic, { name: "a" })).status?.code, Code.OK);
+    assert.equal((await send("c")).status?.code, Code.OK);
+    assert.equal((await send("a")).status?.code, Code.FORBIDDEN);
+  });
+
+  it("of groups makes none for a receive, says so, and serves it when one is deleted", async () => {
+    await start({ bounds: { groupCountMax: 1 } });
+    for (const body of ["one", "two"]) await send("t", body);
+    assert.equal((await receive("t", "g")).messages.length, 1);
+    const refused = await receive("t", "h");
+    assert.equal(refused.code, Code.FORBIDDEN);
+    assert.match(refused.text, /this broker has 1 consumer groups: no more than 1 are allowed/);
+    assert.equal((await receive("t", "g")).messages.length, 1);
+    assert.equal((await client.call(admin.DeleteGroup, { name: "g" })).status?.code, Code.OK);
+    assert.equal((await receive("t", "h")).code, Code.OK);
+  });
+});
