@@ -59,6 +59,24 @@ describe("a broker at a bound", function () {
     assert.equal((await send("a")).status?.code, Code.FORBIDDEN);
   });
 
+  it("of topics and groups makes no more when many are named at once", async () => {
+    await start({ bounds: { topicCountMax: 3, groupCountMax: 3 } });
+    const names = Array.from({ length: 10 }, (_unused, index) => `n${index}`);
+    const sent = await Promise.all(names.map((name) => send(name)));
+    const codes = sent.map(({ status }) => status?.code);
+    assert.deepEqual(
+      [Code.OK, Code.FORBIDDEN].map((code) => codes.filter((got) => got === code).length),
+      [3, 7],
+    );
+    const topic = names[codes.indexOf(Code.OK)] ?? "";
+    for (const body of ["two", "three"]) await send(topic, body);
+    const received = await Promise.all(names.map((name) => receive(topic, name)));
+    assert.deepEqual(
+      [Code.OK, Code.FORBIDDEN].map((code) => received.filter((got) => got.code === code).length),
+      [3, 7],
+    );
+  });
+
   it("of groups makes none for a receive, says so, and serves it when one is deleted", async () => {
     await start({ bounds: { groupCountMax: 1 } });
     for (const body of ["one", "two"]) await send("t", body);
