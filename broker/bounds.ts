@@ -3,6 +3,7 @@
 /** Bounds in place of those in `limits`; what is left out is as there. */
 export interface BrokerBounds {
   readonly forwardedCallsMax?: number;
+  readonly heldPollsMax?: number;
   readonly topicCountMax?: number;
   readonly groupCountMax?: number;
 }

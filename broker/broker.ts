@@ -277,6 +277,7 @@ export class Broker {
         renewMaxMs: () => config.values.renewMaxTimeMillis,
         pendingMax: config.values.popInflightMessageThreshold,
         pendingTotalMax: config.values.popInflightTotalThreshold,
+        heldPollsMax: this.#options.bounds?.heldPollsMax,
       },
       timerReleased: timerObserver(this.metrics),
       producers: orphanedTransactions(clients),

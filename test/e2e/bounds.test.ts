@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { Code, type rocketmq } from "@cometmq/proto";
 import { type BrokerFixture, type BrokerParts, startBroker } from "./broker-fixture.ts";
 import { brokerAdminService, messagingService, RawClient, type Received } from "./raw-client.ts";
+import { until } from "./waiting.ts";
 
 const { methods } = messagingService;
 const admin = brokerAdminService.methods;
@@ -39,6 +40,41 @@ describe("a broker at a bound", function () {
     };
     return client.receive(wish, timeoutMs).done;
   }
+
+  async function metric(name: string, labels = ""): Promise<number> {
+    const page = await fixture.broker.metrics.text();
+    const lines = page.split("\n").filter((line) => line.startsWith(`${name}{`));
+    const line = lines.find((one) => one.includes(labels));
+    return Number(line?.split(" ").at(-1));
+  }
+
+  it("of held polls refuses those that find nothing, and holds one more when one has ended", async () => {
+    await start({ bounds: { heldPollsMax: 2 } });
+    await send("other");
+    await client.call(admin.UpdateTopic, { name: "t", readQueues: 1, writeQueues: 1 });
+    const heldPolls = (count: number): Promise<void> =>
+      until(`${count} held polls`, async () => (await metric("cometmq_held_polls")) === count);
+    const polls = [receive("t", "g", 25_000), receive("t", "g", 25_000)];
+    await heldPolls(2);
+    const refused = await receive("t", "g");
+    assert.equal(refused.code, Code.TOO_MANY_REQUESTS);
+    assert.match(refused.text, /2 polls are held already: ask again later/);
+    const queue = { topic: { name: "t" }, id: 0 };
+    const longPollingTimeout = { seconds: 5 };
+    const pull = { group: { name: "g" }, messageQueue: queue, longPollingTimeout };
+    assert.equal((await client.pull(pull).done).code, Code.TOO_MANY_REQUESTS);
+    assert.equal((await receive("other", "g")).messages.length, 1, "there is something to give");
+    assert.equal((await send("t", "one")).status?.code, Code.OK);
+    assert.equal((await Promise.race(polls)).messages.length, 1);
+    polls.push(receive("t", "g", 25_000));
+    await heldPolls(2);
+    for (const body of ["two", "three"]) await send("t", body);
+    const received = (await Promise.all(polls)).flatMap(({ messages }) => messages);
+    assert.deepEqual(
+      received.map(({ systemProperties }) => systemProperties?.messageId ?? "").toSorted(),
+      ["one", "three", "two"],
+    );
+  });
 
   it("of topics makes none for a send, says so, and takes the send when one is deleted", async () => {
     await start({ bounds: { topicCountMax: 2 } });
