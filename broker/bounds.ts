@@ -2,6 +2,7 @@
 
 /** Bounds in place of those in `limits`; what is left out is as there. */
 export interface BrokerBounds {
+  readonly appendBacklogSizeMax?: number;
   readonly forwardedCallsMax?: number;
   readonly heldPollsMax?: number;
   readonly topicCountMax?: number;

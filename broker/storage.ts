@@ -61,9 +61,12 @@ export class Storage {
     const openings = new Openings(options.logger);
     try {
       await lockLogFolder(options, openings);
-      const { config, disk, clock, logger, observer } = options;
+      const { config, disk, clock, logger, observer, bounds } = options;
       const store = await Store.open({
         ...storeOptions(config.values),
+        ...(bounds?.appendBacklogSizeMax === undefined
+          ? {}
+          : { appendBacklogSizeMax: bounds.appendBacklogSizeMax }),
         disk,
         clock,
         logger: logger.child("store"),

@@ -2,6 +2,8 @@
 // real connections.
 import assert from "node:assert/strict";
 import { Code, type rocketmq } from "@cometmq/proto";
+import { deferred } from "../../broker/store/testkit/open-store.ts";
+import { SimulatedDisk } from "../../broker/store/testkit/simulated-disk.ts";
 import { type BrokerFixture, type BrokerParts, startBroker } from "./broker-fixture.ts";
 import { brokerAdminService, messagingService, RawClient, type Received } from "./raw-client.ts";
 import { until } from "./waiting.ts";
@@ -14,8 +16,11 @@ describe("a broker at a bound", function () {
   let fixture: BrokerFixture;
   let client: RawClient;
 
-  async function start(parts: BrokerParts): Promise<void> {
-    fixture = await startBroker({ defaultTopicQueueNums: "1" }, parts);
+  async function start(
+    parts: BrokerParts,
+    flags: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    fixture = await startBroker({ defaultTopicQueueNums: "1", ...flags }, parts);
     client = new RawClient(fixture.endpoints);
   }
 
@@ -25,7 +30,7 @@ describe("a broker at a bound", function () {
   });
 
   async function send(topic: string, body = "x"): Promise<rocketmq.v2.SendMessageResponse> {
-    const systemProperties = { messageId: body, messageType: 1, bodyEncoding: 1 };
+    const systemProperties = { messageId: body.slice(0, 20), messageType: 1, bodyEncoding: 1 };
     const message = { topic: { name: topic }, systemProperties, body: Buffer.from(body) };
     return await client.call(methods.SendMessage, { messages: [message] });
   }
@@ -74,6 +79,35 @@ describe("a broker at a bound", function () {
       received.map(({ systemProperties }) => systemProperties?.messageId ?? "").toSorted(),
       ["one", "three", "two"],
     );
+  });
+
+  it("of what the disk is behind refuses a send, counts it, and takes it when the disk has followed", async () => {
+    const disk = new SimulatedDisk();
+    await start({ disk, bounds: { appendBacklogSizeMax: 2_000 } }, { messageIndexEnable: "false" });
+    const refusedCount = (): Promise<number> =>
+      metric("cometmq_refused_total", 'bound="appendBacklogSizeMax"');
+    assert.equal((await send("t", "first")).entries[0]?.offset, 0);
+    const { promise: held, resolve: release } = deferred();
+    disk.onOperation = ({ kind, path }) =>
+      kind === "write" && path.includes("commitlog") ? held : undefined;
+    const slow = send("t", "s".repeat(3_000));
+    try {
+      await until("the log to be behind", async () => {
+        return (await metric("rocketmq_storage_dispatch_behind_bytes")) > 2_000;
+      });
+      assert.equal(await refusedCount(), 0);
+      const refused = await send("t", "refused");
+      assert.equal(refused.status?.code, Code.TOO_MANY_REQUESTS);
+      assert.match(refused.status?.message ?? "", /the disk is behind/);
+      assert.equal(await refusedCount(), 1);
+    } finally {
+      release();
+    }
+    assert.equal((await slow).entries[0]?.offset, 1);
+    const again = await send("t", "again");
+    assert.equal(again.status?.code, Code.OK, again.status?.message);
+    assert.equal(again.entries[0]?.offset, 2, "the refused message is stored");
+    assert.equal(await refusedCount(), 1);
   });
 
   it("of topics makes none for a send, says so, and takes the send when one is deleted", async () => {
