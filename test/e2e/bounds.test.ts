@@ -2,6 +2,7 @@
 // real connections.
 import assert from "node:assert/strict";
 import { Code, type rocketmq } from "@cometmq/proto";
+import { ManualClock } from "../../broker/store/testkit/manual-clock.ts";
 import { deferred } from "../../broker/store/testkit/open-store.ts";
 import { SimulatedDisk } from "../../broker/store/testkit/simulated-disk.ts";
 import { type BrokerFixture, type BrokerParts, startBroker } from "./broker-fixture.ts";
@@ -127,6 +128,30 @@ describe("a broker at a bound", function () {
     assert.equal((await client.call(admin.DeleteTopic, { name: "a" })).status?.code, Code.OK);
     assert.equal((await send("c")).status?.code, Code.OK);
     assert.equal((await send("a")).status?.code, Code.FORBIDDEN);
+  });
+
+  it("of topics keeps a message that would be a dead letter, and buries it when one is deleted", async () => {
+    const clock = new ManualClock();
+    await start({ clock, bounds: { topicCountMax: 2 } });
+    for (const topic of ["t", "other"]) await send(topic);
+    const receiveAndBury = async (attempt: number): Promise<number | undefined> => {
+      const { messages } = await receive("t", "g");
+      assert.equal(messages[0]?.systemProperties?.deliveryAttempt, attempt);
+      const receiptHandle = messages[0]?.systemProperties?.receiptHandle ?? "";
+      const wish = { group: { name: "g" }, topic: { name: "t" }, messageId: "x", receiptHandle };
+      return (await client.call(methods.ForwardMessageToDeadLetterQueue, wish)).status?.code;
+    };
+    assert.equal(await receiveAndBury(1), Code.FORBIDDEN);
+    clock.pass(60_000);
+    assert.equal(await receiveAndBury(2), Code.FORBIDDEN);
+    assert.equal((await client.call(admin.DeleteTopic, { name: "other" })).status?.code, Code.OK);
+    clock.pass(60_000);
+    assert.equal(await receiveAndBury(3), Code.OK);
+    const dead = await receive("%DLQ%g", "gravedigger");
+    assert.deepEqual(
+      dead.messages.map(({ body }) => Buffer.from(body).toString()),
+      ["x"],
+    );
   });
 
   it("of topics and groups makes no more when many are named at once", async () => {
