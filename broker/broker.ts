@@ -12,6 +12,7 @@ import {
 import { Metrics, OpsServer, processMetrics } from "../ops/index.ts";
 import type { Registrar } from "../registrar/index.ts";
 import { type CertificateSource, GrpcServer } from "../transport/index.ts";
+import type { BrokerBounds } from "./bounds.ts";
 import { BrokerContext } from "./broker-context.ts";
 import { ClientTable } from "./clients/index.ts";
 import { Cluster } from "./cluster/index.ts";
@@ -65,6 +66,8 @@ export interface BrokerOptions {
   readonly replication?: boolean;
   /** How brokers of the group reach each other; the machine's network by default. */
   readonly network?: Network;
+  /** Smaller ones, for tests. */
+  readonly bounds?: BrokerBounds;
 }
 
 /** How long calls that are under way may take to end at a close, milliseconds. */
@@ -264,6 +267,7 @@ export class Broker {
       logger,
       observer: storeObserver(this.metrics),
       ...(stateDatabase === undefined ? {} : { stateDatabase }),
+      bounds: this.#options.bounds,
       network,
       listen: isReplicated ? { host: listenHost(values), port: values.haListenPort } : undefined,
       instanceId: random.bytes(12).toString("hex"),
@@ -273,6 +277,7 @@ export class Broker {
         renewMaxMs: () => config.values.renewMaxTimeMillis,
         pendingMax: config.values.popInflightMessageThreshold,
         pendingTotalMax: config.values.popInflightTotalThreshold,
+        heldPollsMax: this.#options.bounds?.heldPollsMax,
       },
       timerReleased: timerObserver(this.metrics),
       producers: orphanedTransactions(clients),
@@ -291,6 +296,7 @@ export class Broker {
       clock,
       local,
       standing: () => replica.standing,
+      forwardedCallsMax: this.#options.bounds?.forwardedCallsMax,
     });
     this.#cluster = cluster;
     this.#openings.add("cluster", () => cluster.close());

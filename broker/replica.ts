@@ -65,7 +65,7 @@ export interface ReplicaOptions extends StorageOptions, HeldHooks {
   readonly grpcPort: () => number;
   readonly delivery: Pick<
     DeliveryOptions,
-    "isAlive" | "renewMaxMs" | "pendingMax" | "pendingTotalMax" | "liteTimes"
+    "isAlive" | "renewMaxMs" | "pendingMax" | "pendingTotalMax" | "heldPollsMax" | "liteTimes"
   >;
 }
 

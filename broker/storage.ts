@@ -9,6 +9,7 @@ import {
   MqError,
   type Random,
 } from "../base/index.ts";
+import type { BrokerBounds } from "./bounds.ts";
 import { carryHeld, HeldMessages } from "./held/index.ts";
 import { type KeyIndex, openKeyIndex } from "./index/index.ts";
 import { type LevelSource, levelFolder, type Metadata, StateStore } from "./metadata/index.ts";
@@ -35,6 +36,8 @@ export interface StorageOptions {
   readonly stateDatabase?: LevelSource;
   /** False: messages are not indexed, whatever the configuration says. */
   readonly index?: boolean;
+  /** Smaller ones, for tests. */
+  readonly bounds?: BrokerBounds | undefined;
 }
 
 /** An open data folder. */
@@ -58,9 +61,12 @@ export class Storage {
     const openings = new Openings(options.logger);
     try {
       await lockLogFolder(options, openings);
-      const { config, disk, clock, logger, observer } = options;
+      const { config, disk, clock, logger, observer, bounds } = options;
       const store = await Store.open({
         ...storeOptions(config.values),
+        ...(bounds?.appendBacklogSizeMax === undefined
+          ? {}
+          : { appendBacklogSizeMax: bounds.appendBacklogSizeMax }),
         disk,
         clock,
         logger: logger.child("store"),
@@ -99,10 +105,10 @@ export class Storage {
   /** Brings the state to the end of the log, before the store begins or follows. Throws as `StateStore.open` does. */
   async openState(): Promise<StateStore> {
     assert(this.#state === undefined, "the state of a log is opened once");
-    const { clock, random, logger } = this.#options;
+    const { clock, random, logger, bounds } = this.#options;
     const { store } = this;
     const database = stateDatabase(this.#options);
-    const state = await StateStore.open({ database, store, clock, random, logger });
+    const state = await StateStore.open({ database, store, clock, random, logger, bounds });
     this.#openings.add("state", () => state.close());
     store.restoreQueues(state.queueBounds());
     const held = new HeldMessages({

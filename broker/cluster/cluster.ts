@@ -19,6 +19,8 @@ export interface ClusterOptions {
   standing(): Standing;
   /** Dials other brokers; made here when there is none. */
   readonly forwarder?: Forwarder;
+  /** Calls that are passed on at a time; `limits.forwardedCallsMax` by default. */
+  readonly forwardedCallsMax?: number | undefined;
 }
 
 /** A small call about a client that nobody waits for. */
@@ -42,7 +44,8 @@ export class Cluster {
     this.#options = options;
     this.view = new ClusterView(options);
     const isTls = config.values["tls.server.mode"] === "enforcing";
-    this.forwarder = options.forwarder ?? new Forwarder({ clock, isTls });
+    const callCountMax = options.forwardedCallsMax;
+    this.forwarder = options.forwarder ?? new Forwarder({ clock, isTls, callCountMax });
     this.passengers = new Passengers(clock);
   }
 

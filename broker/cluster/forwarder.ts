@@ -18,6 +18,8 @@ export interface ForwarderOptions {
   readonly clock: Clock;
   /** Whether other brokers are dialled over TLS. */
   readonly isTls: boolean;
+  /** Calls that are passed on at a time; `limits.forwardedCallsMax` by default. */
+  readonly callCountMax?: number | undefined;
 }
 
 /** A call to pass on. */
@@ -42,12 +44,14 @@ export class Forwarder {
   readonly #connections: BrokerConnections;
   /** Ends of streams that are passed on now and of whose answer nothing has been handed on yet. */
   readonly #streams = new Map<() => void, string>();
+  readonly #callCountMax: number;
   #callCount = 0;
   /** Calls passed on since the start. */
   total = 0;
 
   constructor(options: ForwarderOptions) {
     this.#connections = new BrokerConnections(options);
+    this.#callCountMax = options.callCountMax ?? limits.forwardedCallsMax;
   }
 
   /** Passes a unary call on and gives the answer. Throws ForwardFailure, TOO_MANY_REQUESTS. */
@@ -119,7 +123,7 @@ export class Forwarder {
   }
 
   #begin({ address, clientId }: Forward): DialledConnection {
-    if (this.#callCount >= limits.forwardedCallsMax) {
+    if (this.#callCount >= this.#callCountMax) {
       throw new MqError(
         "TOO_MANY_REQUESTS",
         `${this.#callCount} calls are being passed on to other brokers already`,

@@ -52,6 +52,8 @@ export interface DeliveryOptions {
   readonly pendingTotalMax?: number;
   /** `liteTimes` by default. */
   readonly liteTimes?: LiteTimes;
+  /** Polls held at a time; `limits.heldPollsMax` by default. */
+  readonly heldPollsMax?: number | undefined;
 }
 
 /** Names a message by its handle, or by its id among what is pending (clients that send no handle). */
@@ -112,7 +114,7 @@ export class Delivery {
     this.#metadata = metadata;
     this.#timeline = timeline;
     this.#handles = new HandleCodec(metadata.macKey, options.brokerName);
-    this.#polls = new PollTable(timeline);
+    this.#polls = new PollTable(timeline, options.heldPollsMax);
     const parts = { store, metadata, counters, logger, timeline, wake };
     this.#writer = new ProgressWriter(parts);
     this.#cold = new ColdReader(parts);

@@ -41,6 +41,35 @@ describe("Metadata", () => {
     await assert.rejects(metadata.deleteGroup("g"), { code: "CONSUMER_GROUP_NOT_FOUND" });
   });
 
+  it("has no more topics and groups than it may, until one is deleted", async () => {
+    const bounds = { topicCountMax: 2, groupCountMax: 2 };
+    const metadata = memoryMetadata({ clock: systemClock, random: systemRandom, ...bounds });
+    const refused = (what: string): { code: string; message: RegExp } => ({
+      code: "FORBIDDEN",
+      message: new RegExp(`has 2 ${what}: no more than 2 are allowed`),
+    });
+    for (const name of ["a", "b"]) {
+      await metadata.updateTopic({ name });
+      await metadata.updateGroup({ name });
+    }
+    await assert.rejects(metadata.updateTopic({ name: "c" }), refused("topics"));
+    await assert.rejects(metadata.updateGroup({ name: "c" }), refused("consumer groups"));
+    await assert.rejects(metadata.ensureTopic({ name: "c" }), refused("topics"));
+    await assert.rejects(metadata.ensureGroup({ name: "c" }), refused("consumer groups"));
+    assert.deepEqual([metadata.topicCount, metadata.groupCount], [2, 2]);
+    // Those that are there may change, and are found.
+    assert.equal((await metadata.updateTopic({ name: "a", readQueueNums: 3 })).readQueueNums, 3);
+    assert.equal((await metadata.updateGroup({ name: "a", retryMaxTimes: 3 })).retryMaxTimes, 3);
+    assert.equal((await metadata.ensureTopic({ name: "b" })).name, "b");
+    assert.equal((await metadata.ensureGroup({ name: "b" })).name, "b");
+    await metadata.deleteTopic("a");
+    await metadata.deleteGroup("a");
+    assert.equal((await metadata.ensureTopic({ name: "c" })).name, "c");
+    assert.equal((await metadata.ensureGroup({ name: "c" })).name, "c");
+    await assert.rejects(metadata.updateTopic({ name: "a" }), refused("topics"));
+    await assert.rejects(metadata.updateGroup({ name: "a" }), refused("consumer groups"));
+  });
+
   it("ensures once for all who ask at the same time, and asks again after a failure", async () => {
     const changes: MetadataChange[] = [];
     let failure: Error | undefined = new Error("disk");

@@ -27,6 +27,10 @@ export interface MetadataOptions {
   readonly queueEnds: (topic: string) => readonly QueueEnd[];
   /** Writes the change to the log; resolves when it is durable and `apply` has been called with it. */
   readonly append: (change: MetadataChange) => Promise<void>;
+  /** `limits.topicCountMax` by default. */
+  readonly topicCountMax?: number;
+  /** `limits.groupCountMax` by default. */
+  readonly groupCountMax?: number;
 }
 
 /** The tables of one broker. */
@@ -39,6 +43,8 @@ export class Metadata {
   readonly #firstOffsets = new Map<string, number>();
   readonly #listeners = new Set<MetadataListener>();
   readonly #creating = new Map<string, Promise<unknown>>();
+  readonly #topicRoom: Room;
+  readonly #groupRoom: Room;
   #macKey: Buffer | undefined;
   #version = 0;
 
@@ -46,6 +52,18 @@ export class Metadata {
     this.#clock = options.clock;
     this.#append = options.append;
     this.#queueEnds = options.queueEnds;
+    this.#topicRoom = {
+      names: this.#topics,
+      making: new Set(),
+      countMax: options.topicCountMax ?? limits.topicCountMax,
+      what: "topics",
+    };
+    this.#groupRoom = {
+      names: this.#groups,
+      making: new Set(),
+      countMax: options.groupCountMax ?? limits.groupCountMax,
+      what: "consumer groups",
+    };
   }
 
   /** The topic, or undefined when there is none. */
@@ -115,13 +133,7 @@ export class Metadata {
     const old = this.#topics.get(draft.name);
     const config = makeTopic(draft, old?.createdAtMs ?? this.#clock.now());
     checkTypeChange(old, config);
-    checkRoom({
-      exists: old !== undefined,
-      count: this.#topics.size,
-      countMax: limits.topicCountMax,
-      what: "topics",
-    });
-    await this.#append({ kind: "putTopic", config });
+    await this.#put({ kind: "putTopic", config }, this.#topicRoom);
     return config;
   }
 
@@ -140,13 +152,7 @@ export class Metadata {
    */
   async updateGroup(draft: GroupDraft): Promise<GroupConfig> {
     const config = makeGroup(draft);
-    checkRoom({
-      exists: this.#groups.has(draft.name),
-      count: this.#groups.size,
-      countMax: limits.groupCountMax,
-      what: "consumer groups",
-    });
-    await this.#append({ kind: "putGroup", config });
+    await this.#put({ kind: "putGroup", config }, this.#groupRoom);
     return config;
   }
 
@@ -206,6 +212,7 @@ export class Metadata {
     switch (change.kind) {
       case "putTopic":
         this.#topics.set(change.config.name, change.config);
+        this.#topicRoom.making.delete(change.config.name);
         return this.#tell({ kind: "topic", name: change.config.name, config: change.config });
       case "deleteTopic":
         this.#topics.delete(change.name);
@@ -215,6 +222,7 @@ export class Metadata {
         return this.#tell({ kind: "topic", name: change.name, config: undefined });
       case "putGroup":
         this.#groups.set(change.config.name, change.config);
+        this.#groupRoom.making.delete(change.config.name);
         return this.#tell({ kind: "group", name: change.config.name, config: change.config });
       case "deleteGroup":
         this.#groups.delete(change.name);
@@ -235,6 +243,19 @@ export class Metadata {
     for (const listener of this.#listeners) listener(event);
   }
 
+  /** Makes or replaces a topic or group. Throws FORBIDDEN when it would be one too many. */
+  async #put(change: PutChange, room: Room): Promise<void> {
+    const { name } = change.config;
+    if (room.names.has(name) || room.making.has(name)) return await this.#append(change);
+    checkRoom(room);
+    room.making.add(name);
+    try {
+      await this.#append(change);
+    } finally {
+      room.making.delete(name);
+    }
+  }
+
   async #once(what: string, make: () => Promise<unknown>): Promise<void> {
     let making = this.#creating.get(what);
     if (making === undefined) {
@@ -245,15 +266,22 @@ export class Metadata {
   }
 }
 
-function checkRoom(table: {
-  readonly exists: boolean;
-  readonly count: number;
+/** A table that may be full. */
+interface Room {
+  readonly names: ReadonlyMap<string, unknown>;
+  /** New names whose record is on its way to the table. */
+  readonly making: Set<string>;
   readonly countMax: number;
   readonly what: string;
-}): void {
-  if (table.exists || table.count < table.countMax) return;
+}
+
+type PutChange = Extract<MetadataChange, { readonly kind: "putTopic" | "putGroup" }>;
+
+function checkRoom({ names, making, countMax, what }: Room): void {
+  const count = names.size + making.size;
+  if (count < countMax) return;
   throw new MqError(
     "FORBIDDEN",
-    `this broker has ${table.count} ${table.what}: no more than ${table.countMax} are allowed`,
+    `this broker has ${count} ${what}: no more than ${countMax} are allowed`,
   );
 }

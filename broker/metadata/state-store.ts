@@ -13,7 +13,7 @@ import {
 } from "../../base/index.ts";
 import { AppliedWaiters } from "./applied-waiters.ts";
 import { HeldState } from "./held-state.ts";
-import { Metadata } from "./metadata.ts";
+import { Metadata, type MetadataOptions } from "./metadata.ts";
 import type { QueueEnd } from "./metadata-codec.ts";
 import type { PendingEntry, QueueProgress } from "./progress-change.ts";
 import {
@@ -45,6 +45,7 @@ export interface StateOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly bounds?: Pick<MetadataOptions, "topicCountMax" | "groupCountMax"> | undefined;
 }
 
 interface Parts {
@@ -327,6 +328,7 @@ function makeTables(options: StateOptions): Pick<Parts, "metadata" | "tables" | 
   const { store, clock } = options;
   const waiters = new AppliedWaiters();
   const metadata = new Metadata({
+    ...options.bounds,
     clock,
     append: (change) => appendChange(store, waiters, change),
     queueEnds: (topic) => queueEnds(store, topic),

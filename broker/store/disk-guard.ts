@@ -1,17 +1,22 @@
 // Says what the disk may be asked to take: its space, measured now and then and estimated from the bytes appended in
 // between, and how far it may be behind.
-import { limits, MqError } from "../../base/index.ts";
+import { MqError } from "../../base/index.ts";
 import type { Disk, DiskSpace } from "./disk.ts";
 import { type RetentionOptions, spaceUntilWarning, usedPercent } from "./retention.ts";
 
 /** Space that must be free before anything is appended again after the disk was full, bytes. */
 const freeAfterFullMin = 262_144;
 
+/** When the disk is full, and when it is behind. */
+export interface GuardOptions extends RetentionOptions {
+  readonly appendBacklogSizeMax: number;
+}
+
 /** Decides whether there is room. */
 export class DiskGuard {
   readonly #disk: Disk;
   readonly #folder: string;
-  readonly #options: RetentionOptions;
+  readonly #options: GuardOptions;
   #space: DiskSpace = { freeBytes: 0, totalBytes: 0 };
   #leftBytes = Number.POSITIVE_INFINITY;
   #appendedBytes = 0;
@@ -19,7 +24,7 @@ export class DiskGuard {
   /** What clients have sent and was refused because the disk was behind. */
   refusedSends = 0;
 
-  constructor(disk: Disk, folder: string, options: RetentionOptions) {
+  constructor(disk: Disk, folder: string, options: GuardOptions) {
     this.#disk = disk;
     this.#folder = folder;
     this.#options = options;
@@ -67,7 +72,7 @@ export class DiskGuard {
 
   /** Why nothing is appended while so many bytes wait to be confirmed. `isSend`: clients have sent it. */
   backlogRefusal(behindBytes: number, isSend: boolean): MqError | undefined {
-    if (behindBytes <= limits.appendBacklogSizeMax) return undefined;
+    if (behindBytes <= this.#options.appendBacklogSizeMax) return undefined;
     if (isSend) this.refusedSends++;
     return new MqError("TOO_MANY_REQUESTS", "the disk is behind: too much waits to be written");
   }

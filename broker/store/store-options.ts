@@ -1,5 +1,5 @@
 // What a store needs to be opened, with the defaults of a broker.
-import type { Clock, Logger } from "../../base/index.ts";
+import { type Clock, type Logger, limits } from "../../base/index.ts";
 import type { Disk } from "./disk.ts";
 import type { StoreObserver } from "./log-writer.ts";
 import type { RetentionOptions } from "./retention.ts";
@@ -37,6 +37,8 @@ export interface StoreOptions extends Partial<RetentionOptions> {
   readonly queueCacheSizeBytes?: number;
   /** Memory for cold reads, given back when unused. Default 8 MiB. */
   readonly coldCacheSizeBytes?: number;
+  /** Bytes appended that the disk has not taken yet, from which on nothing is appended. Default 128 MiB. */
+  readonly appendBacklogSizeMax?: number;
   readonly observer?: StoreObserver;
 }
 
@@ -66,5 +68,6 @@ const defaults = {
   diskSpaceCleanForciblyRatio: 85,
   diskSpaceWarningLevelRatio: 90,
   diskFreeSpaceMinBytes: 0,
+  appendBacklogSizeMax: limits.appendBacklogSizeMax,
   observer: {},
 } satisfies Partial<StoreOptions>;

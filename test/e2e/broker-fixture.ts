@@ -5,12 +5,11 @@ import { join } from "node:path";
 import {
   brokerRole,
   Configuration,
-  type Logger,
   silentLogger,
   systemClock,
   systemRandom,
 } from "../../base/index.ts";
-import { Broker } from "../../broker/index.ts";
+import { Broker, type BrokerOptions } from "../../broker/index.ts";
 import { nodeDisk } from "../../broker/store/index.ts";
 
 /** A running broker and its address. */
@@ -23,19 +22,22 @@ export interface BrokerFixture {
   close(): Promise<void>;
 }
 
+/** What a broker may stand on in place of the usual. */
+export type BrokerParts = Partial<Pick<BrokerOptions, "bounds" | "disk" | "clock" | "logger">>;
+
 /** Starts one. `flags` are configuration keys. */
 export async function startBroker(
   flags: Readonly<Record<string, string>> = {},
-  logger: Logger = silentLogger,
+  parts: BrokerParts = {},
 ): Promise<BrokerFixture> {
   const folder = await mkdtemp(join(tmpdir(), "cometmq-e2e-"));
-  return await openIn(folder, flags, logger);
+  return await openIn(folder, flags, parts);
 }
 
 async function openIn(
   folder: string,
   flags: Readonly<Record<string, string>>,
-  logger: Logger,
+  parts: BrokerParts,
 ): Promise<BrokerFixture> {
   const config = Configuration.load(brokerRole, {
     flags: {
@@ -54,14 +56,15 @@ async function openIn(
     clock: systemClock,
     random: systemRandom,
     disk: nodeDisk,
-    logger,
+    logger: silentLogger,
+    ...parts,
   });
   return {
     broker,
     endpoints: `127.0.0.1:${broker.grpcPort}`,
     restart: async () => {
       await broker.close();
-      return await openIn(folder, flags, logger);
+      return await openIn(folder, flags, parts);
     },
     close: async () => {
       await broker.close();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { type ClientHttp2Session, connect } from "node:http2";
 import { Code, messagingService, type rocketmq } from "@cometmq/proto";
-import type { Broker } from "../../broker/index.ts";
+import type { Broker, BrokerOptions } from "../../broker/index.ts";
 import type { TopicHolder } from "../../registrar/index.ts";
 import { brokerAdminService, type RawClient } from "./raw-client.ts";
 import { holder, ToldBrokers } from "./told-brokers.ts";
@@ -23,8 +23,12 @@ describe("a call that is passed on", function () {
 
   afterEach(() => world.close());
 
-  function open(name: string, flags?: Readonly<Record<string, string>>): Promise<Broker> {
-    return world.open(name, flags);
+  function open(
+    name: string,
+    flags?: Readonly<Record<string, string>>,
+    bounds?: BrokerOptions["bounds"],
+  ): Promise<Broker> {
+    return world.open(name, flags, bounds);
   }
 
   function makeTopic(broker: Broker, messageType?: string): Promise<void> {
@@ -357,6 +361,38 @@ describe("a call that is passed on", function () {
     assert.equal(answer.status?.code, Code.TOPIC_NOT_FOUND, answer.status?.message);
     session.destroy();
     http.destroy();
+  });
+
+  it("is refused while as many as may be are passed on, has changed nothing, and goes after an answer", async () => {
+    const [a, b] = [await open("a", {}, { forwardedCallsMax: 2 }), await open("b")];
+    await makeTopic(b);
+    tell(holder("b", b.grpcPort));
+    const polls = [client(a, "one").receive(receiving(20)).done];
+    polls.push(client(a, "two").receive(receiving(20)).done);
+    const { GetConsumerConnection } = brokerAdminService.methods;
+    await until("both polls at the owner", async () => {
+      const members = await client(b, "admin").call(GetConsumerConnection, { group: "g" });
+      return members.clients.length === 2;
+    });
+    const refused = await send(client(a), "refused");
+    assert.equal(refused.status?.code, Code.TOO_MANY_REQUESTS);
+    assert.match(refused.status?.message ?? "", /2 calls are being passed on to other brokers/);
+    const beyond = await client(a, "three").receive(receiving()).done;
+    assert.deepEqual([beyond.code, beyond.messages], [Code.TOO_MANY_REQUESTS, []]);
+    assert.equal((await send(client(b), "direct")).entries[0]?.offset, 0);
+    assert.equal((await Promise.race(polls)).messages.length, 1);
+    // Each of these makes room for the next.
+    for (const offset of [1, 2, 3]) {
+      const { status, entries } = await send(client(a), `again ${offset}`);
+      assert.equal(status?.code, Code.OK, status?.message);
+      assert.equal(entries[0]?.offset, offset, "the refused message is stored");
+    }
+    const rest = await client(b).receive(receiving()).done;
+    const received = [...(await Promise.all(polls)), rest].flatMap(({ messages }) => messages);
+    assert.deepEqual(
+      received.map(({ systemProperties }) => systemProperties?.messageId ?? "").toSorted(),
+      ["again 1", "again 2", "again 3", "direct"],
+    );
   });
 
   it("is answered in time when this broker stops", async () => {

@@ -105,7 +105,7 @@ describe(`nonsense from clients (COMETMQ_SEED=${seed})`, function () {
   };
 
   before(async () => {
-    fixture = await startBroker({}, logger);
+    fixture = await startBroker({}, { logger });
     client = new RawClient(fixture.endpoints, "nonsense");
   });
 

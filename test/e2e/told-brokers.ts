@@ -9,7 +9,7 @@ import {
   systemClock,
   systemRandom,
 } from "../../base/index.ts";
-import { Broker } from "../../broker/index.ts";
+import { Broker, type BrokerOptions } from "../../broker/index.ts";
 import { nodeDisk } from "../../broker/store/index.ts";
 import type { TopicHolder } from "../../registrar/index.ts";
 import { ToldRegistrar } from "../../registrar/testkit/index.ts";
@@ -33,7 +33,11 @@ export class ToldBrokers {
   }
 
   /** Starts one; `name` is its broker name unless `flags` say another. */
-  async open(name: string, flags: Readonly<Record<string, string>> = {}): Promise<Broker> {
+  async open(
+    name: string,
+    flags: Readonly<Record<string, string>> = {},
+    bounds: BrokerOptions["bounds"] = {},
+  ): Promise<Broker> {
     const ports = { grpcServerPort: "0", metricsPromExporterPort: "0", haListenPort: "0" };
     const broker = await Broker.open({
       config: Configuration.load(brokerRole, {
@@ -49,6 +53,7 @@ export class ToldBrokers {
       disk: nodeDisk,
       logger: silentLogger,
       registrar: this.registrar(name),
+      bounds,
     });
     this.#brokers.push(broker);
     return broker;
