@@ -44,6 +44,15 @@ export function kindOf(name: KindName): Kind {
   return found;
 }
 
+/** The names of topic and group of a kind, as calls say them. */
+export function namesOf({ kind }: { readonly kind: KindName }): {
+  topic: { name: string };
+  group: { name: string };
+} {
+  const { topic, group } = kindOf(kind);
+  return { topic: { name: topic }, group: { name: group } };
+}
+
 function kind(
   name: KindName,
   messageType: number,

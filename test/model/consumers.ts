@@ -1,0 +1,209 @@
+// Consumers of a modelled broker: they receive and say what becomes of messages, and tell the expectation what they are
+// answered.
+import { messagingService, rocketmq } from "@cometmq/proto";
+import { givenUpTopic } from "../../broker/metadata/index.ts";
+import type { Calls, CallsOptions } from "./calls.ts";
+import { type Expectation, expect, type Got, type Sent } from "./expectation.ts";
+import { type Kind, kinds, namesOf } from "./kinds.ts";
+import { type LiteChange, LiteSets } from "./lite-sets.ts";
+import type { Wanted } from "./wanted.ts";
+
+const { methods } = messagingService;
+const { Code } = rocketmq.v2;
+
+/** What a receive asks for. */
+export interface Wish {
+  readonly kind: Kind;
+  readonly client: string;
+  readonly count: number;
+  readonly invisibleMs: number;
+  readonly wanted: Wanted;
+}
+
+const undertaker = "undertaker";
+
+/** All consumers that receive. */
+export class Consumers {
+  readonly #calls: Calls;
+  readonly #expectation: Expectation;
+  readonly #say: (line: string) => void;
+  /** What lite topics they want. */
+  readonly lite: LiteSets = new LiteSets();
+
+  constructor(options: CallsOptions) {
+    this.#calls = options.calls;
+    this.#expectation = options.expectation;
+    this.#say = options.say;
+  }
+
+  /** A client says which lite topics it wants. */
+  subscribe(kind: Kind, client: string, change: LiteChange): void {
+    const { path, request, response } = methods.SyncLiteSubscription;
+    const { action, names: liteTopicSet } = change;
+    const names = { topic: { name: kind.topic }, group: { name: kind.group } };
+    const answered = this.lite.say(client, change);
+    this.#calls.start([], async () => {
+      const bytes = request.encode({ ...names, action, liteTopicSet });
+      const code = response.decode(await this.#calls.broker.call(path, bytes, client)).status?.code;
+      expect(code === Code.OK, `a subscription of ${client} is answered ${code}`);
+      answered();
+    });
+  }
+
+  receive(wish: Wish): void {
+    const { kind, client, count, invisibleMs, wanted } = wish;
+    const { path, request } = methods.ReceiveMessage;
+    const bytes = request.encode({
+      group: { name: kind.group },
+      messageQueue: { topic: { name: kind.topic }, id: -1 },
+      filterExpression: { type: wanted.type, expression: wanted.expression },
+      batchSize: count,
+      invisibleDuration: { seconds: invisibleMs / 1_000 },
+      longPollingTimeout: { seconds: 0, nanos: 1_000_000 },
+    });
+    const about = [...this.#expectation.sent.values()].filter(({ kind: of }) => of === kind.name);
+    // Another call that is under way may take them, or end them.
+    const isAlone = kind.name === "PRIORITY" && this.#calls.count === 0;
+    const ready = isAlone ? this.#expectation.ready(this.#calls.broker.nowMs) : [];
+    const mark = this.lite.mark(client);
+    this.#calls.start(about, async () => {
+      const got = await this.#got(path, bytes, client);
+      if (kind.name === "LITE") this.#checkWanted(got, client, this.lite.allowed(client, mark));
+      const { nowMs } = this.#calls.broker;
+      if (got.length > 0) this.#say(`${client} gets ${got.map(({ id }) => id).join(", ")}`);
+      for (const sent of this.#expectation.sent.values()) {
+        if (sent.kind !== kind.name || wanted.matches(sent)) continue;
+        sent.isPassedOver = true;
+      }
+      if (this.#calls.count === 1) this.#expectation.checkPriorities(got, ready, nowMs);
+      this.#expectation.receive(got, { nowMs, invisibleMs, wanted });
+    });
+  }
+
+  acknowledge(sent: Sent, handle: string): void {
+    const { topic, group } = namesOf(sent);
+    const { path, request, response } = methods.AckMessage;
+    const entries = [{ messageId: sent.id, receiptHandle: handle }];
+    sent.isEnding = true;
+    this.#calls.start([sent], async () => {
+      const bytes = await this.#calls.broker.call(
+        path,
+        request.encode({ topic, group, entries }),
+        "c0",
+      );
+      const code = response.decode(bytes).entries[0]?.status?.code ?? 0;
+      if (this.#checkHandle(sent, handle, code)) this.#changed(sent, { done: "acknowledged" });
+    });
+  }
+
+  changeInvisible(sent: Sent, handle: string, invisibleMs: number): void {
+    const { topic, group } = namesOf(sent);
+    const { path, request, response } = methods.ChangeInvisibleDuration;
+    const invisibleDuration = { seconds: Math.floor(invisibleMs / 1_000) };
+    const fields = { topic, group, receiptHandle: handle, invisibleDuration };
+    this.#calls.start([sent], async () => {
+      const answer = response.decode(
+        await this.#calls.broker.call(path, request.encode(fields), "c0"),
+      );
+      const code = answer.status?.code ?? 0;
+      if (!this.#checkHandle(sent, handle, code)) return;
+      sent.oldHandles.add(handle);
+      const hiddenUntilMs = this.#calls.broker.nowMs + invisibleMs;
+      this.#changed(sent, { handle: answer.receiptHandle, hiddenUntilMs });
+    });
+  }
+
+  deadLetter(sent: Sent, handle: string): void {
+    const { topic, group } = namesOf(sent);
+    const { path, request, response } = methods.ForwardMessageToDeadLetterQueue;
+    const fields = { topic, group, receiptHandle: handle, messageId: sent.id };
+    sent.isEnding = true;
+    this.#calls.start([sent], async () => {
+      const bytes = await this.#calls.broker.call(path, request.encode(fields), "c0");
+      const code = response.decode(bytes).status?.code ?? 0;
+      if (this.#checkHandle(sent, handle, code)) this.#changed(sent, { done: "dead" });
+    });
+  }
+
+  /** Takes what is in the dead-letter topics, and among transactions that were given up. */
+  bury(): void {
+    const { path, request } = methods.ReceiveMessage;
+    const buried = [...kinds.map(({ group }) => `%DLQ%${group}`), givenUpTopic];
+    for (const topic of buried) {
+      const bytes = request.encode({
+        group: { name: undertaker },
+        messageQueue: { topic: { name: topic }, id: -1 },
+        batchSize: 32,
+        invisibleDuration: { seconds: 3_600 },
+      });
+      this.#calls.start([], async () => {
+        for (const { id, queueId, offset } of await this.#got(path, bytes, undertaker)) {
+          const place = `${queueId}/${offset}`;
+          if (topic === givenUpTopic) this.#expectation.receiveGivenUp(id, place);
+          else this.#expectation.receiveDeadLetter(id, place, this.#calls.broker.nowMs);
+        }
+      });
+    }
+  }
+
+  #checkWanted(got: readonly Got[], client: string, allowed: ReadonlySet<string>): void {
+    for (const { id } of got) {
+      const { liteTopic } = this.#expectation.of(id);
+      expect(allowed.has(liteTopic), `${client} gets ${id}, and does not want ${liteTopic}`);
+    }
+  }
+
+  async #got(path: string, request: Uint8Array, client: string): Promise<readonly Got[]> {
+    const { response } = methods.ReceiveMessage;
+    const frames = await this.#calls.broker.receive(path, request, client);
+    return frames.flatMap((bytes) => {
+      const { message, status } = response.decode(bytes);
+      const code = status?.code ?? Code.OK;
+      // Topics of the broker's own are there from the first message in them on.
+      const isAbsent =
+        client === undertaker && (code === Code.TOPIC_NOT_FOUND || code === Code.ILLEGAL_TOPIC);
+      const isGood = code === Code.OK || code === Code.MESSAGE_NOT_FOUND || isAbsent;
+      expect(isGood, `a receive of ${client} is answered ${code}`);
+      const properties = message?.systemProperties;
+      if (!properties) return [];
+      const { messageId: id, queueId, queueOffset, deliveryAttempt, receiptHandle } = properties;
+      return [
+        {
+          id,
+          queueId,
+          offset: queueOffset ?? -1,
+          attempt: deliveryAttempt ?? 0,
+          handle: receiptHandle ?? "",
+        },
+      ];
+    });
+  }
+
+  /** Whether the broker has taken a handle; throws when it should not have, or should. */
+  #checkHandle(sent: Sent, handle: string, code: number): boolean {
+    const { done, isVague, id } = sent;
+    sent.isEnding = false;
+    const isSpent = this.#expectation.isSpent(sent, this.#calls.broker.nowMs);
+    const isNewest = handle === sent.handle;
+    if (code === Code.OK) {
+      const isOver = done !== "no" || isSpent || sent.isPassedOver;
+      const isAllowed = isNewest || isVague || isOver;
+      expect(isAllowed, `an old handle of ${id} is taken`);
+      return isNewest && done === "no";
+    }
+    expect(code === Code.INVALID_RECEIPT_HANDLE, `a handle of ${id} is answered ${code}`);
+    // Another call about it has come first, and is not answered yet.
+    const isOvertaken = this.#calls.isOvertaken(sent);
+    const isRefusable =
+      !isNewest || isOvertaken || sent.isPassedOver || isVague || done !== "no" || isSpent;
+    expect(isRefusable, `the newest handle of ${id} is refused`);
+    return false;
+  }
+
+  /** Nobody has promised which of two calls that are under way together counts, nor that one counts after the last delivery. */
+  #changed(sent: Sent, fields: Partial<Sent>): void {
+    const isSpent = this.#expectation.isSpent(sent, this.#calls.broker.nowMs);
+    if (isSpent || this.#calls.isOvertaken(sent)) sent.isVague = true;
+    Object.assign(sent, fields, { changedAtMs: this.#calls.broker.nowMs });
+  }
+}
