@@ -1,7 +1,8 @@
 // Calls of modelled clients to a broker: which of them are under way, and what was wrong with an answer.
 import type { SeededRandom } from "../simulation/seeded-random.ts";
-import type { Expectation, Sent } from "./expectation.ts";
+import type { Expectation } from "./expectation.ts";
 import type { ModelBroker } from "./model-broker.ts";
+import type { Sent } from "./sent.ts";
 
 /** What clients of a kind stand on. */
 export interface CallsOptions {

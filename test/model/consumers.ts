@@ -3,10 +3,11 @@
 import { messagingService, rocketmq } from "@cometmq/proto";
 import { givenUpTopic } from "../../broker/metadata/index.ts";
 import type { Calls, CallsOptions } from "./calls.ts";
-import { type Expectation, expect, type Got, type Sent } from "./expectation.ts";
+import { type Expectation, expect, type Got } from "./expectation.ts";
 import { type Kind, kinds, namesOf } from "./kinds.ts";
 import { type LiteChange, LiteSets } from "./lite-sets.ts";
-import type { Wanted } from "./wanted.ts";
+import type { Sent } from "./sent.ts";
+import { everything, type Wanted } from "./wanted.ts";
 
 const { methods } = messagingService;
 const { Code } = rocketmq.v2;
@@ -16,6 +17,7 @@ export interface Wish {
   readonly kind: Kind;
   readonly client: string;
   readonly count: number;
+  /** 0: the broker keeps them from others as long as the client is alive. */
   readonly invisibleMs: number;
   readonly wanted: Wanted;
 }
@@ -42,6 +44,7 @@ export class Consumers {
     const { action, names: liteTopicSet } = change;
     const names = { topic: { name: kind.topic }, group: { name: kind.group } };
     const answered = this.lite.say(client, change);
+    this.#seen(client);
     this.#calls.start([], async () => {
       const bytes = request.encode({ ...names, action, liteTopicSet });
       const code = response.decode(await this.#calls.broker.call(path, bytes, client)).status?.code;
@@ -58,13 +61,16 @@ export class Consumers {
       messageQueue: { topic: { name: kind.topic }, id: -1 },
       filterExpression: { type: wanted.type, expression: wanted.expression },
       batchSize: count,
-      invisibleDuration: { seconds: invisibleMs / 1_000 },
+      ...(invisibleMs === 0
+        ? { autoRenew: true }
+        : { invisibleDuration: { seconds: invisibleMs / 1_000 } }),
       longPollingTimeout: { seconds: 0, nanos: 1_000_000 },
     });
     const about = [...this.#expectation.sent.values()].filter(({ kind: of }) => of === kind.name);
     // Another call that is under way may take them, or end them.
-    const isAlone = kind.name === "PRIORITY" && this.#calls.count === 0;
-    const ready = isAlone ? this.#expectation.ready(this.#calls.broker.nowMs) : [];
+    const isAlone = this.#calls.count === 0;
+    this.#seen(client);
+    const ready = isAlone ? this.#expectation.ready(kind.name, this.#calls.broker.nowMs) : [];
     const mark = this.lite.mark(client);
     this.#calls.start(about, async () => {
       const got = await this.#got(path, bytes, client);
@@ -75,9 +81,52 @@ export class Consumers {
         if (sent.kind !== kind.name || wanted.matches(sent)) continue;
         sent.isPassedOver = true;
       }
-      if (this.#calls.count === 1) this.#expectation.checkPriorities(got, ready, nowMs);
-      this.#expectation.receive(got, { nowMs, invisibleMs, wanted });
+      this.#expectation.renewals.look(nowMs);
+      if (this.#calls.count === 1) {
+        if (kind.name === "PRIORITY") this.#expectation.checkPriorities(got, ready, nowMs);
+        if (got.length === 0 && wanted === everything) this.#expectation.checkEmpty(ready, nowMs);
+      }
+      const renewedFor = invisibleMs === 0 ? client : "";
+      this.#expectation.receive(got, { nowMs, invisibleMs, renewedFor, wanted });
     });
+  }
+
+  /** A client says that it is there. */
+  heartbeat(kind: Kind, client: string): void {
+    const { path, request, response } = methods.Heartbeat;
+    const { LITE_SIMPLE_CONSUMER, SIMPLE_CONSUMER } = rocketmq.v2.ClientType;
+    const clientType = kind.name === "LITE" ? LITE_SIMPLE_CONSUMER : SIMPLE_CONSUMER;
+    const bytes = request.encode({ group: { name: kind.group }, clientType });
+    this.#seen(client);
+    this.#calls.start([], async () => {
+      const code = response.decode(await this.#calls.broker.call(path, bytes, client)).status?.code;
+      expect(code === Code.OK, `a heartbeat of ${client} is answered ${code}`);
+    });
+  }
+
+  /** A client says goodbye. Nothing else is under way. */
+  leave(kind: Kind, client: string): void {
+    const { path, request, response } = methods.NotifyClientTermination;
+    const { broker } = this.#calls;
+    this.#calls.start([], async () => {
+      const bytes = await broker.call(
+        path,
+        request.encode({ group: { name: kind.group } }),
+        client,
+      );
+      const code = response.decode(bytes).status?.code;
+      expect(code === Code.OK, `the goodbye of ${client} is answered ${code}`);
+      this.#expectation.renewals.left(client, broker.nowMs);
+      broker.disconnect(client);
+      this.lite.leave(client);
+    });
+  }
+
+  /** A client loses its connection; its next call opens another one. */
+  disconnect(client: string): void {
+    const { broker } = this.#calls;
+    broker.disconnect(client);
+    this.#expectation.renewals.disconnected(client, broker.nowMs);
   }
 
   acknowledge(sent: Sent, handle: string): void {
@@ -109,7 +158,9 @@ export class Consumers {
       if (!this.#checkHandle(sent, handle, code)) return;
       sent.oldHandles.add(handle);
       const hiddenUntilMs = this.#calls.broker.nowMs + invisibleMs;
-      this.#changed(sent, { handle: answer.receiptHandle, hiddenUntilMs });
+      const { receiptHandle } = answer;
+      const shown = { hiddenUntilMs, shownByMs: hiddenUntilMs, renewedFor: "" };
+      this.#changed(sent, { handle: receiptHandle, ...shown });
     });
   }
 
@@ -144,6 +195,10 @@ export class Consumers {
         }
       });
     }
+  }
+
+  #seen(client: string): void {
+    this.#expectation.renewals.seen(client, this.#calls.broker.nowMs);
   }
 
   #checkWanted(got: readonly Got[], client: string, allowed: ReadonlySet<string>): void {
@@ -181,6 +236,7 @@ export class Consumers {
 
   /** Whether the broker has taken a handle; throws when it should not have, or should. */
   #checkHandle(sent: Sent, handle: string, code: number): boolean {
+    this.#expectation.renewals.look(this.#calls.broker.nowMs);
     const { done, isVague, id } = sent;
     sent.isEnding = false;
     const isSpent = this.#expectation.isSpent(sent, this.#calls.broker.nowMs);

@@ -1,6 +1,6 @@
 // The kinds of messages that the model sends: each has its topic and a group that consumes it.
 import { rocketmq } from "@cometmq/proto";
-import type { KindName } from "./expectation.ts";
+import type { KindName } from "./sent.ts";
 
 const { MessageType } = rocketmq.v2;
 

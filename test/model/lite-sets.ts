@@ -80,6 +80,11 @@ export class LiteSets {
     this.#said = new Map();
   }
 
+  /** A client has said goodbye. */
+  leave(client: string): void {
+    this.#said.delete(client);
+  }
+
   #of(client: string): Said {
     const said = this.#said.get(client) ?? new Said();
     this.#said.set(client, said);

@@ -47,6 +47,8 @@ export class ModelBroker {
   /** Number of the process that runs; 0: none. */
   #process = 0;
   #life: Life | undefined;
+  /** By client. */
+  readonly #connections = new Map<string, TestConnection>();
 
   constructor(options: ModelBrokerOptions) {
     this.#options = options;
@@ -74,6 +76,8 @@ export class ModelBroker {
     const { random, diskMaxMs } = this.#options;
     const number = this.#lives;
     this.#process = number;
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
     const clock = new ProcessClock(this.time);
     this.#disk.pace = async () => {
       if (diskMaxMs === 0) return;
@@ -115,7 +119,7 @@ export class ModelBroker {
     const life = this.#life;
     const method = life?.methods.get(path);
     if (method?.kind !== "unary") throw new Error(`no unary method ${path}`);
-    const answer = await method.handle(request, streamOf(clientId));
+    const answer = await method.handle(request, this.#stream(clientId));
     return await this.#arriving(answer, life);
   }
 
@@ -128,7 +132,7 @@ export class ModelBroker {
     const life = this.#life;
     const method = life?.methods.get(path);
     if (method?.kind !== "serverStream") throw new Error(`no streaming method ${path}`);
-    const stream = streamOf(clientId);
+    const stream = this.#stream(clientId);
     await method.handle(request, stream);
     return await this.#arriving(stream.written, life);
   }
@@ -144,6 +148,23 @@ export class ModelBroker {
     return stream;
   }
 
+  /** The connection of a client is gone; its next call opens another one. */
+  disconnect(clientId: string): void {
+    this.#connections.get(clientId)?.close();
+    this.#connections.delete(clientId);
+  }
+
+  /** A call whose deadline leaves a receive no time to be held. */
+  #stream(clientId: string): TestStream {
+    const connection = this.#connections.get(clientId) ?? new TestConnection();
+    this.#connections.set(clientId, connection);
+    return new TestStream({
+      headers: { "x-mq-client-id": clientId, "x-mq-language": "JAVA" },
+      connection,
+      remainingMs: 1_501,
+    });
+  }
+
   /** An answer that is on its way when the process goes does not come. */
   async #arriving<T>(answer: T, life: Life | undefined): Promise<T> {
     return this.#life === life ? answer : await new Promise<T>(() => {});
@@ -151,7 +172,14 @@ export class ModelBroker {
 
   async #open(clock: ProcessClock, number: number): Promise<Life> {
     const config = this.#config();
-    const clients = new ClientTable({ clock, logger: silentLogger, onGone: () => {} });
+    const clients = new ClientTable({
+      clock,
+      logger: silentLogger,
+      onGone: (clientId, group) => {
+        if (this.#process === number) replica.local?.delivery.clientGone(clientId, group);
+      },
+    });
+    clients.start();
     const replica = await Replica.open({
       config,
       clock,
@@ -172,7 +200,10 @@ export class ModelBroker {
       listen: undefined,
       instanceId: `broker/${number}`,
       grpcPort: () => 1,
-      delivery: { isAlive: (clientId, group) => clients.isMember(clientId, group) },
+      delivery: {
+        isAlive: (clientId, group) => clients.isMember(clientId, group),
+        renewMaxMs: () => config.values.renewMaxTimeMillis,
+      },
       producers: orphanedTransactions(clients),
     });
     const role = new FixedRole(replica, noPeers);
@@ -230,13 +261,4 @@ async function closeAll({ clients, role, replica, cluster, clock }: Life): Promi
   cluster.close();
   clients.close();
   clock.kill();
-}
-
-/** A call whose deadline leaves a receive no time to be held. */
-function streamOf(clientId: string): TestStream {
-  return new TestStream({
-    headers: { "x-mq-client-id": clientId, "x-mq-language": "JAVA" },
-    connection: new TestConnection(),
-    remainingMs: 1_501,
-  });
 }

@@ -2,9 +2,10 @@
 import { messagingService, rocketmq } from "@cometmq/proto";
 import type { SeededRandom } from "../simulation/seeded-random.ts";
 import type { Calls, CallsOptions } from "./calls.ts";
-import { type End, type Expectation, expect, type Sent } from "./expectation.ts";
+import { type Expectation, expect } from "./expectation.ts";
 import { isRepeatable, type Kind, kinds, namesOf } from "./kinds.ts";
 import { type Draft, messageOf, sentOf } from "./message.ts";
+import type { End, Sent } from "./sent.ts";
 
 const { methods } = messagingService;
 const { Code, TransactionResolution } = rocketmq.v2;

@@ -27,8 +27,8 @@ const retryMaxTimes = 2;
 const firstCheckMs = 2_000;
 const checkIntervalMs = 1_000;
 const checkMax = 3;
-/** Everything that waits has come by then, milliseconds: the longest delay, invisible time and row of checks. */
-const drainMs = 90_000;
+/** Everything that waits has come by then, milliseconds: the longest delay, invisible time, grace and row of checks. */
+const drainMs = 180_000;
 const drainEveryMs = 3_000;
 
 /** Runs a seed to its end. */
@@ -62,6 +62,7 @@ class Schedule implements Scene {
     const { random } = this;
     this.isForgiving = random.next() < 0.3;
     const diskMaxMs = random.pick([0, 0, 0.5, 2]);
+    const renewMaxMs = random.pick([60_000, 60_000, 150_000]);
     this.broker = new ModelBroker({
       random: SeededRandom.forked(seed, "broker"),
       flush: this.isForgiving ? "ASYNC_FLUSH" : "SYNC_FLUSH",
@@ -74,6 +75,7 @@ class Schedule implements Scene {
         transactionTimeOut: String(firstCheckMs),
         transactionCheckInterval: String(checkIntervalMs),
         transactionCheckMax: String(checkMax),
+        renewMaxTimeMillis: String(renewMaxMs),
       },
     });
     this.expectation = new Expectation({
@@ -83,6 +85,7 @@ class Schedule implements Scene {
       firstCheckMs,
       checkIntervalMs,
       checkMax,
+      renewMaxMs,
     });
     this.clients = new Clients({
       broker: this.broker,

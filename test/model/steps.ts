@@ -1,11 +1,12 @@
 // The steps that a schedule is made of, each with how often it is taken: what clients do, and what happens to the broker.
 import type { SeededRandom } from "../simulation/seeded-random.ts";
 import type { Clients } from "./clients.ts";
-import type { Expectation, KindName, Sent } from "./expectation.ts";
+import type { Expectation } from "./expectation.ts";
 import { isRepeatable, type Kind, kindOf, kinds, priorities } from "./kinds.ts";
 import { liteTopics } from "./lite-sets.ts";
 import type { Draft } from "./message.ts";
 import type { ModelBroker } from "./model-broker.ts";
+import type { KindName, Sent } from "./sent.ts";
 import { amounts, everything, filters } from "./wanted.ts";
 
 /** What a step may do something with. */
@@ -82,13 +83,14 @@ function receive({ random, clients }: Scene): string {
   const kind = random.pick(kinds);
   const client = random.pick(kind.clients);
   const count = 1 + random.below(4);
-  const invisibleMs = random.pick([10_000, 15_000]);
+  const invisibleMs = random.pick([0, 0, 10_000, 15_000]);
   // What a filter skips need not come any more: with many filters nothing would be expected to come.
   const filterShares: Partial<Record<KindName, number>> = { NORMAL: 0.3, FIFO: 0.1 };
   const isFiltered = random.next() < (filterShares[kind.name] ?? 0);
   const wanted = isFiltered ? random.pick(filters) : everything;
   clients.consumers.receive({ kind, client, count, invisibleMs, wanted });
-  return `${client} receives up to ${count} ${kind.name} for ${invisibleMs} ms, ${wanted.expression}`;
+  const term = invisibleMs === 0 ? "as long as it lives" : `for ${invisibleMs} ms`;
+  return `${client} receives up to ${count} ${kind.name} ${term}, ${wanted.expression}`;
 }
 
 function subscribe({ random, clients }: Scene): string {
@@ -106,6 +108,55 @@ function subscribeAgain({ random, clients }: Scene): void {
     if (random.next() < 0.7)
       clients.consumers.subscribe(kind, client, clients.consumers.lite.again(client));
   }
+}
+
+function heartbeat({ random, clients }: Scene): string {
+  const kind = random.pick(kinds);
+  const client = random.pick(kind.clients);
+  clients.consumers.heartbeat(kind, client);
+  return `${client} says that it is there`;
+}
+
+/** A client takes long for what it has and says that it is there, while others ask for more. */
+async function workLong(scene: Scene): Promise<string> {
+  const { random, broker, clients } = scene;
+  const sent = pickSent(scene, ({ renewedFor, done }) => renewedFor !== "" && done === "no");
+  if (sent === undefined) return "nobody works long";
+  const { id, renewedFor } = sent;
+  const kind = kindOf(sent.kind);
+  const seconds = 25 * (3 + random.below(6));
+  const stopsAt = random.next() < 0.3 ? 50 : 0;
+  for (let at = 25; at <= seconds; at += 25) {
+    await broker.time.pass(25_000);
+    clients.consumers.heartbeat(kind, renewedFor);
+    // Whatever else is there comes first.
+    for (const count of [16, 16]) {
+      const client = random.pick(kind.clients);
+      clients.consumers.receive({ kind, client, count, invisibleMs: 10_000, wanted: everything });
+      await clients.settle();
+    }
+    if (at === stopsAt) await restart(scene);
+  }
+  return `${renewedFor} works on ${id} for ${seconds} s`;
+}
+
+async function leave({ random, clients }: Scene): Promise<string> {
+  await clients.settle();
+  const kind = random.pick(kinds);
+  const client = random.pick(kind.clients);
+  clients.consumers.leave(kind, client);
+  await clients.settle();
+  if (kind.name === "LITE" && random.next() < 0.7) {
+    clients.consumers.subscribe(kind, client, clients.consumers.lite.again(client));
+  }
+  return `${client} says goodbye`;
+}
+
+async function disconnect({ random, clients }: Scene): Promise<string> {
+  await clients.settle();
+  const client = random.pick(random.pick(kinds).clients);
+  clients.consumers.disconnect(client);
+  return `${client} loses its connection`;
 }
 
 function acknowledge(scene: Scene): string {
@@ -151,7 +202,7 @@ function end(scene: Scene): string {
 }
 
 async function pass({ random, broker }: Scene): Promise<string> {
-  const ms = random.pick([1, 30, 60, 500, 2_000, 10_000, 15_000]);
+  const ms = random.pick([1, 30, 60, 500, 2_000, 10_000, 15_000, 15_000, 60_000, 125_000]);
   await broker.time.pass(ms);
   return `wait ${ms} ms`;
 }
@@ -183,13 +234,20 @@ async function connectProducer({ clients }: Scene): Promise<string> {
 }
 
 async function restart(scene: Scene): Promise<string> {
-  const { broker, clients } = scene;
+  const { broker, clients, expectation } = scene;
   await clients.settle();
   await broker.close();
+  expectation.renewals.ended(broker.nowMs);
   clients.stopped();
-  await broker.start();
+  await start(scene);
   subscribeAgain(scene);
   return "stop and start";
+}
+
+async function start({ broker, expectation: { renewals } }: Scene): Promise<void> {
+  const fromMs = broker.nowMs;
+  await broker.start();
+  renewals.began(fromMs, broker.nowMs);
 }
 
 async function crash(scene: Scene): Promise<string> {
@@ -201,7 +259,7 @@ async function crash(scene: Scene): Promise<string> {
   if (isPowerCut) broker.cutPower();
   else broker.kill();
   if (isPowerCut && isForgiving) expectation.forgive();
-  await broker.start();
+  await start(scene);
   subscribeAgain(scene);
   return isPowerCut ? "the power goes" : "killed";
 }
@@ -211,6 +269,10 @@ const weighted: readonly (readonly [number, Step])[] = [
   [2, repeat],
   [10, receive],
   [2, subscribe],
+  [1, heartbeat],
+  [2, workLong],
+  [0.7, leave],
+  [0.7, disconnect],
   [9, acknowledge],
   [4, changeInvisible],
   [1, deadLetter],
