@@ -124,8 +124,8 @@ export class Delivery {
       renewMaxMs: () => options.renewMaxMs?.() ?? limits.renewMaxMs,
       bury: (...dead) => this.#deadLetters.bury(...dead),
     });
-    const ordered = new OrderedDelivery({ ...handing, handOut, redelivery });
     const waiting = new WaitingLanes(parts);
+    const ordered = new OrderedDelivery({ ...handing, handOut, redelivery, waiting });
     const picking = { ...handing, cold: this.#cold, handOut, redelivery, ordered, waiting };
     this.#selection = new Selection(picking);
     this.lite = new Lite({

@@ -106,10 +106,15 @@ export class Lane {
     return deliveryNumber <= this.#resetNumber;
   }
 
+  /** Whether nothing may be looked at for the first time. */
   get isFull(): boolean {
-    const { maxima } = this.bound;
-    if (Math.max(this.pending.size, this.groupCount) >= maxima.perQueue) return true;
-    return this.bound.isFullFor(this.group);
+    return this.groupCount >= this.bound.maxima.perQueue || !this.hasRoom;
+  }
+
+  /** Whether one more message may be pending. */
+  get hasRoom(): boolean {
+    if (this.pending.size >= this.bound.maxima.perQueue) return false;
+    return !this.bound.isFullFor(this.group);
   }
 
   /** Whether it is full because of what all groups have. */

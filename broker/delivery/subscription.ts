@@ -165,10 +165,15 @@ export class Subscription {
     const { lane } = entry;
     this.due.remove(entry);
     lane.remove(entry);
-    if (lane.full && !lane.isFull) {
-      lane.full = false;
-      this.makeReady(lane);
-    }
+    this.goOn(lane);
+  }
+
+  /** Lets a lane and its message groups go on that waited at a bound, as far as there is room. */
+  goOn(lane: Lane): void {
+    if (lane.hasRoom) this.orders[lane.queueId]?.goOn();
+    if (!lane.full || lane.isFull) return;
+    lane.full = false;
+    this.makeReady(lane);
   }
 
   /** Makes `entry` visible at `atMs`; it keeps its handle. */

@@ -37,14 +37,10 @@ export class WaitingLanes {
       if (left-- === 0) break;
       this.#waiting.delete(lane);
       if (lane.dropped || !lane.full) continue;
-      if (lane.isFull) {
-        // Others have their turn first.
-        this.#waiting.set(lane, subscription);
-        continue;
-      }
-      lane.full = false;
-      subscription.makeReady(lane);
-      this.#wake(subscription);
+      subscription.goOn(lane);
+      // Others have their turn first.
+      if (lane.full) this.#waiting.set(lane, subscription);
+      if (lane.hasRoom) this.#wake(subscription);
     }
     if (this.#waiting.size > 0) this.#arm();
   }

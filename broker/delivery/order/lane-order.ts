@@ -12,6 +12,8 @@ export class LaneOrder implements GroupKeeper {
   readonly #lane: Lane;
   readonly #due: DueHeap<MessageGroup>;
   readonly #groups = new Map<number, MessageGroup>();
+  /** Those that wait for room, the one that waits longest first. */
+  readonly #waiting = new Set<MessageGroup>();
   #passedCount = 0;
 
   /** `due` holds the message groups of all lanes of a subscription that have a time to be looked at. */
@@ -114,6 +116,24 @@ export class LaneOrder implements GroupKeeper {
       if (group.held.length > 0) this.#dropAnchor(group);
       if (group.takenEnd < this.#lane.cursor) group.searchFrom = group.takenEnd;
       this.update(group);
+    }
+  }
+
+  /** Lets what was passed over of a message group wait until there is room for one more pending message. */
+  waitForRoom(group: MessageGroup): void {
+    group.waitsForRoom = true;
+    this.#waiting.add(group);
+    this.update(group);
+  }
+
+  /** There is room: the message group that waits longest goes on. */
+  goOn(): void {
+    for (const group of this.#waiting) {
+      this.#waiting.delete(group);
+      group.waitsForRoom = false;
+      if (this.#groups.get(group.hash) !== group) continue;
+      this.update(group);
+      return;
     }
   }
 

@@ -29,6 +29,8 @@ export class MessageGroup implements Due, HeldBack<Lane> {
   /** Whose turn is longest ago comes first. */
   servedAtMs = 0;
   turn = 0;
+  /** What was passed over waits until one more message may be pending. */
+  waitsForRoom = false;
   /** Waits for entries of the consume queue that are being read. */
   isSearching = false;
   readonly #keeper: GroupKeeper;
@@ -46,7 +48,7 @@ export class MessageGroup implements Due, HeldBack<Lane> {
 
   /** When it may be looked at; undefined: not before something happens. */
   get readyAtMs(): number | undefined {
-    if (this.isSearching) return undefined;
+    if (this.isSearching || (this.waitsForRoom && this.held.length === 0)) return undefined;
     let readyAtMs = this.held.length > 0 ? 0 : this.servedAtMs;
     for (const entry of this.held) {
       if (entry.state !== "due") return undefined;

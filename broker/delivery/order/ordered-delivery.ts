@@ -3,18 +3,20 @@
 import { background, limits } from "../../../base/index.ts";
 import { matches } from "../filter.ts";
 import type { HandOut, HandOutParts } from "../hand-out.ts";
-import type { PendingMessage } from "../lane.ts";
+import type { Lane, PendingMessage } from "../lane.ts";
 import type { DeliveryQueue } from "../ports.ts";
 import type { Redelivery } from "../redelivery.ts";
 import type { Subscription } from "../subscription.ts";
 import type { Alarm } from "../timeline.ts";
 import { type Turn, wantsMore } from "../turn.ts";
+import type { WaitingLanes } from "../waiting-lanes.ts";
 import type { MessageGroup } from "./message-group.ts";
 
 /** What ordered delivery stands on. */
 export interface OrderedParts extends HandOutParts {
   readonly handOut: HandOut;
   readonly redelivery: Redelivery;
+  readonly waiting: WaitingLanes;
 }
 
 /** Hands out what message groups hold and what was passed over of them. */
@@ -64,8 +66,14 @@ export class OrderedDelivery {
       if (outcome === "unread") return entry;
       if (outcome === "dying") return undefined;
     }
+    const { lane } = group;
     while (wantsMore(turn)) {
-      const offset = turn.subscription.orderOf(group.lane).nextPassed(group);
+      if (!lane.hasRoom && group.hasPassed) {
+        this.#waitForRoom(turn, lane);
+        turn.subscription.orderOf(lane).waitForRoom(group);
+        return undefined;
+      }
+      const offset = turn.subscription.orderOf(lane).nextPassed(group);
       if (offset === undefined) {
         if (!this.#search(turn, group)) break;
         continue;
@@ -74,7 +82,15 @@ export class OrderedDelivery {
       if (unread !== undefined) return unread;
     }
     group.changed();
+    // It may have been let go on and have had nothing: then others may.
+    if (lane.hasRoom) turn.subscription.orders[lane.queueId]?.goOn();
     return undefined;
+  }
+
+  #waitForRoom({ subscription }: Turn, lane: Lane): void {
+    if (!lane.full) this.#parts.counters.pendingFull++;
+    lane.full = true;
+    if (lane.waitsForOthers) this.#parts.waiting.add(lane, subscription);
   }
 
   #takePassed(turn: Turn, group: MessageGroup, offset: number): PendingMessage | undefined {
