@@ -1,6 +1,7 @@
 // Calls of modelled clients to a broker: which of them are under way, and what was wrong with an answer.
 import type { SeededRandom } from "../simulation/seeded-random.ts";
 import type { Expectation } from "./expectation.ts";
+import type { Holdings } from "./holdings.ts";
 import type { ModelBroker } from "./model-broker.ts";
 import type { Sent } from "./sent.ts";
 
@@ -8,6 +9,7 @@ import type { Sent } from "./sent.ts";
 export interface CallsOptions {
   readonly calls: Calls;
   readonly expectation: Expectation;
+  readonly holdings: Holdings;
   readonly random: SeededRandom;
   /** Hears what comes from the broker, for the trace. */
   readonly say: (line: string) => void;

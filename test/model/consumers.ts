@@ -4,6 +4,7 @@ import { messagingService, rocketmq } from "@cometmq/proto";
 import { givenUpTopic } from "../../broker/metadata/index.ts";
 import type { Calls, CallsOptions } from "./calls.ts";
 import { type Expectation, expect, type Got } from "./expectation.ts";
+import type { Holdings } from "./holdings.ts";
 import { type Kind, kinds, namesOf } from "./kinds.ts";
 import { type LiteChange, LiteSets } from "./lite-sets.ts";
 import type { Sent } from "./sent.ts";
@@ -22,12 +23,20 @@ export interface Wish {
   readonly wanted: Wanted;
 }
 
+/** What came of a receive. */
+interface Received {
+  readonly got: readonly Got[];
+  /** Too many messages are out. */
+  readonly isRefused: boolean;
+}
+
 const undertaker = "undertaker";
 
 /** All consumers that receive. */
 export class Consumers {
   readonly #calls: Calls;
   readonly #expectation: Expectation;
+  readonly #holdings: Holdings;
   readonly #say: (line: string) => void;
   /** What lite topics they want. */
   readonly lite: LiteSets = new LiteSets();
@@ -35,6 +44,7 @@ export class Consumers {
   constructor(options: CallsOptions) {
     this.#calls = options.calls;
     this.#expectation = options.expectation;
+    this.#holdings = options.holdings;
     this.#say = options.say;
   }
 
@@ -68,12 +78,18 @@ export class Consumers {
     });
     const about = [...this.#expectation.sent.values()].filter(({ kind: of }) => of === kind.name);
     // Another call that is under way may take them, or end them.
-    const isAlone = this.#calls.count === 0;
     this.#seen(client);
-    const ready = isAlone ? this.#expectation.ready(kind.name, this.#calls.broker.nowMs) : [];
+    const ready =
+      this.#calls.count === 0 ? this.#expectation.ready(kind.name, this.#calls.broker.nowMs) : [];
     const mark = this.lite.mark(client);
+    const mayBeFull = this.#holdings.mayBeFull(kind);
     this.#calls.start(about, async () => {
-      const got = await this.#got(path, bytes, client);
+      const { got, isRefused } = await this.#got(path, bytes, client);
+      const isAlone = this.#calls.count === 1;
+      // What comes again needs no room.
+      const again = ready.filter(({ attempt }) => attempt > 0);
+      const wasFull = mayBeFull || this.#holdings.mayBeFull(kind);
+      expect(wasFull || !isRefused, `a receive of ${client} is refused, and there is room`);
       if (kind.name === "LITE") this.#checkWanted(got, client, this.lite.allowed(client, mark));
       const { nowMs } = this.#calls.broker;
       if (got.length > 0) this.#say(`${client} gets ${got.map(({ id }) => id).join(", ")}`);
@@ -82,12 +98,14 @@ export class Consumers {
         sent.isPassedOver = true;
       }
       this.#expectation.renewals.look(nowMs);
-      if (this.#calls.count === 1) {
-        if (kind.name === "PRIORITY") this.#expectation.checkPriorities(got, ready, nowMs);
-        if (got.length === 0 && wanted === everything) this.#expectation.checkEmpty(ready, nowMs);
-      }
       const renewedFor = invisibleMs === 0 ? client : "";
       this.#expectation.receive(got, { nowMs, invisibleMs, renewedFor, wanted });
+      if (!isAlone) return;
+      // Room that other groups make is seen a moment later.
+      const isFull = wasFull || this.#holdings.isCrowded || this.#holdings.mayBeFull(kind);
+      const due = isFull ? again : ready;
+      if (kind.name === "PRIORITY") this.#expectation.checkPriorities(got, due, nowMs);
+      if (got.length === 0 && wanted === everything) this.#expectation.checkEmpty(due, nowMs);
     });
   }
 
@@ -188,13 +206,25 @@ export class Consumers {
         invisibleDuration: { seconds: 3_600 },
       });
       this.#calls.start([], async () => {
-        for (const { id, queueId, offset } of await this.#got(path, bytes, undertaker)) {
+        const { got } = await this.#got(path, bytes, undertaker);
+        for (const { id, queueId, offset } of got) {
           const place = `${queueId}/${offset}`;
           if (topic === givenUpTopic) this.#expectation.receiveGivenUp(id, place);
           else this.#expectation.receiveDeadLetter(id, place, this.#calls.broker.nowMs);
         }
+        await this.#acknowledgeAll(topic, got);
       });
     }
+  }
+
+  async #acknowledgeAll(topic: string, got: readonly Got[]): Promise<void> {
+    if (got.length === 0) return;
+    const { path, request, response } = methods.AckMessage;
+    const entries = got.map(({ id, handle }) => ({ messageId: id, receiptHandle: handle }));
+    const names = { topic: { name: topic }, group: { name: undertaker } };
+    const bytes = request.encode({ ...names, entries });
+    const answer = response.decode(await this.#calls.broker.call(path, bytes, undertaker));
+    expect(answer.status?.code === Code.OK, `dead letters cannot be acknowledged`);
   }
 
   #seen(client: string): void {
@@ -208,16 +238,18 @@ export class Consumers {
     }
   }
 
-  async #got(path: string, request: Uint8Array, client: string): Promise<readonly Got[]> {
+  async #got(path: string, request: Uint8Array, client: string): Promise<Received> {
     const { response } = methods.ReceiveMessage;
     const frames = await this.#calls.broker.receive(path, request, client);
-    return frames.flatMap((bytes) => {
+    let isRefused = false;
+    const got = frames.flatMap((bytes) => {
       const { message, status } = response.decode(bytes);
       const code = status?.code ?? Code.OK;
       // Topics of the broker's own are there from the first message in them on.
       const isAbsent =
         client === undertaker && (code === Code.TOPIC_NOT_FOUND || code === Code.ILLEGAL_TOPIC);
-      const isGood = code === Code.OK || code === Code.MESSAGE_NOT_FOUND || isAbsent;
+      if (code === Code.TOO_MANY_REQUESTS) isRefused = true;
+      const isGood = code === Code.OK || code === Code.MESSAGE_NOT_FOUND || isRefused || isAbsent;
       expect(isGood, `a receive of ${client} is answered ${code}`);
       const properties = message?.systemProperties;
       if (!properties) return [];
@@ -232,6 +264,7 @@ export class Consumers {
         },
       ];
     });
+    return { got, isRefused };
   }
 
   /** Whether the broker has taken a handle; throws when it should not have, or should. */

@@ -23,6 +23,8 @@ export interface ModelBrokerOptions {
   readonly flush: "SYNC_FLUSH" | "ASYNC_FLUSH";
   /** How long an operation of the disk takes at most, milliseconds; 0: no time at all. */
   readonly diskMaxMs: number;
+  /** Messages of all groups that are out, at most. */
+  readonly pendingTotalMax: number;
   readonly settings: Readonly<Record<string, string>>;
 }
 
@@ -61,6 +63,11 @@ export class ModelBroker {
 
   get isServing(): boolean {
     return this.#life?.replica.local !== undefined;
+  }
+
+  /** Clients that it knows. */
+  get clientCount(): number {
+    return this.#life?.clients.count ?? 0;
   }
 
   /** What it serves, for what no client can say or see. Throws while it does not run. */
@@ -203,6 +210,8 @@ export class ModelBroker {
       delivery: {
         isAlive: (clientId, group) => clients.isMember(clientId, group),
         renewMaxMs: () => config.values.renewMaxTimeMillis,
+        pendingMax: config.values.popInflightMessageThreshold,
+        pendingTotalMax: this.#options.pendingTotalMax,
       },
       producers: orphanedTransactions(clients),
     });

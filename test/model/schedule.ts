@@ -1,10 +1,11 @@
 // A random schedule of a seed: what clients do with one broker and what happens to it, step by step, and whether the broker
 // keeps its promises to them.
-import { onBackgroundFailure } from "../../base/index.ts";
+import { limits, onBackgroundFailure } from "../../base/index.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
 import { Clients } from "./clients.ts";
 import { BrokenPromise, Expectation } from "./expectation.ts";
-import { kindOf, kinds } from "./kinds.ts";
+import { type HoldingBounds, Holdings } from "./holdings.ts";
+import { type Kind, kindOf, kinds } from "./kinds.ts";
 import { liteTopics, wholeSet } from "./lite-sets.ts";
 import { ModelBroker } from "./model-broker.ts";
 import { pickStep, type Scene } from "./steps.ts";
@@ -30,6 +31,8 @@ const checkMax = 3;
 /** Everything that waits has come by then, milliseconds: the longest delay, invisible time, grace and row of checks. */
 const drainMs = 180_000;
 const drainEveryMs = 3_000;
+/** All clients are forgotten by then, and what is looked at from time to time was looked at. */
+const idleMs = 150_000;
 
 /** Runs a seed to its end. */
 export async function runSchedule(seed: number): Promise<Outcome> {
@@ -53,6 +56,9 @@ class Schedule implements Scene {
   readonly random: SeededRandom;
   readonly broker: ModelBroker;
   readonly clients: Clients;
+  readonly holdings: Holdings;
+  readonly isCrowded: boolean;
+  readonly favourite: Kind;
   crashes = 0;
   /** Whether a power cut takes what was answered OK. */
   readonly isForgiving: boolean;
@@ -63,10 +69,18 @@ class Schedule implements Scene {
     this.isForgiving = random.next() < 0.3;
     const diskMaxMs = random.pick([0, 0, 0.5, 2]);
     const renewMaxMs = random.pick([60_000, 60_000, 150_000]);
+    // A few schedules have so many messages that there is no room for all of them.
+    this.isCrowded = random.next() < 0.04;
+    this.favourite = random.pick(kinds);
+    const bounds: HoldingBounds = {
+      perQueue: this.isCrowded ? 20_000 : random.pick([2, 3, 20_000]),
+      total: this.isCrowded ? 105 : limits.pendingTotalMax,
+    };
     this.broker = new ModelBroker({
       random: SeededRandom.forked(seed, "broker"),
       flush: this.isForgiving ? "ASYNC_FLUSH" : "SYNC_FLUSH",
       diskMaxMs,
+      pendingTotalMax: bounds.total,
       settings: {
         // The ids of the model are not those of an official client.
         sendWindowAnyId: "true",
@@ -75,6 +89,7 @@ class Schedule implements Scene {
         transactionTimeOut: String(firstCheckMs),
         transactionCheckInterval: String(checkIntervalMs),
         transactionCheckMax: String(checkMax),
+        popInflightMessageThreshold: String(bounds.perQueue),
         renewMaxTimeMillis: String(renewMaxMs),
       },
     });
@@ -87,7 +102,9 @@ class Schedule implements Scene {
       checkMax,
       renewMaxMs,
     });
+    this.holdings = new Holdings(this.broker, this.expectation, bounds);
     this.clients = new Clients({
+      holdings: this.holdings,
       broker: this.broker,
       expectation: this.expectation,
       random,
@@ -106,6 +123,7 @@ class Schedule implements Scene {
       const count = stepCount.min + this.random.below(stepCount.max - stepCount.min);
       for (let left = count; left > 0 && failures.length === 0; left -= 1) await this.#step();
       await this.#drain();
+      await this.#leave();
       await this.broker.close();
       return failures[0]?.stack;
     } catch (error) {
@@ -141,12 +159,13 @@ class Schedule implements Scene {
   }
 
   async #step(): Promise<void> {
-    const step = pickStep(this.random);
+    const step = pickStep(this);
     const what = await step(this);
     this.#say(what);
     // Most calls are answered before the next one is made; some are under way together.
-    if (this.random.next() < 0.8) await this.clients.settle();
-    else this.clients.check();
+    if (this.random.next() >= 0.8) return this.clients.check();
+    await this.clients.settle();
+    this.holdings.check();
   }
 
   /** Waits for what waits, takes everything, and looks what is missing. */
@@ -178,10 +197,23 @@ class Schedule implements Scene {
         } else this.clients.consumers.acknowledge(sent, sent.handle);
       }
       await this.clients.settle();
+      this.holdings.check();
       if (this.#left().length === 0) return;
       await this.broker.time.pass(drainEveryMs);
     }
     throw new BrokenPromise(`not come by the end: ${this.#left().join("; ")}`);
+  }
+
+  /** Everybody goes, and nothing may stay of them. */
+  async #leave(): Promise<void> {
+    this.#say("all clients go");
+    this.holdings.checkLitePlaces();
+    for (const kind of kinds) {
+      for (const client of kind.clients) this.clients.consumers.leave(kind, client);
+      await this.clients.settle();
+    }
+    await this.broker.time.pass(idleMs);
+    await this.holdings.checkNothingLeft();
   }
 
   #left(): readonly string[] {
@@ -189,6 +221,7 @@ class Schedule implements Scene {
     const [delayed, halves] = [timers?.pendingCount ?? 0, transactions?.halfCount ?? 0];
     return [
       ...this.expectation.missing(this.broker.nowMs),
+      ...this.holdings.left(),
       ...(delayed > 0 ? [`${delayed} delayed messages are held`] : []),
       ...(halves > 0 ? [`${halves} half messages are held`] : []),
     ];

@@ -17,6 +17,10 @@ export interface Scene {
   readonly clients: Clients;
   /** Whether a power cut takes what was answered OK. */
   readonly isForgiving: boolean;
+  /** Whether there are so many messages that there is no room for all of them. */
+  readonly isCrowded: boolean;
+  /** The kind that every second message is of, so that more happens to fewer. */
+  readonly favourite: Kind;
   crashes: number;
 }
 
@@ -54,15 +58,36 @@ function draftOf({ random, broker }: Scene, { name }: Kind): Draft {
   };
 }
 
+function pickKind({ random, favourite }: Scene): Kind {
+  return random.next() < 0.5 ? favourite : random.pick(kinds);
+}
+
 function send(scene: Scene): string {
   const { random, clients } = scene;
-  const kind = random.pick(kinds);
+  const kind = pickKind(scene);
   const count = random.next() < 0.7 ? 1 : 2 + random.below(3);
   clients.producers.send(
     kind,
     Array.from({ length: count }, () => draftOf(scene, kind)),
   );
   return `send ${count} ${kind.name}`;
+}
+
+/** Many messages are sent and received. */
+async function flood(scene: Scene): Promise<string> {
+  const { random, clients } = scene;
+  const kind = kindOf("NORMAL");
+  const batches = [0, 1, 2, 3];
+  for (const _ of batches) {
+    const drafts = Array.from({ length: 30 }, () => draftOf(scene, kind));
+    clients.producers.send(kind, drafts);
+  }
+  await clients.settle();
+  for (const client of [...kind.clients, ...kind.clients]) {
+    const invisibleMs = random.pick([10_000, 60_000]);
+    clients.consumers.receive({ kind, client, count: 32, invisibleMs, wanted: everything });
+  }
+  return "send and receive very many";
 }
 
 /** Half the age up to which a broker knows what it was sent. */
@@ -79,8 +104,9 @@ function repeat(scene: Scene): string {
   return `send ${sent.id} again${isOther ? " with another body" : ""}`;
 }
 
-function receive({ random, clients }: Scene): string {
-  const kind = random.pick(kinds);
+function receive(scene: Scene): string {
+  const { random, clients } = scene;
+  const kind = pickKind(scene);
   const client = random.pick(kind.clients);
   const count = 1 + random.below(4);
   const invisibleMs = random.pick([0, 0, 10_000, 15_000]);
@@ -207,7 +233,7 @@ async function pass({ random, broker }: Scene): Promise<string> {
   return `wait ${ms} ms`;
 }
 
-async function reset({ random, broker, clients, expectation }: Scene): Promise<string> {
+async function reset({ random, broker, clients, expectation, isCrowded }: Scene): Promise<string> {
   await clients.settle();
   // Lite topics have no offsets that operators set.
   const kind = random.pick(kinds.filter(({ name }) => name !== "LITE"));
@@ -221,8 +247,10 @@ async function reset({ random, broker, clients, expectation }: Scene): Promise<s
     minOffset + random.below(endOffset - minOffset + 1),
   ]);
   // Dead letters of before are told apart from those of after.
-  clients.consumers.bury();
-  await clients.settle();
+  for (const _ of isCrowded ? [1, 2, 3, 4, 5] : [1]) {
+    clients.consumers.bury();
+    await clients.settle();
+  }
   await broker.time.run(offsets.reset([{ place, offset }]));
   expectation.reset(kind.name, queueId, offset);
   return `set ${kind.name} ${queueId} to ${offset}`;
@@ -286,7 +314,8 @@ const weighted: readonly (readonly [number, Step])[] = [
 ];
 
 /** One of the steps. */
-export function pickStep(random: SeededRandom): Step {
+export function pickStep({ random, isCrowded }: Scene): Step {
+  if (isCrowded && random.next() < 0.1) return flood;
   const total = weighted.reduce((sum, [weight]) => sum + weight, 0);
   let left = random.next() * total;
   for (const [weight, step] of weighted) {
