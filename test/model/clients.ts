@@ -3,18 +3,21 @@ import { Calls, type CallsOptions } from "./calls.ts";
 import { Consumers } from "./consumers.ts";
 import type { ModelBroker } from "./model-broker.ts";
 import { Producers } from "./producers.ts";
+import { Pullers } from "./pullers.ts";
 
 /** All clients. */
 export class Clients {
   readonly #calls: Calls;
   readonly producers: Producers;
   readonly consumers: Consumers;
+  readonly pullers: Pullers;
 
   constructor(options: Omit<CallsOptions, "calls"> & { readonly broker: ModelBroker }) {
     this.#calls = new Calls(options.broker);
     const parts = { ...options, calls: this.#calls };
     this.producers = new Producers(parts);
     this.consumers = new Consumers(parts);
+    this.pullers = new Pullers(parts);
   }
 
   /** Waits for all calls that are under way. Throws what is wrong with an answer. */
@@ -30,6 +33,7 @@ export class Clients {
   /** The process is gone: nothing under way is answered, and all of it may have been done. */
   crash(): void {
     this.#calls.crash();
+    this.pullers.committed.crash();
     this.stopped();
   }
 

@@ -88,6 +88,16 @@ export class Expectation {
     sent.answeredOffset = offset;
   }
 
+  /** Somebody has read a message where it is. */
+  pulled(
+    id: string,
+    answer: Pick<Answer, "nowMs" | "wanted"> & Pick<Got, "queueId" | "offset">,
+  ): void {
+    const sent = this.of(id);
+    this.#checkVisible(sent, answer);
+    this.#checkPlace(sent, answer);
+  }
+
   /** Messages of a kind that whoever asks now can have, as far as that is sure. */
   ready(kind: KindName, nowMs: number): readonly Sent[] {
     return [...this.sent.values()].filter((sent) => {
@@ -247,7 +257,7 @@ export class Expectation {
     return sent.saidEnds.size === 0 && !this.givenUp.has(sent.id);
   }
 
-  #checkVisible(sent: Sent, { nowMs, wanted }: Answer): void {
+  #checkVisible(sent: Sent, { nowMs, wanted }: Pick<Answer, "nowMs" | "wanted">): void {
     const { id, dueMs, recalled, stored, kind, saidEnds, end } = sent;
     expect(stored !== "no", `${id} came, and its send was refused`);
     expect(recalled !== "yes", `${id} came, and was recalled`);
@@ -262,7 +272,7 @@ export class Expectation {
     expect(!this.givenUp.has(id), `${id} came, and was given up`);
   }
 
-  #checkPlace(sent: Sent, got: Got): void {
+  #checkPlace(sent: Sent, got: Pick<Got, "queueId" | "offset">): void {
     this.#checkAnswered(sent, got.offset);
     if (sent.offset < 0) Object.assign(sent, { queueId: got.queueId, offset: got.offset });
     const isSame = sent.queueId === got.queueId && sent.offset === got.offset;

@@ -37,6 +37,11 @@ export function isRepeatable({ name }: Kind): boolean {
   return name === "NORMAL" || name === "FIFO" || name === "PRIORITY" || name === "LITE";
 }
 
+/** Whether its queues may be read by offset: priorities are received in their order only. */
+export function isPulled({ name }: Kind): boolean {
+  return name !== "PRIORITY";
+}
+
 /** The kind of that name. */
 export function kindOf(name: KindName): Kind {
   const found = kinds.find((one) => one.name === name);

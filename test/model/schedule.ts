@@ -8,6 +8,7 @@ import { type HoldingBounds, Holdings } from "./holdings.ts";
 import { type Kind, kindOf, kinds } from "./kinds.ts";
 import { liteTopics, wholeSet } from "./lite-sets.ts";
 import { ModelBroker } from "./model-broker.ts";
+import { pullGroup } from "./pullers.ts";
 import { pickStep, type Scene } from "./steps.ts";
 import { everything } from "./wanted.ts";
 
@@ -150,6 +151,7 @@ class Schedule implements Scene {
         metadata.updateGroup({ name: group, retryMaxTimes, consumeMessageOrderly }),
       );
     }
+    await this.broker.time.run(metadata.updateGroup({ name: pullGroup }));
     const lite = kindOf("LITE");
     for (const client of lite.clients)
       this.clients.consumers.subscribe(lite, client, wholeSet(liteTopics));
@@ -208,6 +210,7 @@ class Schedule implements Scene {
   async #leave(): Promise<void> {
     this.#say("all clients go");
     this.holdings.checkLitePlaces();
+    await this.clients.pullers.pullAll();
     for (const kind of kinds) {
       for (const client of kind.clients) this.clients.consumers.leave(kind, client);
       await this.clients.settle();

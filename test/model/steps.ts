@@ -2,7 +2,7 @@
 import type { SeededRandom } from "../simulation/seeded-random.ts";
 import type { Clients } from "./clients.ts";
 import type { Expectation } from "./expectation.ts";
-import { isRepeatable, type Kind, kindOf, kinds, priorities } from "./kinds.ts";
+import { isPulled, isRepeatable, type Kind, kindOf, kinds, priorities } from "./kinds.ts";
 import { liteTopics } from "./lite-sets.ts";
 import type { Draft } from "./message.ts";
 import type { ModelBroker } from "./model-broker.ts";
@@ -166,6 +166,42 @@ async function workLong(scene: Scene): Promise<string> {
   return `${renewedFor} works on ${id} for ${seconds} s`;
 }
 
+function pull(scene: Scene): string {
+  const { random, broker, clients, expectation } = scene;
+  const { pullers } = clients;
+  const favourite = pickKind(scene);
+  const kind = isPulled(favourite) ? favourite : kindOf("NORMAL");
+  const queueId = random.pick(kind.queueIds);
+  const name = `${kind.name} ${queueId}`;
+  const known = [...expectation.sent.values()].filter((sent) => {
+    return sent.kind === kind.name && sent.queueId === queueId && sent.stored === "yes";
+  });
+  const end = Math.max(0, ...known.map(({ offset }) => offset + 1));
+  const offset = random.below(end + 1);
+  switch (random.below(6)) {
+    case 0:
+      pullers.update({ kind, queueId, offset });
+      return `store ${offset} of ${name}`;
+    case 1:
+      if (random.next() < 0.2) pullers.updateBeyond({ kind, queueId });
+      else pullers.get({ kind, queueId });
+      return `ask for the stored offset of ${name}`;
+    case 2:
+      pullers.query(
+        { kind, queueId },
+        Math.floor(broker.nowMs - random.pick([0, 10, 1_000, 30_000])),
+      );
+      return `ask for the offsets of ${name}`;
+    default: {
+      const wanted = random.next() < 0.6 ? everything : random.pick(filters);
+      const count = random.pick([1, 3, 32]);
+      const from = random.next() < 0.1 ? offset + 5 : offset;
+      pullers.pull({ kind, queueId, offset: from, count, wanted });
+      return `pull up to ${count} of ${name} from ${from}, ${wanted.expression}`;
+    }
+  }
+}
+
 async function leave({ random, clients }: Scene): Promise<string> {
   await clients.settle();
   const kind = random.pick(kinds);
@@ -286,7 +322,10 @@ async function crash(scene: Scene): Promise<string> {
   expectation.crash(broker.nowMs);
   if (isPowerCut) broker.cutPower();
   else broker.kill();
-  if (isPowerCut && isForgiving) expectation.forgive();
+  if (isPowerCut && isForgiving) {
+    expectation.forgive();
+    clients.pullers.committed.forgive();
+  }
   await start(scene);
   subscribeAgain(scene);
   return isPowerCut ? "the power goes" : "killed";
@@ -297,6 +336,7 @@ const weighted: readonly (readonly [number, Step])[] = [
   [2, repeat],
   [10, receive],
   [2, subscribe],
+  [4, pull],
   [1, heartbeat],
   [2, workLong],
   [0.7, leave],
