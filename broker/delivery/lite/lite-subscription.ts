@@ -63,6 +63,11 @@ export class LiteSubscription implements LiteKeeper {
     if (others === undefined) this.#subscribers.set(hash, new Set([client]));
     else others.add(client);
     for (const queue of this.queues) if (queue?.has(hash) === true) this.#look(queue, hash);
+    // Something may be out of it though it is gone itself.
+    for (const groups of this.#groups) {
+      const group = groups?.get(hash);
+      if (group !== undefined) this.update(group);
+    }
   }
 
   unsubscribe(client: LiteClient, hash: number): void {

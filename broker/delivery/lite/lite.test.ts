@@ -304,6 +304,19 @@ describe("lite topics", () => {
     assert.deepEqual(rest.toSorted(), ["busy1", "busy4", "had6", "idle5"]);
   });
 
+  it("gives what is out of a lite topic that is gone again, to who subscribes to it later", async () => {
+    const scene = await open({ topic: { attributes: { "lite.topic.expiration": "1" } } });
+    send(scene, "a");
+    await subscribe(scene, "c1", "a");
+    assert.deepEqual(await bodies(scene), ["a0"]);
+    scene.delivery.clientGone("c1");
+    await scene.clock.pass(2 * 60_000);
+    assert.equal(scene.delivery.lite.state.topics, 0);
+    assert.deepEqual(await bodies(scene, "c2"), []);
+    await subscribe(scene, "c2", "a");
+    assert.deepEqual(await bodies(scene, "c2"), ["a0"]);
+  });
+
   it("keeps no word of lite topics that have been consumed", async () => {
     const scene = await open();
     await subscribe(scene, "c1", "a", "b");
