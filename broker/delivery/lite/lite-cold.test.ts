@@ -38,6 +38,30 @@ describe("lite topics that have left memory", () => {
     assert.deepEqual(textOf(await poll(scene, "c1")), ["b3"]);
   });
 
+  it("leaves a message alone that is acknowledged while it is read to become a dead letter", async () => {
+    const scene = await open();
+    send(scene, "a");
+    await subscribe(scene, "c1", "a");
+    const [message] = await scene.receive();
+    assert.ok(message);
+    scene.store.coolDown();
+    let openGate = (): void => {};
+    scene.store.readGate = new Promise((resolve) => {
+      openGate = resolve;
+    });
+    const names = { group: "g", topic: "t", messageId: "" };
+    const given = scene.delivery.deadLetter({ ...names, receiptHandle: message.receiptHandle });
+    await settle();
+    assert.equal(scene.ack(message), "ok");
+    openGate();
+    assert.equal(await given, "ok");
+    await scene.clock.pass(100);
+    assert.equal(scene.delivery.counters.deadLettered, 0);
+    await scene.crash();
+    await subscribe(scene, "c1", "a");
+    assert.deepEqual(await scene.receive(), []);
+  });
+
   it("gives what it has read before it reads on, of many lite topics", async () => {
     const scene = await open();
     const names = Array.from({ length: 200 }, (_, index) => `topic ${index} `);
