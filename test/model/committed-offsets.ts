@@ -1,5 +1,5 @@
 // The offsets that a group which pulls has stored, as far as its clients were told.
-import { expect } from "./expectation.ts";
+import { expect } from "./broken-promise.ts";
 
 /** What is known of one queue. */
 interface Stored {

@@ -2,10 +2,12 @@
 // answered.
 import { messagingService, rocketmq } from "@cometmq/proto";
 import { givenUpTopic } from "../../broker/metadata/index.ts";
+import { expect } from "./broken-promise.ts";
 import type { Calls, CallsOptions } from "./calls.ts";
-import { type Expectation, expect, type Got } from "./expectation.ts";
+import type { Expectation, Got } from "./expectation.ts";
 import type { Holdings } from "./holdings.ts";
 import { type Kind, kinds, namesOf } from "./kinds.ts";
+import type { LiteStart } from "./lite-places.ts";
 import { type LiteChange, LiteSets } from "./lite-sets.ts";
 import type { Sent } from "./sent.ts";
 import { everything, type Wanted } from "./wanted.ts";
@@ -49,17 +51,21 @@ export class Consumers {
   }
 
   /** A client says which lite topics it wants. */
-  subscribe(kind: Kind, client: string, change: LiteChange): void {
+  subscribe(kind: Kind, client: string, change: LiteChange, start?: LiteStart): void {
     const { path, request, response } = methods.SyncLiteSubscription;
     const { action, names: liteTopicSet } = change;
     const names = { topic: { name: kind.topic }, group: { name: kind.group } };
     const answered = this.lite.say(client, change);
     this.#seen(client);
-    this.#calls.start([], async () => {
-      const bytes = request.encode({ ...names, action, liteTopicSet });
+    const line = start === undefined ? [] : this.#lineOf(change.names);
+    this.#calls.start(line, async () => {
+      const offsetOption = start?.option ?? { policy: rocketmq.v2.OffsetOption.Policy.LAST };
+      const bytes = request.encode({ ...names, action, liteTopicSet, offsetOption });
       const code = response.decode(await this.#calls.broker.call(path, bytes, client)).status?.code;
       expect(code === Code.OK, `a subscription of ${client} is answered ${code}`);
       answered();
+      this.#expectation.idleLite.look(this.#calls.broker.nowMs);
+      if (start !== undefined) this.#expectation.startLite(change.names, start);
     });
   }
 
@@ -206,15 +212,21 @@ export class Consumers {
         invisibleDuration: { seconds: 3_600 },
       });
       this.#calls.start([], async () => {
-        const { got } = await this.#got(path, bytes, undertaker);
-        for (const { id, queueId, offset } of got) {
-          const place = `${queueId}/${offset}`;
-          if (topic === givenUpTopic) this.#expectation.receiveGivenUp(id, place);
-          else this.#expectation.receiveDeadLetter(id, place, this.#calls.broker.nowMs);
+        // At a bound it gets few at once.
+        for (let count = 1; count > 0; ) {
+          const { got } = await this.#got(path, bytes, undertaker);
+          count = got.length;
+          for (const one of got) this.#note(topic, one);
+          await this.#acknowledgeAll(topic, got);
         }
-        await this.#acknowledgeAll(topic, got);
       });
     }
+  }
+
+  #note(topic: string, { id, queueId, offset }: Got): void {
+    const place = `${queueId}/${offset}`;
+    if (topic === givenUpTopic) this.#expectation.receiveGivenUp(id, place);
+    else this.#expectation.receiveDeadLetter(id, place, this.#calls.broker.nowMs);
   }
 
   async #acknowledgeAll(topic: string, got: readonly Got[]): Promise<void> {
@@ -225,6 +237,12 @@ export class Consumers {
     const bytes = request.encode({ ...names, entries });
     const answer = response.decode(await this.#calls.broker.call(path, bytes, undertaker));
     expect(answer.status?.code === Code.OK, `dead letters cannot be acknowledged`);
+  }
+
+  #lineOf(liteTopics: readonly string[]): readonly Sent[] {
+    return [...this.#expectation.sent.values()].filter(({ liteTopic }) =>
+      liteTopics.includes(liteTopic),
+    );
   }
 
   #seen(client: string): void {

@@ -1,5 +1,7 @@
 // What clients may expect of a broker, in plain tables: which messages there are, who may get which of them when, and how
 // often. Every answer of the broker is compared with it.
+import { expect } from "./broken-promise.ts";
+import { IdleLiteTopics, type LiteStart, liteOffset } from "./lite-places.ts";
 import { Renewals } from "./renewals.ts";
 import type { KindName, Sent } from "./sent.ts";
 import type { Wanted } from "./wanted.ts";
@@ -25,14 +27,8 @@ export interface Bounds {
   readonly checkMax: number;
   /** How long a delivery is renewed for a client that is alive. */
   readonly renewMaxMs: number;
-}
-
-/** A promise was broken. */
-export class BrokenPromise extends Error {}
-
-/** Fails unless `holds`. */
-export function expect(holds: boolean, problem: string): asserts holds {
-  if (!holds) throw new BrokenPromise(problem);
+  /** After how long a lite topic without a new message goes; undefined: never. */
+  readonly liteExpirationMs: number | undefined;
 }
 
 /** All that was sent, and what has become of it. */
@@ -42,6 +38,7 @@ export class Expectation {
   readonly givenUp: Set<string> = new Set();
   readonly bounds: Bounds;
   readonly renewals: Renewals;
+  readonly idleLite: IdleLiteTopics;
   readonly #copies = new Set<string>();
   /** Dead letters of before a reset that nobody has read yet. */
   readonly #onTheWay = new Set<string>();
@@ -50,6 +47,7 @@ export class Expectation {
   constructor(bounds: Bounds) {
     this.bounds = bounds;
     this.renewals = new Renewals(this.sent, bounds.renewMaxMs);
+    this.idleLite = new IdleLiteTopics(this.sent, bounds.liteExpirationMs);
   }
 
   of(id: string): Sent {
@@ -70,22 +68,25 @@ export class Expectation {
 
   /** A consumer that wants `wanted` got an answer. */
   receive(batch: readonly Got[], answer: Answer): void {
+    this.idleLite.look(answer.nowMs);
     for (const [index, got] of batch.entries()) {
       const sent = this.of(got.id);
       this.#checkVisible(sent, answer);
       this.#checkPlace(sent, got);
       if (!sent.isVague) this.#checkDelivery(sent, got, answer.nowMs);
+      this.idleLite.check(sent, answer.nowMs);
       if (isOrdered(sent)) this.#checkOrder(sent, batch.slice(0, index), answer.nowMs);
       this.#note(sent, got, answer);
     }
   }
 
   /** A send was answered: a message that is sent again is stored once, and stays where it is. */
-  answerOffset(sent: Sent, offset: number): void {
+  answerOffset(sent: Sent, { offset, nowMs }: { offset: number; nowMs: number }): void {
     this.#checkAnswered(sent, offset);
     const isSame = sent.offset < 0 || sent.offset === offset;
     expect(isSame, `${sent.id} came from ${sent.offset}, and is answered to be at ${offset}`);
     sent.answeredOffset = offset;
+    sent.storedByMs = Math.min(sent.storedByMs, nowMs);
   }
 
   /** Somebody has read a message where it is. */
@@ -202,6 +203,7 @@ export class Expectation {
       sent.end = undefined;
       sent.offset = -1;
       sent.answeredOffset = -1;
+      sent.storedByMs = Number.POSITIVE_INFINITY;
     }
   }
 
@@ -212,23 +214,41 @@ export class Expectation {
       // Where a message is, its first delivery says.
       if (sent.offset < 0 && offset > 0) sent.isPassedOver = true;
       if (sent.offset < 0 || sent.queueId !== queueId) continue;
-      this.#forgetHandle(sent);
-      if (sent.offset < offset) {
-        if (sent.done === "no") sent.done = "skipped";
-        continue;
-      }
-      // The copy of before may be on its way still.
-      if (sent.done === "dead" && !this.deadLetters.has(sent.id)) this.#onTheWay.add(sent.id);
-      Object.assign(sent, {
-        done: "no",
-        attempt: 0,
-        hiddenUntilMs: 0,
-        shownByMs: 0,
-        renewedFor: "",
-      });
-      // It may become a dead letter a second time.
-      this.deadLetters.delete(sent.id);
+      this.#setPlace(sent, sent.offset < offset);
     }
+  }
+
+  /** A client has said where its group goes on in lite topics. */
+  startLite(names: readonly string[], { isBefore }: Pick<LiteStart, "isBefore">): void {
+    for (const name of names) {
+      const line = [...this.sent.values()]
+        .filter(({ liteTopic, stored }) => liteTopic === name && stored !== "no")
+        .toSorted((a, b) => liteOffset(a) - liteOffset(b));
+      // What may be there, or gone, makes the places of others uncertain.
+      const isCertain = line.every((sent) => {
+        const isThere = sent.stored === "yes" && liteOffset(sent) >= 0;
+        return isThere && (this.idleLite.expirationMs === undefined || !sent.isPassedOver);
+      });
+      for (const sent of line) {
+        const place = isCertain ? isBefore(sent, line) : "unknown";
+        if (place === "unknown") sent.isVague = true;
+        else this.#setPlace(sent, place);
+      }
+    }
+  }
+
+  /** A group goes on before or behind a message, which nobody has any more. */
+  #setPlace(sent: Sent, isSkipped: boolean): void {
+    this.#forgetHandle(sent);
+    if (isSkipped) {
+      if (sent.done === "no") sent.done = "skipped";
+      return;
+    }
+    // The copy of before may be on its way still.
+    if (sent.done === "dead" && !this.deadLetters.has(sent.id)) this.#onTheWay.add(sent.id);
+    Object.assign(sent, { done: "no", attempt: 0, hiddenUntilMs: 0, shownByMs: 0, renewedFor: "" });
+    // It may become a dead letter a second time.
+    this.deadLetters.delete(sent.id);
   }
 
   /** What has to have come by the end, and has not. */

@@ -1,7 +1,8 @@
 // What a broker keeps in memory for its consumers: within its bounds, as much as it says, as much as the model knows to be
 // out, and nothing when all is consumed and everybody has gone.
 import { limits } from "../../base/index.ts";
-import { type Expectation, expect } from "./expectation.ts";
+import { expect } from "./broken-promise.ts";
+import type { Expectation } from "./expectation.ts";
 import { type Kind, kindOf, kinds } from "./kinds.ts";
 import { liteTopics } from "./lite-sets.ts";
 import type { ModelBroker } from "./model-broker.ts";
@@ -93,7 +94,9 @@ export class Holdings {
       }
     }
     for await (const progress of state.loadProgress()) {
-      const { group, queueId, pending: stored } = progress;
+      const { group, topic, queueId, pending: stored } = progress;
+      // A lite topic may leave a word of how far it has come.
+      if (topic === kindOf("LITE").topic && stored.length <= liteTopics.length) continue;
       expect(stored.length === 0, `${stored.length} are stored for ${group} in ${queueId}`);
     }
   }
@@ -106,7 +109,9 @@ export class Holdings {
     expect(topics <= liteTopics.length, `${topics} lite topics are known`);
     const ofQueues = queueIds.map((queueId) => delivery.offsets.bounds({ topic, queueId }));
     const count = sum(ofQueues.map(({ minOffset, endOffset }) => endOffset - minOffset));
-    expect(offsets === count, `${offsets} places in lite topics are known, and there are ${count}`);
+    const isRight =
+      this.#expectation.idleLite.expirationMs === undefined ? offsets === count : offsets <= count;
+    expect(isRight, `${offsets} places in lite topics are known, and there are ${count}`);
   }
 
   #checkGroup(group: string): number {

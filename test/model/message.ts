@@ -27,6 +27,7 @@ export function sentOf(
     kind: name,
     ...draft,
     sentAtMs: nowMs,
+    storedByMs: Number.POSITIVE_INFINITY,
     stored: "maybe",
     queueId: -1,
     offset: -1,

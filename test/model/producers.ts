@@ -1,8 +1,9 @@
 // Producers of a modelled broker: they send, recall, and end transactions, and tell the expectation what they are answered.
 import { messagingService, rocketmq } from "@cometmq/proto";
 import type { SeededRandom } from "../simulation/seeded-random.ts";
+import { expect } from "./broken-promise.ts";
 import type { Calls, CallsOptions } from "./calls.ts";
-import { type Expectation, expect } from "./expectation.ts";
+import type { Expectation } from "./expectation.ts";
 import { isRepeatable, type Kind, kinds, namesOf } from "./kinds.ts";
 import { type Draft, messageOf, sentOf } from "./message.ts";
 import type { End, Sent } from "./sent.ts";
@@ -57,6 +58,7 @@ export class Producers {
   repeat(kind: Kind, sent: Sent, body: "same" | "other"): void {
     const { path, request, response } = methods.SendMessage;
     const again = messageOf(kind, sent);
+    this.#expectation.idleLite.look(this.#calls.broker.nowMs);
     const messages = [body === "same" ? again : { ...again, body: Buffer.from("another body") }];
     this.#calls.start([], async () => {
       const bytes = await this.#calls.broker.call(path, request.encode({ messages }), producer);
@@ -66,7 +68,7 @@ export class Producers {
       expect(code === wanted, `${sent.id} with the ${body} body again is answered ${code}`);
       if (body === "other") return;
       sent.stored = "yes";
-      this.#expectation.answerOffset(sent, entries[0]?.offset ?? -1);
+      this.#answerOffset(sent, entries[0]);
     });
   }
 
@@ -113,8 +115,14 @@ export class Producers {
     });
   }
 
+  #answerOffset(sent: Sent, entry: rocketmq.v2.ISendResultEntry | undefined): void {
+    const { nowMs } = this.#calls.broker;
+    this.#expectation.answerOffset(sent, { offset: entry?.offset ?? -1, nowMs });
+  }
+
   #newSent(kind: Kind, draft: Draft): Sent {
     this.#sentCount += 1;
+    this.#expectation.idleLite.look(this.#calls.broker.nowMs);
     const sent = sentOf(kind, { draft, number: this.#sentCount, nowMs: this.#calls.broker.nowMs });
     this.#expectation.sent.set(sent.id, sent);
     return sent;
@@ -142,7 +150,7 @@ export class Producers {
       sent.stored = "yes";
       sent.transactionId = kind.name === "TRANSACTION" ? (transactionId ?? "") : "";
       sent.recallHandle = recallHandle ?? "";
-      if (isRepeatable(kind)) this.#expectation.answerOffset(sent, entries[index]?.offset ?? -1);
+      if (isRepeatable(kind)) this.#answerOffset(sent, entries[index]);
     }
   }
 

@@ -1,9 +1,10 @@
 // Consumers of a modelled broker that read queues by offset: what they get is what is there, in order and without gaps, and
 // the offsets that they store stay.
 import { messagingService, rocketmq, timestampOfMs } from "@cometmq/proto";
+import { expect } from "./broken-promise.ts";
 import type { Calls, CallsOptions } from "./calls.ts";
 import { CommittedOffsets } from "./committed-offsets.ts";
-import { type Expectation, expect } from "./expectation.ts";
+import type { Expectation } from "./expectation.ts";
 import { isPulled, type Kind, kinds } from "./kinds.ts";
 import type { Sent } from "./sent.ts";
 import { everything, type Wanted } from "./wanted.ts";

@@ -2,8 +2,9 @@
 // keeps its promises to them.
 import { limits, onBackgroundFailure } from "../../base/index.ts";
 import { SeededRandom } from "../simulation/seeded-random.ts";
+import { BrokenPromise } from "./broken-promise.ts";
 import { Clients } from "./clients.ts";
-import { BrokenPromise, Expectation } from "./expectation.ts";
+import { Expectation } from "./expectation.ts";
 import { type HoldingBounds, Holdings } from "./holdings.ts";
 import { type Kind, kindOf, kinds } from "./kinds.ts";
 import { liteTopics, wholeSet } from "./lite-sets.ts";
@@ -60,6 +61,8 @@ class Schedule implements Scene {
   readonly holdings: Holdings;
   readonly isCrowded: boolean;
   readonly favourite: Kind;
+  /** After how long lite topics without a new message go. */
+  readonly liteExpirationMinutes: number | undefined;
   crashes = 0;
   /** Whether a power cut takes what was answered OK. */
   readonly isForgiving: boolean;
@@ -72,6 +75,7 @@ class Schedule implements Scene {
     const renewMaxMs = random.pick([60_000, 60_000, 150_000]);
     // A few schedules have so many messages that there is no room for all of them.
     this.isCrowded = random.next() < 0.04;
+    this.liteExpirationMinutes = random.next() < 0.3 ? 1 : undefined;
     this.favourite = random.pick(kinds);
     const bounds: HoldingBounds = {
       perQueue: this.isCrowded ? 20_000 : random.pick([2, 3, 20_000]),
@@ -102,6 +106,7 @@ class Schedule implements Scene {
       checkIntervalMs,
       checkMax,
       renewMaxMs,
+      liteExpirationMs: this.liteExpirationMinutes && this.liteExpirationMinutes * 60_000,
     });
     this.holdings = new Holdings(this.broker, this.expectation, bounds);
     this.clients = new Clients({
@@ -143,8 +148,10 @@ class Schedule implements Scene {
     for (const { topic, group, queueIds, name } of kinds) {
       const count = name === "PRIORITY" ? 2 : queueIds.length;
       const queues = { readQueueNums: count, writeQueueNums: count };
+      const isIdle = name === "LITE" && this.liteExpirationMinutes !== undefined;
+      const attributes = isIdle ? { "lite.topic.expiration": `${this.liteExpirationMinutes}` } : {};
       await this.broker.time.run(
-        metadata.updateTopic({ name: topic, ...queues, messageType: name }),
+        metadata.updateTopic({ name: topic, ...queues, messageType: name, attributes }),
       );
       const consumeMessageOrderly = name === "FIFO" || name === "LITE";
       await this.broker.time.run(

@@ -20,6 +20,8 @@ export interface Sent {
   /** When it may be seen first, milliseconds since 1970; 0: at once. */
   readonly dueMs: number;
   readonly sentAtMs: number;
+  /** When it was stored at the latest; Infinity before that is known. */
+  storedByMs: number;
   /** Whether the broker has it: `maybe` until it has said so, and after it has lost what it need not keep. */
   stored: "yes" | "maybe" | "no";
   queueId: number;

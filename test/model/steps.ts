@@ -3,6 +3,7 @@ import type { SeededRandom } from "../simulation/seeded-random.ts";
 import type { Clients } from "./clients.ts";
 import type { Expectation } from "./expectation.ts";
 import { isPulled, isRepeatable, type Kind, kindOf, kinds, priorities } from "./kinds.ts";
+import { drawStart, liteOffset } from "./lite-places.ts";
 import { liteTopics } from "./lite-sets.ts";
 import type { Draft } from "./message.ts";
 import type { ModelBroker } from "./model-broker.ts";
@@ -127,6 +128,33 @@ function subscribe({ random, clients }: Scene): string {
   return `${client} wants the lite topics ${change.set.join(", ")}`;
 }
 
+/** Reads the dead letters there are: those of before a new start are told apart from those of after. */
+async function buryAll({ broker, clients }: Scene): Promise<void> {
+  clients.consumers.bury();
+  await clients.settle();
+  // What has to be read from files is there a moment later.
+  await broker.time.pass(50);
+  clients.consumers.bury();
+  await clients.settle();
+}
+
+/** A client says where its group goes on in lite topics. */
+async function startLite(scene: Scene): Promise<string> {
+  const { random, broker, clients, expectation } = scene;
+  await clients.settle();
+  const { consumers } = clients;
+  await buryAll(scene);
+  const kind = kindOf("LITE");
+  const client = random.pick(kind.clients);
+  const lite = [...expectation.sent.values()].filter((sent) => sent.kind === "LITE");
+  const end = Math.max(0, ...lite.map((sent) => liteOffset(sent) + 1));
+  const start = drawStart(random, { nowMs: broker.nowMs, end });
+  const change = consumers.lite.drawMore(client, random);
+  consumers.subscribe(kind, client, change, start);
+  await clients.settle();
+  return `${client} wants the lite topics ${change.names.join(", ")} from ${start.words} on`;
+}
+
 /** Clients say again what they want when a broker's process is new; some take longer than others. */
 function subscribeAgain({ random, clients }: Scene): void {
   const kind = kindOf("LITE");
@@ -178,7 +206,8 @@ function pull(scene: Scene): string {
   });
   const end = Math.max(0, ...known.map(({ offset }) => offset + 1));
   const offset = random.below(end + 1);
-  switch (random.below(6)) {
+  // The offset of a group in lite topics moves with those that go.
+  switch (kind.name === "LITE" ? 2 + random.below(4) : random.below(6)) {
     case 0:
       pullers.update({ kind, queueId, offset });
       return `store ${offset} of ${name}`;
@@ -269,7 +298,8 @@ async function pass({ random, broker }: Scene): Promise<string> {
   return `wait ${ms} ms`;
 }
 
-async function reset({ random, broker, clients, expectation, isCrowded }: Scene): Promise<string> {
+async function reset(scene: Scene): Promise<string> {
+  const { random, broker, clients, expectation } = scene;
   await clients.settle();
   // Lite topics have no offsets that operators set.
   const kind = random.pick(kinds.filter(({ name }) => name !== "LITE"));
@@ -282,11 +312,7 @@ async function reset({ random, broker, clients, expectation, isCrowded }: Scene)
     endOffset,
     minOffset + random.below(endOffset - minOffset + 1),
   ]);
-  // Dead letters of before are told apart from those of after.
-  for (const _ of isCrowded ? [1, 2, 3, 4, 5] : [1]) {
-    clients.consumers.bury();
-    await clients.settle();
-  }
+  await buryAll(scene);
   await broker.time.run(offsets.reset([{ place, offset }]));
   expectation.reset(kind.name, queueId, offset);
   return `set ${kind.name} ${queueId} to ${offset}`;
@@ -308,10 +334,11 @@ async function restart(scene: Scene): Promise<string> {
   return "stop and start";
 }
 
-async function start({ broker, expectation: { renewals } }: Scene): Promise<void> {
+async function start({ broker, expectation: { renewals, idleLite } }: Scene): Promise<void> {
   const fromMs = broker.nowMs;
   await broker.start();
   renewals.began(fromMs, broker.nowMs);
+  idleLite.restarted();
 }
 
 async function crash(scene: Scene): Promise<string> {
@@ -336,6 +363,7 @@ const weighted: readonly (readonly [number, Step])[] = [
   [2, repeat],
   [10, receive],
   [2, subscribe],
+  [1.5, startLite],
   [4, pull],
   [1, heartbeat],
   [2, workLong],
@@ -354,8 +382,8 @@ const weighted: readonly (readonly [number, Step])[] = [
 ];
 
 /** One of the steps. */
-export function pickStep({ random, isCrowded }: Scene): Step {
-  if (isCrowded && random.next() < 0.1) return flood;
+export function pickStep({ random, isCrowded, expectation }: Scene): Step {
+  if (isCrowded && expectation.sent.size < 300 && random.next() < 0.1) return flood;
   const total = weighted.reduce((sum, [weight]) => sum + weight, 0);
   let left = random.next() * total;
   for (const [weight, step] of weighted) {
