@@ -52,7 +52,9 @@ export class Renewals {
     this.look(nowMs);
     this.#lives.delete(client);
     for (const sent of this.#of(client)) {
-      sent.attempt = Math.max(0, sent.attempt - 1);
+      // That delivery may be over already, and then it counts.
+      if (sent.hiddenUntilMs <= nowMs) sent.isVague = true;
+      else sent.attempt = Math.max(0, sent.attempt - 1);
       endRenewal(sent, { fromMs: nowMs, byMs: nowMs });
     }
   }
@@ -88,7 +90,8 @@ export class Renewals {
     for (const sent of this.#sent.values()) {
       if (sent.renewedFor === "") continue;
       sent.renewedFor = "";
-      sent.hiddenUntilMs = fromMs + limits.renewGraceMs;
+      // Its last delivery may be over already.
+      if (sent.hiddenUntilMs > fromMs) sent.hiddenUntilMs = fromMs + limits.renewGraceMs;
       sent.shownByMs = byMs + limits.renewGraceMs;
     }
   }

@@ -216,7 +216,6 @@ class Schedule implements Scene {
   /** Everybody goes, and nothing may stay of them. */
   async #leave(): Promise<void> {
     this.#say("all clients go");
-    this.holdings.checkLitePlaces();
     await this.clients.pullers.pullAll();
     for (const kind of kinds) {
       for (const client of kind.clients) this.clients.consumers.leave(kind, client);
