@@ -296,7 +296,7 @@ export class Delivery {
     if (entry === "done") return "ok";
     const { deliveryNumber } = entry;
     const record = await recordOf(this.#store, entry);
-    if (record === undefined || entry.state === "gone") return "ok";
+    if (record === undefined || entry.state === "gone" || entry.state === "anchor") return "ok";
     // Handed out again meanwhile, or hidden by another call: whoever did that decides about it now.
     if (entry.deliveryNumber !== deliveryNumber) return "invalid";
     await this.#deadLetters.move(subscription, entry, record);

@@ -1,56 +1,10 @@
 // What clients may expect of a broker, in plain tables: which messages there are, who may get which of them when, and how
 // often. Every answer of the broker is compared with it.
+import { expect } from "./broken-promise.ts";
+import { IdleLiteTopics, type LiteStart, liteOffset } from "./lite-places.ts";
+import { Renewals } from "./renewals.ts";
+import type { KindName, Sent } from "./sent.ts";
 import type { Wanted } from "./wanted.ts";
-
-/** What a topic takes. A kind of message that is new gets a line in `kinds.ts`. */
-export type KindName = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "PRIORITY" | "LITE";
-
-/** How a transaction ended, as far as its producer was told. */
-export type End = "commit" | "rollback";
-
-/** A message that was sent. */
-export interface Sent {
-  readonly id: string;
-  readonly kind: KindName;
-  readonly tag: string;
-  /** A user property; empty: it does not have it. */
-  readonly amount: string;
-  readonly messageGroup: string;
-  readonly liteTopic: string;
-  /** 0 for those that have none. */
-  readonly priority: number;
-  /** When it may be seen first, milliseconds since 1970; 0: at once. */
-  readonly dueMs: number;
-  readonly sentAtMs: number;
-  /** Whether the broker has it: `maybe` until it has said so, and after it has lost what it need not keep. */
-  stored: "yes" | "maybe" | "no";
-  queueId: number;
-  /** In its queue; -1 before that is known. */
-  offset: number;
-  /** In its queue, as a send was answered; -1 before that is known. */
-  answeredOffset: number;
-  recallHandle: string;
-  recalled: "no" | "maybe" | "yes";
-  transactionId: string;
-  /** Ends that were said, and the one that was answered OK. */
-  readonly saidEnds: Set<End>;
-  end: End | undefined;
-  readonly askedAtMs: number[];
-  /** Its consumers' part. */
-  attempt: number;
-  hiddenUntilMs: number;
-  handle: string;
-  readonly oldHandles: Set<string>;
-  /** When that last changed; what is younger than the progress bound may be forgotten by a crash. */
-  changedAtMs: number;
-  done: "no" | "acknowledged" | "dead" | "skipped";
-  /** A client has said that it is done with it, and is not answered yet. */
-  isEnding: boolean;
-  /** Its part of consumers may be older than it is here. */
-  isVague: boolean;
-  /** Somebody looked for messages and did not want this one. */
-  isPassedOver: boolean;
-}
 
 /** As a consumer got it. */
 export interface Got {
@@ -71,14 +25,10 @@ export interface Bounds {
   readonly firstCheckMs: number;
   readonly checkIntervalMs: number;
   readonly checkMax: number;
-}
-
-/** A promise was broken. */
-export class BrokenPromise extends Error {}
-
-/** Fails unless `holds`. */
-export function expect(holds: boolean, problem: string): asserts holds {
-  if (!holds) throw new BrokenPromise(problem);
+  /** How long a delivery is renewed for a client that is alive. */
+  readonly renewMaxMs: number;
+  /** After how long a lite topic without a new message goes; undefined: never. */
+  readonly liteExpirationMs: number | undefined;
 }
 
 /** All that was sent, and what has become of it. */
@@ -87,6 +37,8 @@ export class Expectation {
   readonly deadLetters: Set<string> = new Set();
   readonly givenUp: Set<string> = new Set();
   readonly bounds: Bounds;
+  readonly renewals: Renewals;
+  readonly idleLite: IdleLiteTopics;
   readonly #copies = new Set<string>();
   /** Dead letters of before a reset that nobody has read yet. */
   readonly #onTheWay = new Set<string>();
@@ -94,6 +46,8 @@ export class Expectation {
 
   constructor(bounds: Bounds) {
     this.bounds = bounds;
+    this.renewals = new Renewals(this.sent, bounds.renewMaxMs);
+    this.idleLite = new IdleLiteTopics(this.sent, bounds.liteExpirationMs);
   }
 
   of(id: string): Sent {
@@ -114,37 +68,77 @@ export class Expectation {
 
   /** A consumer that wants `wanted` got an answer. */
   receive(batch: readonly Got[], answer: Answer): void {
+    this.idleLite.look(answer.nowMs);
     for (const [index, got] of batch.entries()) {
       const sent = this.of(got.id);
       this.#checkVisible(sent, answer);
       this.#checkPlace(sent, got);
       if (!sent.isVague) this.#checkDelivery(sent, got, answer.nowMs);
+      this.idleLite.check(sent, answer.nowMs);
       if (isOrdered(sent)) this.#checkOrder(sent, batch.slice(0, index), answer.nowMs);
       this.#note(sent, got, answer);
     }
   }
 
   /** A send was answered: a message that is sent again is stored once, and stays where it is. */
-  answerOffset(sent: Sent, offset: number): void {
+  answerOffset(sent: Sent, { offset, nowMs }: { offset: number; nowMs: number }): void {
     this.#checkAnswered(sent, offset);
     const isSame = sent.offset < 0 || sent.offset === offset;
     expect(isSame, `${sent.id} came from ${sent.offset}, and is answered to be at ${offset}`);
     sent.answeredOffset = offset;
+    sent.storedByMs = Math.min(sent.storedByMs, nowMs);
   }
 
-  /** Messages with a priority that whoever asks now can have. */
-  ready(nowMs: number): readonly Sent[] {
-    const { slackMs } = this.bounds;
+  /** Somebody has read a message where it is. */
+  pulled(
+    id: string,
+    answer: Pick<Answer, "nowMs" | "wanted"> & Pick<Got, "queueId" | "offset">,
+  ): void {
+    const sent = this.of(id);
+    this.#checkVisible(sent, answer);
+    this.#checkPlace(sent, answer);
+  }
+
+  /** Messages of a kind that whoever asks now can have, as far as that is sure. */
+  ready(kind: KindName, nowMs: number): readonly Sent[] {
     return [...this.sent.values()].filter((sent) => {
-      if (sent.kind !== "PRIORITY" || sent.stored !== "yes" || sent.done !== "no") return false;
-      if (sent.isVague || sent.isPassedOver || sent.attempt >= this.attemptMax) return false;
-      return sent.hiddenUntilMs + slackMs <= nowMs;
+      if (sent.kind !== kind || !this.#isShown(sent, nowMs)) return false;
+      if (kind === "PRIORITY" || kind === "NORMAL") return true;
+      // Others wait for something else before they come for the first time.
+      if (kind === "LITE" || sent.attempt === 0) return false;
+      return kind !== "FIFO" || this.#isFirstOfLine(sent, nowMs);
+    });
+  }
+
+  /** A client that wants everything got nothing, and nobody else has asked: of what was ready nothing is still. */
+  checkEmpty(before: readonly Sent[], nowMs: number): void {
+    // A file may take longer to read than a receive waits.
+    if (this.bounds.slackMs > 0) return;
+    const left = before.find((sent) => this.ready(sent.kind, nowMs).includes(sent));
+    expect(
+      left === undefined,
+      `${left?.id} is not given, and has been there since ${left?.shownByMs}`,
+    );
+  }
+
+  #isShown(sent: Sent, nowMs: number): boolean {
+    if (sent.stored !== "yes" || sent.done !== "no" || sent.isEnding) return false;
+    if (sent.isVague || sent.isPassedOver || sent.attempt >= this.attemptMax) return false;
+    return sent.shownByMs + this.bounds.slackMs <= nowMs;
+  }
+
+  /** Whether nothing that is out keeps a message of a message group from coming again. */
+  #isFirstOfLine(sent: Sent, nowMs: number): boolean {
+    return [...this.sent.values()].every((other) => {
+      if (lineOf(other) !== lineOf(sent) || other.stored === "no") return true;
+      if (other.isVague || other.isPassedOver || other.isEnding) return false;
+      return other.done !== "no" || other.attempt === 0 || this.#isShown(other, nowMs);
     });
   }
 
   /** Of those that were ready, and are still, no one was left whose priority is higher than one that was given. */
   checkPriorities(batch: readonly Got[], before: readonly Sent[], nowMs: number): void {
-    const ready = this.ready(nowMs).filter((sent) => before.includes(sent));
+    const ready = this.ready("PRIORITY", nowMs).filter((sent) => before.includes(sent));
     const given = batch.map(({ id }) => this.of(id));
     for (const left of ready) {
       if (given.includes(left)) continue;
@@ -194,6 +188,7 @@ export class Expectation {
 
   /** The process is gone: what it had not written yet is not known any more. */
   crash(nowMs: number): void {
+    this.renewals.ended(nowMs);
     for (const sent of this.sent.values()) {
       if (nowMs - sent.changedAtMs <= this.bounds.progressMs) sent.isVague = true;
     }
@@ -208,6 +203,7 @@ export class Expectation {
       sent.end = undefined;
       sent.offset = -1;
       sent.answeredOffset = -1;
+      sent.storedByMs = Number.POSITIVE_INFINITY;
     }
   }
 
@@ -218,17 +214,41 @@ export class Expectation {
       // Where a message is, its first delivery says.
       if (sent.offset < 0 && offset > 0) sent.isPassedOver = true;
       if (sent.offset < 0 || sent.queueId !== queueId) continue;
-      this.#forgetHandle(sent);
-      if (sent.offset < offset) {
-        if (sent.done === "no") sent.done = "skipped";
-        continue;
-      }
-      // The copy of before may be on its way still.
-      if (sent.done === "dead" && !this.deadLetters.has(sent.id)) this.#onTheWay.add(sent.id);
-      Object.assign(sent, { done: "no", attempt: 0, hiddenUntilMs: 0 });
-      // It may become a dead letter a second time.
-      this.deadLetters.delete(sent.id);
+      this.#setPlace(sent, sent.offset < offset);
     }
+  }
+
+  /** A client has said where its group goes on in lite topics. */
+  startLite(names: readonly string[], { isBefore }: Pick<LiteStart, "isBefore">): void {
+    for (const name of names) {
+      const line = [...this.sent.values()]
+        .filter(({ liteTopic, stored }) => liteTopic === name && stored !== "no")
+        .toSorted((a, b) => liteOffset(a) - liteOffset(b));
+      // What may be there, or gone, makes the places of others uncertain.
+      const isCertain = line.every((sent) => {
+        const isThere = sent.stored === "yes" && liteOffset(sent) >= 0;
+        return isThere && (this.idleLite.expirationMs === undefined || !sent.isPassedOver);
+      });
+      for (const sent of line) {
+        const place = isCertain ? isBefore(sent, line) : "unknown";
+        if (place === "unknown") sent.isVague = true;
+        else this.#setPlace(sent, place);
+      }
+    }
+  }
+
+  /** A group goes on before or behind a message, which nobody has any more. */
+  #setPlace(sent: Sent, isSkipped: boolean): void {
+    this.#forgetHandle(sent);
+    if (isSkipped) {
+      if (sent.done === "no") sent.done = "skipped";
+      return;
+    }
+    // The copy of before may be on its way still.
+    if (sent.done === "dead" && !this.deadLetters.has(sent.id)) this.#onTheWay.add(sent.id);
+    Object.assign(sent, { done: "no", attempt: 0, hiddenUntilMs: 0, shownByMs: 0, renewedFor: "" });
+    // It may become a dead letter a second time.
+    this.deadLetters.delete(sent.id);
   }
 
   /** What has to have come by the end, and has not. */
@@ -257,7 +277,7 @@ export class Expectation {
     return sent.saidEnds.size === 0 && !this.givenUp.has(sent.id);
   }
 
-  #checkVisible(sent: Sent, { nowMs, wanted }: Answer): void {
+  #checkVisible(sent: Sent, { nowMs, wanted }: Pick<Answer, "nowMs" | "wanted">): void {
     const { id, dueMs, recalled, stored, kind, saidEnds, end } = sent;
     expect(stored !== "no", `${id} came, and its send was refused`);
     expect(recalled !== "yes", `${id} came, and was recalled`);
@@ -272,7 +292,7 @@ export class Expectation {
     expect(!this.givenUp.has(id), `${id} came, and was given up`);
   }
 
-  #checkPlace(sent: Sent, got: Got): void {
+  #checkPlace(sent: Sent, got: Pick<Got, "queueId" | "offset">): void {
     this.#checkAnswered(sent, got.offset);
     if (sent.offset < 0) Object.assign(sent, { queueId: got.queueId, offset: got.offset });
     const isSame = sent.queueId === got.queueId && sent.offset === got.offset;
@@ -314,7 +334,7 @@ export class Expectation {
     }
   }
 
-  #note(sent: Sent, got: Got, { nowMs, invisibleMs }: Answer): void {
+  #note(sent: Sent, got: Got, { nowMs, invisibleMs, renewedFor }: Answer): void {
     this.receivedCount += 1;
     this.#forgetHandle(sent);
     Object.assign(sent, {
@@ -322,11 +342,14 @@ export class Expectation {
       attempt: got.attempt,
       handle: got.handle,
       hiddenUntilMs: nowMs + invisibleMs,
+      shownByMs: nowMs + invisibleMs,
+      renewedFor: "",
       changedAtMs: nowMs,
       done: "no",
       isVague: false,
     });
     if (sent.recalled === "maybe") sent.recalled = "no";
+    if (renewedFor !== "") this.renewals.keep(sent, renewedFor, nowMs);
   }
 
   #forgetHandle(sent: Sent): void {
@@ -348,5 +371,7 @@ function lineOf({ kind, messageGroup, liteTopic }: Sent): string {
 export interface Answer {
   readonly nowMs: number;
   readonly invisibleMs: number;
+  /** Whom the broker keeps it for, as long as that client is alive; empty: nobody. */
+  readonly renewedFor: string;
   readonly wanted: Wanted;
 }

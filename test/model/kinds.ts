@@ -1,6 +1,6 @@
 // The kinds of messages that the model sends: each has its topic and a group that consumes it.
 import { rocketmq } from "@cometmq/proto";
-import type { KindName } from "./expectation.ts";
+import type { KindName } from "./sent.ts";
 
 const { MessageType } = rocketmq.v2;
 
@@ -17,6 +17,9 @@ export interface Kind {
   /** Who receives them. */
   readonly clients: readonly string[];
 }
+
+/** Message groups that are sent to. */
+export const messageGroups: readonly string[] = ["one", "two", "three"];
 
 /** Priorities that are sent; each is a queue. */
 export const priorities: readonly number[] = [0, 3, 200];
@@ -37,11 +40,25 @@ export function isRepeatable({ name }: Kind): boolean {
   return name === "NORMAL" || name === "FIFO" || name === "PRIORITY" || name === "LITE";
 }
 
+/** Whether its queues may be read by offset: priorities are received in their order only. */
+export function isPulled({ name }: Kind): boolean {
+  return name !== "PRIORITY";
+}
+
 /** The kind of that name. */
 export function kindOf(name: KindName): Kind {
   const found = kinds.find((one) => one.name === name);
   if (found === undefined) throw new Error(`no kind ${name}`);
   return found;
+}
+
+/** The names of topic and group of a kind, as calls say them. */
+export function namesOf({ kind }: { readonly kind: KindName }): {
+  topic: { name: string };
+  group: { name: string };
+} {
+  const { topic, group } = kindOf(kind);
+  return { topic: { name: topic }, group: { name: group } };
 }
 
 function kind(

@@ -50,6 +50,15 @@ export class LiteSets {
     return wholeSet(liteTopics.filter(() => random.next() < 0.6));
   }
 
+  /** A change that takes nothing away. */
+  drawMore(client: string, random: SeededRandom): LiteChange {
+    const set = this.#of(client).last;
+    const name = random.pick(liteTopics);
+    const more = [...new Set([...set, name])];
+    if (random.next() < 0.5) return wholeSet(more);
+    return { action: LiteSubscriptionAction.PARTIAL_ADD, names: [name], set: more };
+  }
+
   /** What a client says again to a broker that does not know it. */
   again(client: string): LiteChange {
     return wholeSet(this.#wanted.get(client) ?? []);
@@ -78,6 +87,11 @@ export class LiteSets {
   /** The broker's process is gone, and all it was told. */
   forget(): void {
     this.#said = new Map();
+  }
+
+  /** A client has said goodbye. */
+  leave(client: string): void {
+    this.#said.delete(client);
   }
 
   #of(client: string): Said {

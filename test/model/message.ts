@@ -1,7 +1,7 @@
 // Messages as producers make them: what the model knows of a new one, and how it is sent.
 import { type rocketmq, timestampOfMs } from "@cometmq/proto";
-import type { Sent } from "./expectation.ts";
 import type { Kind } from "./kinds.ts";
+import type { Sent } from "./sent.ts";
 
 /** How a message is sent. */
 export interface Draft {
@@ -27,6 +27,7 @@ export function sentOf(
     kind: name,
     ...draft,
     sentAtMs: nowMs,
+    storedByMs: Number.POSITIVE_INFINITY,
     stored: "maybe",
     queueId: -1,
     offset: -1,
@@ -39,6 +40,8 @@ export function sentOf(
     askedAtMs: [],
     attempt: 0,
     hiddenUntilMs: 0,
+    shownByMs: 0,
+    renewedFor: "",
     handle: "",
     oldHandles: new Set(),
     changedAtMs: Number.NEGATIVE_INFINITY,

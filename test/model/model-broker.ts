@@ -23,6 +23,8 @@ export interface ModelBrokerOptions {
   readonly flush: "SYNC_FLUSH" | "ASYNC_FLUSH";
   /** How long an operation of the disk takes at most, milliseconds; 0: no time at all. */
   readonly diskMaxMs: number;
+  /** Messages of all groups that are out, at most. */
+  readonly pendingTotalMax: number;
   readonly settings: Readonly<Record<string, string>>;
 }
 
@@ -47,6 +49,8 @@ export class ModelBroker {
   /** Number of the process that runs; 0: none. */
   #process = 0;
   #life: Life | undefined;
+  /** By client. */
+  readonly #connections = new Map<string, TestConnection>();
 
   constructor(options: ModelBrokerOptions) {
     this.#options = options;
@@ -59,6 +63,11 @@ export class ModelBroker {
 
   get isServing(): boolean {
     return this.#life?.replica.local !== undefined;
+  }
+
+  /** Clients that it knows. */
+  get clientCount(): number {
+    return this.#life?.clients.count ?? 0;
   }
 
   /** What it serves, for what no client can say or see. Throws while it does not run. */
@@ -74,6 +83,8 @@ export class ModelBroker {
     const { random, diskMaxMs } = this.#options;
     const number = this.#lives;
     this.#process = number;
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
     const clock = new ProcessClock(this.time);
     this.#disk.pace = async () => {
       if (diskMaxMs === 0) return;
@@ -115,7 +126,7 @@ export class ModelBroker {
     const life = this.#life;
     const method = life?.methods.get(path);
     if (method?.kind !== "unary") throw new Error(`no unary method ${path}`);
-    const answer = await method.handle(request, streamOf(clientId));
+    const answer = await method.handle(request, this.#stream(clientId));
     return await this.#arriving(answer, life);
   }
 
@@ -128,7 +139,7 @@ export class ModelBroker {
     const life = this.#life;
     const method = life?.methods.get(path);
     if (method?.kind !== "serverStream") throw new Error(`no streaming method ${path}`);
-    const stream = streamOf(clientId);
+    const stream = this.#stream(clientId);
     await method.handle(request, stream);
     return await this.#arriving(stream.written, life);
   }
@@ -144,6 +155,23 @@ export class ModelBroker {
     return stream;
   }
 
+  /** The connection of a client is gone; its next call opens another one. */
+  disconnect(clientId: string): void {
+    this.#connections.get(clientId)?.close();
+    this.#connections.delete(clientId);
+  }
+
+  /** A call whose deadline leaves a receive no time to be held. */
+  #stream(clientId: string): TestStream {
+    const connection = this.#connections.get(clientId) ?? new TestConnection();
+    this.#connections.set(clientId, connection);
+    return new TestStream({
+      headers: { "x-mq-client-id": clientId, "x-mq-language": "JAVA" },
+      connection,
+      remainingMs: 1_501,
+    });
+  }
+
   /** An answer that is on its way when the process goes does not come. */
   async #arriving<T>(answer: T, life: Life | undefined): Promise<T> {
     return this.#life === life ? answer : await new Promise<T>(() => {});
@@ -151,7 +179,14 @@ export class ModelBroker {
 
   async #open(clock: ProcessClock, number: number): Promise<Life> {
     const config = this.#config();
-    const clients = new ClientTable({ clock, logger: silentLogger, onGone: () => {} });
+    const clients = new ClientTable({
+      clock,
+      logger: silentLogger,
+      onGone: (clientId, group) => {
+        if (this.#process === number) replica.local?.delivery.clientGone(clientId, group);
+      },
+    });
+    clients.start();
     const replica = await Replica.open({
       config,
       clock,
@@ -172,7 +207,12 @@ export class ModelBroker {
       listen: undefined,
       instanceId: `broker/${number}`,
       grpcPort: () => 1,
-      delivery: { isAlive: (clientId, group) => clients.isMember(clientId, group) },
+      delivery: {
+        isAlive: (clientId, group) => clients.isMember(clientId, group),
+        renewMaxMs: () => config.values.renewMaxTimeMillis,
+        pendingMax: config.values.popInflightMessageThreshold,
+        pendingTotalMax: this.#options.pendingTotalMax,
+      },
       producers: orphanedTransactions(clients),
     });
     const role = new FixedRole(replica, noPeers);
@@ -230,13 +270,4 @@ async function closeAll({ clients, role, replica, cluster, clock }: Life): Promi
   cluster.close();
   clients.close();
   clock.kill();
-}
-
-/** A call whose deadline leaves a receive no time to be held. */
-function streamOf(clientId: string): TestStream {
-  return new TestStream({
-    headers: { "x-mq-client-id": clientId, "x-mq-language": "JAVA" },
-    connection: new TestConnection(),
-    remainingMs: 1_501,
-  });
 }

@@ -1,7 +1,7 @@
 // Lite topics whose messages have left memory.
 import assert from "node:assert/strict";
 import { settle } from "../testkit/fake-clock.ts";
-import { open, poll, send, subscribe, textOf } from "../testkit/lite-scene.ts";
+import { open, poll, send, subscribe, sync, textOf } from "../testkit/lite-scene.ts";
 
 describe("lite topics that have left memory", () => {
   it("reads what has left memory", async () => {
@@ -17,6 +17,49 @@ describe("lite topics that have left memory", () => {
       for (const message of messages) scene.ack(message);
     }
     assert.deepEqual(got, ["a0", "a2"]);
+  });
+
+  it("starts where a client says only when it knows what there is", async () => {
+    const scene = await open();
+    for (const name of ["a", "b", "a"]) send(scene, name);
+    scene.store.coolDown();
+    const queue = scene.store.queue("t", 0);
+    assert.ok(queue);
+    let openGate = (): void => {};
+    queue.loadGate = new Promise((resolve) => {
+      openGate = resolve;
+    });
+    await scene.crash();
+    const synced = sync(scene, { names: ["a", "b"], start: { from: "end" } });
+    await settle();
+    openGate();
+    await synced;
+    send(scene, "b");
+    assert.deepEqual(textOf(await poll(scene, "c1")), ["b3"]);
+  });
+
+  it("leaves a message alone that is acknowledged while it is read to become a dead letter", async () => {
+    const scene = await open();
+    send(scene, "a");
+    await subscribe(scene, "c1", "a");
+    const [message] = await scene.receive();
+    assert.ok(message);
+    scene.store.coolDown();
+    let openGate = (): void => {};
+    scene.store.readGate = new Promise((resolve) => {
+      openGate = resolve;
+    });
+    const names = { group: "g", topic: "t", messageId: "" };
+    const given = scene.delivery.deadLetter({ ...names, receiptHandle: message.receiptHandle });
+    await settle();
+    assert.equal(scene.ack(message), "ok");
+    openGate();
+    assert.equal(await given, "ok");
+    await scene.clock.pass(100);
+    assert.equal(scene.delivery.counters.deadLettered, 0);
+    await scene.crash();
+    await subscribe(scene, "c1", "a");
+    assert.deepEqual(await scene.receive(), []);
   });
 
   it("gives what it has read before it reads on, of many lite topics", async () => {

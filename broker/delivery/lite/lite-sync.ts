@@ -132,6 +132,8 @@ export class LiteSyncs {
     lite: LiteSubscription,
     { hashes, start }: { readonly hashes: Iterable<number>; readonly start: LiteStart },
   ): Promise<void> {
+    // After a start of the broker it has to be read first what there is.
+    await this.#parts.topics.loaded(subscription.topic);
     for (const hash of hashes) {
       for (const queue of lite.queues) {
         if (queue?.has(hash) !== true) continue;

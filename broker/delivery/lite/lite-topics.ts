@@ -42,6 +42,8 @@ export class LiteTopics {
   readonly figures: LiteFigures = { topics: 0, offsets: 0, subscriptions: 0 };
   readonly #parts: LiteTopicsParts;
   readonly #queues = new Map<string, (LiteQueue | undefined)[]>();
+  /** Who waits until a queue is taken in. */
+  #waiting: (() => void)[] = [];
 
   constructor(parts: LiteTopicsParts) {
     this.#parts = parts;
@@ -89,9 +91,23 @@ export class LiteTopics {
     this.#catchUp(opened);
   }
 
+  /** Resolves when all that the queues of a topic hold is taken in, or when the topic is dropped. */
+  async loaded(topic: string): Promise<void> {
+    while (this.#queues.get(topic)?.some((queue) => queue?.isLoading === true) === true) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
   drop(topic: string): void {
     for (const queue of this.#queues.get(topic) ?? []) queue?.close();
     this.#queues.delete(topic);
+    this.#lookAgain();
+  }
+
+  #lookAgain(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const look of waiting) look();
   }
 
   /**
@@ -165,6 +181,7 @@ export class LiteTopics {
       return;
     }
     if (isCurrent()) this.#parts.loaded(queue.topic);
+    this.#lookAgain();
   }
 
   #failed(lite: LiteQueue, error: unknown): void {
@@ -179,6 +196,7 @@ export class LiteTopics {
     const ring = (): void => {
       lite.isLoading = false;
       this.#catchUp(lite);
+      this.#lookAgain();
     };
     const alarm: Alarm = { dueAtMs: 0, heapIndex: -1, ring };
     this.#parts.timeline.set(alarm, this.#parts.timeline.nowMs() + limits.readRetryDelayMs);

@@ -35,6 +35,8 @@ export class FakeQueue implements DeliveryQueue {
   endOffset = 0;
   /** Entries below are not in memory. */
   coldBelow = 0;
+  /** Loads wait for it. */
+  loadGate: Promise<void> | undefined;
   loadCount = 0;
 
   constructor(topic: string, queueId: number) {
@@ -49,6 +51,7 @@ export class FakeQueue implements DeliveryQueue {
 
   async load(from: number, countMax: number): Promise<DeliveryEntries> {
     this.loadCount++;
+    await this.loadGate;
     return this.#slice(Math.max(from, this.minOffset), countMax);
   }
 

@@ -234,7 +234,10 @@ export class SimulatedDisk implements Disk {
 
   #handle(inode: Inode, path: string): DiskFile {
     let isOpen = true;
+    const life = this.#life;
     const step = async (kind: DiskOperation["kind"]): Promise<void> => {
+      // Code of a process that is gone may still run.
+      if (life !== this.#life) await new Promise<never>(() => {});
       if (!isOpen) throw systemError("EBADF", `closed: ${path}`);
       await this.#step({ kind, path });
     };
