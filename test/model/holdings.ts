@@ -6,6 +6,7 @@ import type { Expectation } from "./expectation.ts";
 import { type Kind, kindOf, kinds, messageGroups } from "./kinds.ts";
 import { liteTopics } from "./lite-sets.ts";
 import type { ModelBroker } from "./model-broker.ts";
+import { isKept } from "./renewals.ts";
 import type { Sent } from "./sent.ts";
 
 /** Messages that are out, at most. */
@@ -137,7 +138,7 @@ export class Holdings {
     this.#expectation.renewals.look(nowMs);
     let [min, max] = [0, 0];
     for (const sent of this.#expectation.sent.values()) {
-      if (sent.renewedFor === "" || (sent.done !== "no" && !sent.isVague)) continue;
+      if (!isKept(sent) || (sent.done !== "no" && !sent.isVague)) continue;
       max += 1;
       if (this.#isOut(sent) && sent.hiddenUntilMs > nowMs) min += 1;
     }

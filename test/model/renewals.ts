@@ -3,6 +3,8 @@
 import { limits } from "../../base/index.ts";
 import type { Sent } from "./sent.ts";
 
+/** Stands for the clients of an earlier process: nobody is kept anything, and each new process gives them a while. */
+const formerClient = "a former client";
 /** How often the broker looks who is gone, milliseconds. */
 const sweepMs = 1_000;
 
@@ -89,7 +91,7 @@ export class Renewals {
   began(fromMs: number, byMs: number): void {
     for (const sent of this.#sent.values()) {
       if (sent.renewedFor === "") continue;
-      sent.renewedFor = "";
+      sent.renewedFor = formerClient;
       // Its last delivery may be over already.
       if (sent.hiddenUntilMs > fromMs) sent.hiddenUntilMs = fromMs + limits.renewGraceMs;
       sent.shownByMs = byMs + limits.renewGraceMs;
@@ -103,6 +105,11 @@ export class Renewals {
   *#of(client: string): Iterable<Sent> {
     for (const sent of this.#sent.values()) if (sent.renewedFor === client) yield sent;
   }
+}
+
+/** Whether a message is kept for a client that the broker knows. */
+export function isKept({ renewedFor }: Sent): boolean {
+  return renewedFor !== "" && renewedFor !== formerClient;
 }
 
 /** A client is gone a moment after that. */

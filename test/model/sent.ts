@@ -42,7 +42,7 @@ export interface Sent {
   hiddenUntilMs: number;
   /** Who asks then or later gets it. */
   shownByMs: number;
-  /** The client that it is kept for as long as that is alive; empty: none. */
+  /** The client that it is kept for as long as that is alive, or was when the broker's process ended; empty: none. */
   renewedFor: string;
   handle: string;
   readonly oldHandles: Set<string>;

@@ -15,6 +15,7 @@ import { drawStart, liteOffset } from "./lite-places.ts";
 import { liteTopics } from "./lite-sets.ts";
 import type { Draft } from "./message.ts";
 import type { ModelBroker } from "./model-broker.ts";
+import { isKept } from "./renewals.ts";
 import type { KindName, Sent } from "./sent.ts";
 import { amounts, everything, filters } from "./wanted.ts";
 
@@ -182,7 +183,7 @@ function heartbeat({ random, clients }: Scene): string {
 /** A client takes long for what it has and says that it is there, while others ask for more. */
 async function workLong(scene: Scene): Promise<string> {
   const { random, broker, clients } = scene;
-  const sent = pickSent(scene, ({ renewedFor, done }) => renewedFor !== "" && done === "no");
+  const sent = pickSent(scene, (one) => isKept(one) && one.done === "no");
   if (sent === undefined) return "nobody works long";
   const { id, renewedFor } = sent;
   const kind = kindOf(sent.kind);
