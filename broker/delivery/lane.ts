@@ -53,7 +53,7 @@ export class Lane {
   /** Deliveries with a number up to it were before the last reset. */
   #resetNumber = 0;
   #newestNumber = 0;
-  /** What was removed may be pending again under the same offset. */
+  /** What was removed may be in the state again under the same offset. */
   #hasGoneBack = false;
 
   constructor(
@@ -157,8 +157,8 @@ export class Lane {
 
   /** Keeps `entry`, which is not pending, in the state as an anchor. */
   anchor(entry: PendingMessage): void {
-    // What is in both is not there.
-    this.#removals = this.#removals.filter((offset) => offset !== entry.offset);
+    // What stood there may have ended in the same change.
+    this.#hasGoneBack = true;
     this.touch(entry);
   }
 
@@ -190,6 +190,8 @@ export class Lane {
 
   /** Ends `entry` in the state, too. It is pending no more. */
   end(entry: PendingMessage): void {
+    // It may stand at a message that is not handed out yet, and is in the same change.
+    if (entry.state === "anchor") this.#hasGoneBack = true;
     entry.state = "gone";
     if (entry.stored) {
       this.#removals.push(entry.offset);
@@ -209,9 +211,7 @@ export class Lane {
       (entry) => entry.state !== "gone" && !without.includes(entry),
     );
     for (const entry of this.#changed) entry.changed = false;
-    const removals = this.#hasGoneBack
-      ? this.#removals.filter((offset) => !this.pending.has(offset))
-      : this.#removals;
+    const removals = this.#removals;
     this.#changed = [];
     this.#changedGone = 0;
     this.#removals = [];
@@ -226,10 +226,11 @@ export class Lane {
         entry.stored = true;
       } else if (entry.stored) removals.push(entry.offset);
     }
+    const kept = this.#hasGoneBack ? withoutThose(upserts, removals) : removals;
     return {
       lane: this,
       entries,
-      progress: { group, topic, queueId, cursor: this.#cursor, upserts, removals },
+      progress: { group, topic, queueId, cursor: this.#cursor, upserts, removals: kept },
     };
   }
 
@@ -252,6 +253,12 @@ export class Lane {
     this.#changed = this.#changed.filter((entry) => entry.state !== "gone");
     this.#changedGone = 0;
   }
+}
+
+/** The removals that are not of what is stored along: what is in both would not be there. */
+function withoutThose(upserts: readonly PendingEntry[], removals: readonly number[]): number[] {
+  const offsets = new Set(upserts.map(({ offset }) => offset));
+  return removals.filter((offset) => !offsets.has(offset));
 }
 
 function asStored(entry: PendingMessage): PendingEntry {
