@@ -62,6 +62,36 @@ describe("lite topics that have left memory", () => {
     assert.deepEqual(await scene.receive(), []);
   });
 
+  it("does not take the handle of what waits again since before a restart", async () => {
+    const scene = await open();
+    await subscribe(scene, "c1", "a", "b");
+    for (const name of ["a", "b"]) send(scene, name);
+    const [first, other] = await scene.receive();
+    assert.ok(first && other);
+    scene.ack(first);
+    scene.ack(other);
+    // The cursor moves behind both.
+    await scene.clock.pass(60_000);
+    await sync(scene, { names: ["a"], start: { from: "first" } });
+    scene.store.coolDown();
+    const queue = scene.store.queue("t", 0);
+    assert.ok(queue);
+    let openGate = (): void => {};
+    queue.loadGate = new Promise((resolve) => {
+      openGate = resolve;
+    });
+    await scene.crash();
+    const { receiptHandle } = first;
+    const wish = { group: "g", topic: "t", messageId: "", receiptHandle };
+    assert.equal(await scene.delivery.deadLetter(wish), "invalid");
+    openGate();
+    await settle();
+    assert.equal(scene.ack(first), "invalid");
+    assert.equal(scene.ack(other), "ok");
+    await subscribe(scene, "c1", "a", "b");
+    assert.deepEqual(textOf(await poll(scene, "c1")), ["a0"]);
+  });
+
   it("gives what it has read before it reads on, of many lite topics", async () => {
     const scene = await open();
     const names = Array.from({ length: 200 }, (_, index) => `topic ${index} `);

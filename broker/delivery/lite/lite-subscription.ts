@@ -189,7 +189,7 @@ export class LiteSubscription implements LiteKeeper {
   isDone(lane: Lane, offset: number): boolean {
     const entries = lane.queue?.entries(offset, 1);
     if (entries === undefined || entries.count === 0 || entries.from !== offset) {
-      return offset < lane.cursor;
+      return offset < lane.cursor && !this.#mayWait(lane, offset);
     }
     return offset < this.#placeOf(lane, entries.messageGroupHash(0));
   }
@@ -328,6 +328,17 @@ export class LiteSubscription implements LiteKeeper {
   #look(queue: LiteQueue, hash: number): void {
     const lane = this.#lanes[queue.queue.queueId];
     if (lane !== undefined) this.update(this.groupOf(lane, hash));
+  }
+
+  /** Whether a lite topic stands before a message of its own that has left memory; while the queue is read, of any. */
+  #mayWait(lane: Lane, offset: number): boolean {
+    const queue = this.queues[lane.queueId];
+    const isRead = queue !== undefined && offset < queue.end;
+    for (const { hash, takenEnd } of this.#groups[lane.queueId]?.values() ?? []) {
+      if (takenEnd > offset) continue;
+      if (!isRead || queue.offsets(hash)?.firstFrom(offset) === offset) return true;
+    }
+    return false;
   }
 
   /** `offset` is one of the lite topic's. */
