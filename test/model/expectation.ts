@@ -42,6 +42,8 @@ export class Expectation {
   readonly #copies = new Set<string>();
   /** Dead letters of before a reset that nobody has read yet. */
   readonly #onTheWay = new Set<string>();
+  /** Dead letters whose lite topic was begun anew, nobody knows whether before them or behind them. */
+  readonly #mayComeAnew = new Set<Sent>();
   receivedCount = 0;
 
   constructor(bounds: Bounds) {
@@ -231,7 +233,7 @@ export class Expectation {
       });
       for (const sent of line) {
         const place = isCertain ? isBefore(sent, line) : "unknown";
-        if (place === "unknown") sent.isVague = true;
+        if (place === "unknown") this.#losePlace(sent);
         else this.#setPlace(sent, place);
       }
     }
@@ -240,14 +242,25 @@ export class Expectation {
   /** A group goes on before or behind a message, which nobody has any more. */
   #setPlace(sent: Sent, isSkipped: boolean): void {
     this.#forgetHandle(sent);
+    this.#mayComeAnew.delete(sent);
     if (isSkipped) {
       if (sent.done === "no") sent.done = "skipped";
       return;
     }
+    this.#beginAnew(sent);
+    Object.assign(sent, { done: "no", attempt: 0, hiddenUntilMs: 0, shownByMs: 0, renewedFor: "" });
+  }
+
+  /** A group goes on before or behind a message, nobody knows which. */
+  #losePlace(sent: Sent): void {
+    sent.isVague = true;
+    if (sent.done === "dead" || this.deadLetters.has(sent.id)) this.#mayComeAnew.add(sent);
+  }
+
+  /** It may become a dead letter a second time. */
+  #beginAnew(sent: Sent): void {
     // The copy of before may be on its way still.
     if (sent.done === "dead" && !this.deadLetters.has(sent.id)) this.#onTheWay.add(sent.id);
-    Object.assign(sent, { done: "no", attempt: 0, hiddenUntilMs: 0, shownByMs: 0, renewedFor: "" });
-    // It may become a dead letter a second time.
     this.deadLetters.delete(sent.id);
   }
 
@@ -336,6 +349,7 @@ export class Expectation {
 
   #note(sent: Sent, got: Got, { nowMs, invisibleMs, renewedFor }: Answer): void {
     this.receivedCount += 1;
+    if (this.#mayComeAnew.delete(sent)) this.#beginAnew(sent);
     this.#forgetHandle(sent);
     Object.assign(sent, {
       stored: "yes",
