@@ -71,12 +71,14 @@ export class Holdings {
     const { delivery } = this.#broker.local;
     if (!this.#knowsLitePlaces) return ["lite topics are being read"];
     return kinds.flatMap(({ group }) =>
-      delivery
-        .progress(group)
-        .flatMap(({ queueId, pendingCount, lag }) => [
-          ...(pendingCount > 0 ? [`${pendingCount} of ${group} are out of ${queueId}`] : []),
-          ...(lag > 0 ? [`${lag} are left for ${group} in ${queueId}`] : []),
-        ]),
+      delivery.progress(group).flatMap(({ queueId, pendingCount, lag, doneOffset, endOffset }) => [
+        ...(pendingCount > 0 ? [`${pendingCount} of ${group} are out of ${queueId}`] : []),
+        ...(lag > 0 ? [`${lag} are left for ${group} in ${queueId}`] : []),
+        // What was passed over in an earlier process is not in the lag.
+        ...(doneOffset < endOffset
+          ? [`${group} is done up to ${doneOffset} of ${endOffset} in ${queueId}`]
+          : []),
+      ]),
     );
   }
 
