@@ -8,20 +8,16 @@ import {
   limits,
   type MqError,
 } from "../../base/index.ts";
-import { type HeldMessages, HeldWindow } from "../held/index.ts";
-import type { Metadata } from "../metadata/index.ts";
+import { type HeldMessages, HeldWindow, type QueuesNow, queueNow } from "../held/index.ts";
 import { type RecordDraft, SteadyTime } from "../store/index.ts";
 import type { TimerCounters } from "./counters.ts";
 import { DueReader, type ReadyMessage } from "./due-reader.ts";
 
 /** What letting messages go stands on. */
-export interface DueMessagesOptions {
+export interface DueMessagesOptions extends QueuesNow {
   readonly held: HeldMessages;
-  readonly metadata: Pick<Metadata, "topic">;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The queue of a message group, by its hash, among so many. */
-  readonly queueOfGroup: (hash: number, queueCount: number) => number;
   readonly counters: TimerCounters;
   /** Hears how late a message went, milliseconds. */
   readonly released: (latenessMs: number) => void;
@@ -164,12 +160,8 @@ export class DueMessages {
     this.#look();
   }
 
-  /** The topic may have another number of queues by now than when the message came. */
   #placed(copy: RecordDraft): RecordDraft {
-    const { metadata, queueOfGroup } = this.#options;
-    const queueCount = metadata.topic(copy.topic)?.writeQueueNums ?? 1;
-    const hash = copy.messageGroupHash ?? 0;
-    const queueId = hash > 0 ? queueOfGroup(hash, queueCount) : copy.queueId % queueCount;
+    const queueId = queueNow(this.#options, copy);
     return queueId === copy.queueId ? copy : { ...copy, queueId };
   }
 

@@ -2,13 +2,13 @@
 // docs/messages/delay.md.
 import { readMessageProperties } from "@cometmq/proto";
 import { type Clock, type Logger, MqError } from "../../base/index.ts";
-import { HeldHandles, type HeldMessages } from "../held/index.ts";
+import { HeldHandles, type HeldMessages, type QueuesNow } from "../held/index.ts";
 import type { HeldKey, Metadata } from "../metadata/index.ts";
 import { newCounters, type TimerCounters } from "./counters.ts";
 import { DueMessages } from "./due-messages.ts";
 
 /** What timers stand on. */
-export interface TimersOptions {
+export interface TimersOptions extends QueuesNow {
   readonly held: HeldMessages;
   readonly metadata: Pick<Metadata, "topic" | "macKey">;
   readonly clock: Clock;
@@ -17,8 +17,6 @@ export interface TimersOptions {
   readonly brokerName: string;
   /** Delayed messages held at once. Asked each time: it may change. */
   readonly pendingMax: () => number;
-  /** The queue of a message group, by its hash, among so many. */
-  readonly queueOfGroup: (hash: number, queueCount: number) => number;
   /** Hears how late a message went, milliseconds. */
   readonly released?: (latenessMs: number) => void;
   /** Messages in memory; `limits.heldWindowMax` by default. */

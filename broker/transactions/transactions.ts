@@ -2,7 +2,7 @@
 // nobody says. docs/messages/transactions.md.
 import { readMessageProperties } from "@cometmq/proto";
 import { type Clock, type Logger, limits, MqError } from "../../base/index.ts";
-import { HeldHandles, type HeldMessages } from "../held/index.ts";
+import { HeldHandles, type HeldMessages, type QueuesNow, queueNow } from "../held/index.ts";
 import type { HeldEntry, Metadata } from "../metadata/index.ts";
 import type { RecordDraft, RecordView } from "../store/index.ts";
 import { Checks, type CheckTimes } from "./checks.ts";
@@ -13,7 +13,7 @@ import { type Outcome, type OutcomeNote, Outcomes } from "./outcomes.ts";
 import type { Producers } from "./ports.ts";
 
 /** What transactions stand on. */
-export interface TransactionsOptions {
+export interface TransactionsOptions extends QueuesNow {
   readonly held: HeldMessages;
   readonly metadata: Pick<Metadata, "topic" | "macKey" | "ensureGivenUpTopic">;
   readonly producers: Producers;
@@ -28,8 +28,6 @@ export interface TransactionsOptions {
   };
   /** Half messages held at once. Read each time. */
   readonly halfMax: () => number;
-  /** The queue of a message group, by its hash, among so many. */
-  readonly queueOfGroup: (hash: number, queueCount: number) => number;
   /** Hears how long a transaction was open, milliseconds. */
   readonly finished?: (openMs: number) => void;
   /** For tests: messages in memory that wait for a check, and ends remembered. */
@@ -130,7 +128,7 @@ export class Transactions {
     if (entry === undefined) return await this.#ended(said, key.id);
     const record = await this.#claimedRecord(entry, said.messageId);
     const isCommit = resolution === "commit";
-    const copies = isCommit ? [this.#visibleCopy(record)] : [];
+    const copies = isCommit ? [committedCopy(record, queueNow(this.#options, record))] : [];
     await this.#settle(entry, isCommit ? "committed" : "rolled back", copies);
     this.#options.finished?.(Math.max(0, this.#checks.nowMs() - record.storeTimeMs));
   }
@@ -163,17 +161,6 @@ export class Transactions {
     } finally {
       if (!isGood) held.free(entry);
     }
-  }
-
-  /** What consumers will see. The topic may have fewer queues by now than when the message came. */
-  #visibleCopy(record: RecordView): RecordDraft {
-    const { metadata, queueOfGroup } = this.#options;
-    const queueCount = metadata.topic(record.topic)?.writeQueueNums ?? 1;
-    const hash = record.messageGroupHash;
-    return committedCopy(
-      record,
-      hash > 0 ? queueOfGroup(hash, queueCount) : record.queueId % queueCount,
-    );
   }
 
   async #settle(
