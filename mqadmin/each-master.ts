@@ -1,5 +1,5 @@
-// A change for several masters: each is asked, and what one refuses does not keep it from the others. What was done and
-// what was not is told for each.
+// A call to several brokers: each is asked, and what one refuses does not keep it from the others. What was done and what
+// was not is told for each.
 import type { Answer } from "./answer.ts";
 import { CommandFailure, PartialFailure } from "./failure.ts";
 import type { Flags } from "./flags.ts";
@@ -24,6 +24,29 @@ export interface Outcomes<T> {
 }
 
 /**
+ * Does `act` for each of `brokers`; `missing` are those that cannot be asked, and why. Throws what `act` throws when there
+ * is but one of them all.
+ */
+export async function onEach<T>(
+  brokers: readonly Master[],
+  act: (broker: Master) => Promise<T>,
+  missing: readonly Failed[] = [],
+): Promise<Outcomes<T>> {
+  const done: T[] = [];
+  const failed = [...missing];
+  for (const broker of brokers) {
+    try {
+      done.push(await act(broker));
+    } catch (error) {
+      if (!(error instanceof CommandFailure)) throw error;
+      if (brokers.length + missing.length === 1) throw error;
+      failed.push({ broker: broker.name, failure: error.message });
+    }
+  }
+  return { done, failed };
+}
+
+/**
  * Does `act` for every master that the flags name; brokers of the cluster that have no master now count as failed.
  * Throws what `act` throws when there is but one master, and UsageFailure when none is named.
  */
@@ -35,21 +58,9 @@ export async function onEachMaster<T>(
   const masters = await session.namedMasters(flags);
   const cluster = flags.text("clusterName");
   const orphans = cluster === undefined ? [] : await session.withoutMaster(cluster);
-  const done: T[] = [];
-  const failed: Failed[] = orphans.map((broker) => ({
-    broker,
-    failure: "has no master now; repeat the command when one is back",
-  }));
-  for (const master of masters) {
-    try {
-      done.push(await act(master));
-    } catch (error) {
-      if (!(error instanceof CommandFailure)) throw error;
-      if (masters.length + orphans.length === 1) throw error;
-      failed.push({ broker: master.name, failure: error.message });
-    }
-  }
-  return { done, failed };
+  const failure = "has no master now; repeat the command when one is back";
+  const missing = orphans.map((broker) => ({ broker, failure }));
+  return await onEach(masters, act, missing);
 }
 
 const repeatable = "The command may be repeated: where it is done it changes nothing.";

@@ -1,7 +1,7 @@
 // What the commands about lite topics share: their flags, the brokers they ask, and what is said when one gives no answer.
 import type { Answer } from "./answer.ts";
 import type { FlagSpec } from "./command.ts";
-import type { Master } from "./each-master.ts";
+import { type Master, onEach } from "./each-master.ts";
 import { CommandFailure, PartialFailure } from "./failure.ts";
 import type { Session } from "./session.ts";
 
@@ -48,19 +48,13 @@ export async function askEach<T>(
   brokers: readonly Master[],
   ask: (address: string) => Promise<T>,
 ): Promise<Answers<T>> {
-  const answers: { readonly broker: string; readonly answer: T }[] = [];
-  const failures: string[] = [];
-  for (const { name, address } of brokers) {
-    try {
-      answers.push({ broker: name, answer: await ask(address) });
-    } catch (error) {
-      if (!(error instanceof CommandFailure)) throw error;
-      if (brokers.length === 1) throw error;
-      failures.push(`${name}: ${error.message}`);
-    }
-  }
-  if (answers.length === 0) throw new CommandFailure(unheard(failures));
-  return { answers, failures };
+  const { done, failed } = await onEach(brokers, async ({ name, address }) => ({
+    broker: name,
+    answer: await ask(address),
+  }));
+  const failures = failed.map(({ broker, failure }) => `${broker}: ${failure}`);
+  if (done.length === 0) throw new CommandFailure(unheard(failures));
+  return { answers: done, failures };
 }
 
 /** Gives `answer` when all brokers have answered; else throws it as PartialFailure. */

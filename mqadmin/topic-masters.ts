@@ -1,7 +1,7 @@
 // A change of a group on a topic: asked of every master that holds the topic, and what one refuses does not keep it from
 // the others.
 import type { FlagSpec } from "./command.ts";
-import type { Failed, Master, Outcomes } from "./each-master.ts";
+import { type Master, type Outcomes, onEach } from "./each-master.ts";
 import { CommandFailure, UsageFailure } from "./failure.ts";
 import type { Flags } from "./flags.ts";
 import { checkAddress, type RouteEntry, type Session } from "./session.ts";
@@ -27,21 +27,9 @@ export async function onMastersOf<T>(
   act: (master: Master) => Promise<T>,
 ): Promise<Outcomes<T>> {
   const { masters, orphans } = await mastersOf(session, wish);
-  const done: T[] = [];
-  const failed: Failed[] = orphans.map((broker) => ({
-    broker,
-    failure: "has no master now; give the command for it alone when one is back",
-  }));
-  for (const master of masters) {
-    try {
-      done.push(await act(master));
-    } catch (error) {
-      if (!(error instanceof CommandFailure)) throw error;
-      if (masters.length + orphans.length === 1) throw error;
-      failed.push({ broker: master.name, failure: error.message });
-    }
-  }
-  return { done, failed };
+  const failure = "has no master now; give the command for it alone when one is back";
+  const missing = orphans.map((broker) => ({ broker, failure }));
+  return await onEach(masters, act, missing);
 }
 
 async function mastersOf(

@@ -1,8 +1,9 @@
 // haStatus: how the logs of a group's brokers stand to each other, as each of them sees it.
 import { type Command, intervalFlag } from "../command.ts";
+import { onEach } from "../each-master.ts";
 import { CommandFailure, PartialFailure, UsageFailure } from "../failure.ts";
 import type { Flags } from "../flags.ts";
-import { haLines, type ShownHa, shownHa, slaveTable } from "../ha-view.ts";
+import { haLines, shownHa, slaveTable } from "../ha-view.ts";
 import { checkAddress, type Session } from "../session.ts";
 
 export const haStatus: Command = {
@@ -19,21 +20,14 @@ export const haStatus: Command = {
     ...intervalFlag,
   },
   async run(flags, session) {
-    const all: ShownHa[] = [];
-    const failures: string[] = [];
-    const addresses = await wanted(flags, session);
-    for (const address of addresses) {
-      try {
-        const { ha } = await session.call(address, session.admin.GetHaStatus, {});
-        all.push(shownHa(address, ha ?? {}));
-      } catch (error) {
-        if (!(error instanceof CommandFailure) || addresses.length === 1) throw error;
-        failures.push(error.message);
-      }
-    }
-    const answer = { json: all, lines: all.flatMap(haLines), table: slaveTable(all) };
-    if (failures.length === 0) return answer;
-    throw new PartialFailure(failures.join("\n"), answer);
+    const brokers = (await wanted(flags, session)).map((address) => ({ name: address, address }));
+    const { done, failed } = await onEach(brokers, async ({ address }) => {
+      const { ha } = await session.call(address, session.admin.GetHaStatus, {});
+      return shownHa(address, ha ?? {});
+    });
+    const answer = { json: done, lines: done.flatMap(haLines), table: slaveTable(done) };
+    if (failed.length === 0) return answer;
+    throw new PartialFailure(failed.map(({ failure }) => failure).join("\n"), answer);
   },
 };
 
