@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { limits } from "../../base/index.ts";
 import type { GroupDraft } from "../metadata/index.ts";
-import { settle } from "./testkit/fake-clock.ts";
+import { Gate, settle } from "./testkit/fake-clock.ts";
 import { names, Scene } from "./testkit/scene.ts";
 
 function open(group: Partial<GroupDraft> = {}): Promise<Scene> {
@@ -72,15 +72,13 @@ describe("delivery by priority", () => {
     scene.store.send("t", 8);
     scene.store.coolDown();
     scene.store.send("t", 1);
-    let openGate = (): void => {};
-    scene.store.readGate = new Promise((resolve) => {
-      openGate = resolve;
-    });
+    const gate = new Gate();
+    scene.store.readGate = gate.opened;
     const polled = scene.receive({ pollingMs: 10_000 });
     await settle();
     scene.store.send("t", 1);
     await settle();
-    openGate();
+    gate.open();
     assert.deepEqual(names(await polled), ["8:0", "1:0", "1:1"]);
   });
 

@@ -1,6 +1,6 @@
 // Lite topics whose messages have left memory.
 import assert from "node:assert/strict";
-import { settle } from "../testkit/fake-clock.ts";
+import { Gate, settle } from "../testkit/fake-clock.ts";
 import { open, poll, send, subscribe, sync, textOf } from "../testkit/lite-scene.ts";
 
 describe("lite topics that have left memory", () => {
@@ -25,14 +25,12 @@ describe("lite topics that have left memory", () => {
     scene.store.coolDown();
     const queue = scene.store.queue("t", 0);
     assert.ok(queue);
-    let openGate = (): void => {};
-    queue.loadGate = new Promise((resolve) => {
-      openGate = resolve;
-    });
+    const gate = new Gate();
+    queue.loadGate = gate.opened;
     await scene.crash();
     const synced = sync(scene, { names: ["a", "b"], start: { from: "end" } });
     await settle();
-    openGate();
+    gate.open();
     await synced;
     send(scene, "b");
     assert.deepEqual(textOf(await poll(scene, "c1")), ["b3"]);
@@ -45,15 +43,13 @@ describe("lite topics that have left memory", () => {
     const [message] = await scene.receive();
     assert.ok(message);
     scene.store.coolDown();
-    let openGate = (): void => {};
-    scene.store.readGate = new Promise((resolve) => {
-      openGate = resolve;
-    });
+    const gate = new Gate();
+    scene.store.readGate = gate.opened;
     const names = { group: "g", topic: "t", messageId: "" };
     const given = scene.delivery.deadLetter({ ...names, receiptHandle: message.receiptHandle });
     await settle();
     assert.equal(scene.ack(message), "ok");
-    openGate();
+    gate.open();
     assert.equal(await given, "ok");
     await scene.clock.pass(100);
     assert.equal(scene.delivery.counters.deadLettered, 0);
@@ -76,15 +72,13 @@ describe("lite topics that have left memory", () => {
     scene.store.coolDown();
     const queue = scene.store.queue("t", 0);
     assert.ok(queue);
-    let openGate = (): void => {};
-    queue.loadGate = new Promise((resolve) => {
-      openGate = resolve;
-    });
+    const gate = new Gate();
+    queue.loadGate = gate.opened;
     await scene.crash();
     const { receiptHandle } = first;
     const wish = { group: "g", topic: "t", messageId: "", receiptHandle };
     assert.equal(await scene.delivery.deadLetter(wish), "invalid");
-    openGate();
+    gate.open();
     await settle();
     assert.equal(scene.ack(first), "invalid");
     assert.equal(scene.ack(other), "ok");
@@ -135,14 +129,12 @@ describe("lite topics that have left memory", () => {
       scene.store.coolDown();
       await scene.crash();
       await subscribe(scene, "c1", "a", "b", "c");
-      let openGate = (): void => {};
-      scene.store.readGate = new Promise((resolve) => {
-        openGate = resolve;
-      });
+      const gate = new Gate();
+      scene.store.readGate = gate.opened;
       const waiting = poll(scene, "c1");
       await settle();
       assert.equal(scene.store.coldReadCount, readCount);
-      openGate();
+      gate.open();
       assert.deepEqual(textOf(await waiting), ["a0", "b2", "c4"]);
     });
   }
