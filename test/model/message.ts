@@ -1,17 +1,7 @@
 // Messages as producers make them: what the model knows of a new one, and how it is sent.
 import { type rocketmq, timestampOfMs } from "@cometmq/proto";
 import type { Kind } from "./kinds.ts";
-import type { Sent } from "./sent.ts";
-
-/** How a message is sent. */
-export interface Draft {
-  readonly tag: string;
-  readonly amount: string;
-  readonly messageGroup: string;
-  readonly liteTopic: string;
-  readonly priority: number;
-  readonly dueMs: number;
-}
+import type { Draft, Sent } from "./sent.ts";
 
 /** What is known of a message before it is sent. */
 export function sentOf(

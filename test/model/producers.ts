@@ -5,8 +5,8 @@ import { expect } from "./broken-promise.ts";
 import type { Calls, CallsOptions } from "./calls.ts";
 import type { Expectation } from "./expectation.ts";
 import { isRepeatable, type Kind, kinds, namesOf } from "./kinds.ts";
-import { type Draft, messageOf, sentOf } from "./message.ts";
-import type { End, Sent } from "./sent.ts";
+import { messageOf, sentOf } from "./message.ts";
+import type { Draft, End, Sent } from "./sent.ts";
 
 const { methods } = messagingService;
 const { Code, TransactionResolution } = rocketmq.v2;

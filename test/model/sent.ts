@@ -6,10 +6,8 @@ export type KindName = "NORMAL" | "FIFO" | "DELAY" | "TRANSACTION" | "PRIORITY" 
 /** How a transaction ended, as far as its producer was told. */
 export type End = "commit" | "rollback";
 
-/** A message that was sent. */
-export interface Sent {
-  readonly id: string;
-  readonly kind: KindName;
+/** How a message is sent. */
+export interface Draft {
   readonly tag: string;
   /** A user property; empty: it does not have it. */
   readonly amount: string;
@@ -19,6 +17,12 @@ export interface Sent {
   readonly priority: number;
   /** When it may be seen first, milliseconds since 1970; 0: at once. */
   readonly dueMs: number;
+}
+
+/** A message that was sent. */
+export interface Sent extends Draft {
+  readonly id: string;
+  readonly kind: KindName;
   readonly sentAtMs: number;
   /** When it was stored at the latest; Infinity before that is known. */
   storedByMs: number;

@@ -13,10 +13,9 @@ import {
 } from "./kinds.ts";
 import { drawStart, liteOffset } from "./lite-places.ts";
 import { liteTopics } from "./lite-sets.ts";
-import type { Draft } from "./message.ts";
 import type { ModelBroker } from "./model-broker.ts";
 import { isKept } from "./renewals.ts";
-import type { KindName, Sent } from "./sent.ts";
+import type { Draft, KindName, Sent } from "./sent.ts";
 import { amounts, everything, filters } from "./wanted.ts";
 
 /** What a step may do something with. */
