@@ -68,6 +68,8 @@ describe("folder lock", () => {
     children.push(parent);
     const [line] = (await once(parent.stdout, "data")) as [Buffer];
     const pid = Number(line.toString());
+    // The shell would ask how its children ended; what takes its place does not.
+    await until(() => readFileSync(`/proc/${parent.pid}/comm`, "utf8") === "sleep\n");
     await writeFile(`${folder}/lock`, JSON.stringify({ pid, started: "", host: "" }));
     await assert.rejects(lockFolder(folder), new RegExp(`process ${pid}`));
     process.kill(pid, "SIGKILL");
