@@ -227,6 +227,8 @@ export const limits = {
   haActAfterMs: 1_000,
   /** A hand-over waits so long for the next master to come level, milliseconds; then nothing is handed over. */
   haHandOverMs: 2_000,
+  /** A master whose reign ends waits so long for its slaves to have the last of consumers' progress, milliseconds. */
+  haLastWordsMs: 500,
   // Held messages: delayed ones and those of open transactions.
   /** Held messages of one kind in memory, those that are due first; when few are left the next ones are read. */
   heldWindowMax: 32_768,

@@ -2,11 +2,12 @@
 // successor has each of them once and delivers no original again.
 import assert from "node:assert/strict";
 import { systemClock, systemRandom } from "../base/index.ts";
-import { type Delivered, matchAll } from "./delivery/index.ts";
+import type { Delivered } from "./delivery/index.ts";
 import { Gate } from "./delivery/testkit/fake-clock.ts";
 import { ModelledEtcd } from "./ha/election/testkit/modelled-etcd.ts";
-import type { Replica } from "./replica.ts";
+import type { LocalParts } from "./replica.ts";
 import { readQueue } from "./store/testkit/open-store.ts";
+import { receive as receiveWith } from "./testkit/receiving.ts";
 import {
   type ElectedReplica,
   elected,
@@ -39,7 +40,7 @@ class Brokers {
   }
 
   /** What serves now. */
-  get local(): NonNullable<Replica["local"]> {
+  get local(): LocalParts {
     const local = this.#ruler()?.replica.local;
     assert.ok(local !== undefined, "nobody rules");
     return local;
@@ -97,22 +98,8 @@ async function untilVisible(): Promise<void> {
   await until("time has passed", () => systemClock.monotonicMs() > atMs);
 }
 
-async function receive({ delivery, metadata }: Brokers["local"]): Promise<readonly Delivered[]> {
-  const [group, topic] = [metadata.group("g"), metadata.topic("t")];
-  assert.ok(group !== undefined && topic !== undefined);
-  return await delivery.receive({
-    group,
-    topic,
-    queueId: -1,
-    countMax: 32,
-    invisibleMs,
-    autoRenew: false,
-    filter: matchAll,
-    clientId: "client",
-    pollingMs: 0,
-    signal: new AbortController().signal,
-    isClientGone: () => false,
-  });
+function receive(local: LocalParts): Promise<readonly Delivered[]> {
+  return receiveWith(local, { invisibleMs });
 }
 
 /** Sends a message, which has its only delivery; gives that once its invisible time is over. */

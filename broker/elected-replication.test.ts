@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { systemClock, systemRandom } from "../base/index.ts";
 import { ModelledEtcd } from "./ha/election/testkit/modelled-etcd.ts";
+import { receive } from "./testkit/receiving.ts";
 import { type ElectedReplica, Machine, message, ReplicaGroup } from "./testkit/replica-group.ts";
 
 async function until(what: string, condition: () => boolean): Promise<void> {
@@ -238,6 +239,40 @@ describe("a group that elects its master", () => {
     await until("nobody serves", () => masterOf(at) === undefined);
     at.etcd.down = false;
     await send(at, "after");
+    await end(at);
+  });
+
+  it("passes on what consumers have acknowledged until its lease ended, which it could not renew", async () => {
+    const at = await scene();
+    await until("all are in sync", () => masterOf(at)?.role.syncState()?.inSyncIds.length === 3);
+    const master = masterOf(at);
+    const former = master?.replica.local;
+    assert.ok(master !== undefined && former !== undefined);
+    await former.metadata.updateTopic({ name: "t", readQueueNums: 1 });
+    await former.metadata.updateGroup({ name: "g" });
+    const texts = Array.from({ length: 2_000 }, (_, index) => message(`${index}`));
+    await Promise.all(texts.map((text) => former.store.send([text])));
+    at.etcd.down = true;
+    const acknowledged = new Set<number>();
+    while (master.replica.local === former) {
+      const [next] = await receive(former, { invisibleMs: 60_000, countMax: 1 });
+      assert.ok(next !== undefined, "too few messages for a lease");
+      if (master.replica.local !== former) break;
+      assert.equal(former.delivery.ack("g", "t", next.receiptHandle), "ok");
+      acknowledged.add(next.queueOffset);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    at.etcd.cut(String(master.replica.identity().brokerId), "both");
+    at.etcd.down = false;
+    await until("another one rules", () => masterOf(at)?.replica.local !== undefined);
+    const successor = masterOf(at)?.replica.local;
+    assert.ok(successor !== undefined);
+    const more = await receive(successor, { invisibleMs: 60_000 });
+    assert.ok(more.length > 0);
+    assert.deepEqual(
+      more.map(({ queueOffset }) => queueOffset).filter((offset) => acknowledged.has(offset)),
+      [],
+    );
     await end(at);
   });
 });

@@ -1,7 +1,15 @@
 // One broker of a group without its gRPC port: its log, who copies it, whom it copies, and what it is to the others.
 // Knows how to become a master, a slave or an acting master; when, its role decides.
-import { assert, background, type Logger, MqError, toMqError } from "../base/index.ts";
+import {
+  assert,
+  background,
+  type CancelTimer,
+  type Logger,
+  limits,
+  MqError,
+} from "../base/index.ts";
 import { actingStore, overlaidProgress } from "./acting-store.ts";
+import { beginConfirmed } from "./confirmed-reign.ts";
 import { Delivery, type DeliveryOptions } from "./delivery/index.ts";
 import {
   type AckFrame,
@@ -233,7 +241,8 @@ export class Replica {
       const epoch = reign.epoch ?? store.epoch + 1;
       store.heed(reign.quorum);
       this.#reign = epoch;
-      await this.#beginConfirmed(store, epoch);
+      this.#ruling = new AbortController();
+      await beginConfirmed({ store, epoch, signal: this.#ruling.signal, logger: this.logger });
       await state.begin();
       await reign.progress?.((noted) => takeOver(store, state, noted));
       this.#sends = await ReignSends.open(this.options, store, state.metadata);
@@ -241,19 +250,23 @@ export class Replica {
     });
   }
 
-  /** Gives the mastership up: takes nothing more, and opens the log anew, to be followed or ruled. */
+  /**
+   * Gives the mastership up: takes nothing more, writes the last progress while slaves still copy, and opens the log anew,
+   * to be followed or ruled.
+   */
   abdicate(reason: string): Promise<void> {
     this.#ruling?.abort(new MqError("NOT_MASTER", reason));
     this.#stand({ kind: "none", epoch: this.#reign, reason });
     return this.#inTurn(async () => {
+      const closing = this.#closeDelivery();
+      // Slaves that are gone confirm nothing: what is left to be confirmed then is refused by the store that closes.
+      await this.#atMost(limits.haLastWordsMs, closing);
       this.#reign = 0;
       this.#quorum = undefined;
       this.#sends?.close();
       this.#sends = undefined;
       this.server.endLinks(reason);
-      // The store refuses what delivery would still write: what was confirmed is with the next master.
-      const reopening = this.slot.reopen();
-      await Promise.all([this.#closeDelivery(), reopening]);
+      await Promise.all([closing, this.slot.reopen()]);
     });
   }
 
@@ -360,23 +373,6 @@ export class Replica {
     ]);
   }
 
-  /** An elected master may have to wait until the members of its in-sync set have come. */
-  async #beginConfirmed(store: Store, epoch: number): Promise<void> {
-    const ruling = new AbortController();
-    this.#ruling = ruling;
-    try {
-      await unlessAborted(store.begin(epoch), ruling.signal);
-    } catch (error) {
-      const code = error instanceof MqError ? error.code : undefined;
-      if (code !== "SLAVE_PERSISTENCE_TIMEOUT" && code !== "MASTER_PERSISTENCE_TIMEOUT")
-        throw error;
-      this.logger.warn("the new reign is not confirmed yet: waiting for the in-sync set", {
-        epoch,
-      });
-      await unlessAborted(untilConfirmed(store), ruling.signal);
-    }
-  }
-
   async #letGo(): Promise<void> {
     await this.#closeDelivery();
     if (this.#standing.kind === "acting") this.standAsSlave(undefined);
@@ -461,30 +457,19 @@ export class Replica {
     for (const listener of this.#listeners) listener();
   }
 
+  /** Resolves when `task` has ended, or the time is over. */
+  async #atMost(milliseconds: number, task: Promise<void>): Promise<void> {
+    let cancel: CancelTimer | undefined;
+    const over = new Promise<void>((resolve) => {
+      cancel = this.options.clock.after(milliseconds, resolve, { unref: true });
+    });
+    await Promise.race([task, over]);
+    cancel?.();
+  }
+
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
     const run = this.#turn.then(task);
     this.#turn = run.catch(() => {});
     return run;
   }
-}
-
-/** Resolves when all that is in the log now is confirmed; rejects when the store fails. */
-function untilConfirmed(store: Store): Promise<void> {
-  const { end } = store;
-  return new Promise((resolve, reject) => {
-    const stop = store.onProgress(() => {
-      const { failure } = store;
-      if (failure === undefined && store.confirmed < end) return;
-      stop();
-      if (failure === undefined) resolve();
-      else reject(failure);
-    });
-  });
-}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener("abort", () => reject(toMqError(signal.reason)), { once: true });
-    promise.then(resolve, reject);
-  });
 }
