@@ -117,6 +117,9 @@ const faults: Readonly<Record<string, Fault>> = {
   },
 };
 
+/** These leave brokers, their disks and what is between them alone. */
+const mildFaults: ReadonlySet<string> = new Set(["etcdDown", "etcdCut", "handOver"]);
+
 /** Faults that a group survives because the other brokers have it all: nothing else goes wrong meanwhile. */
 const lonelyFaults: Readonly<Record<string, Fault>> = {
   lonelyPowerCut: faults["powerCut"] ?? (() => () => {}),
@@ -161,6 +164,8 @@ export class Faults {
   readonly #world: World;
   readonly #kinds: readonly string[];
   readonly #undo = new Set<() => void>();
+  /** Those of them that are not mild. */
+  #harshCount = 0;
   #isOver = false;
   #isLonely = false;
 
@@ -206,8 +211,11 @@ export class Faults {
     if (name.startsWith("disk")) machine.diskTroubleAtMs = Infinity;
     const undo = (faults[name] ?? lonelyFaults[name])?.(this.#world, machine);
     if (undo === undefined) return;
+    const isMild = mildFaults.has(name);
+    if (!isMild) this.#harsh(1);
     const once = (): void => {
       if (!this.#undo.delete(once)) return;
+      if (!isMild) this.#harsh(-1);
       this.#world.trace(`healed ${name} at ${machine.name}`);
       undo();
       if (name.startsWith("disk")) machine.diskTroubleAtMs = this.#world.time.nowMs;
@@ -215,6 +223,11 @@ export class Faults {
     };
     this.#undo.add(once);
     clock.after(lastsMs, once);
+  }
+
+  #harsh(count: number): void {
+    this.#harshCount += count;
+    this.#world.troubleAtMs = this.#harshCount > 0 ? Infinity : this.#world.time.nowMs;
   }
 
   /** Whether nothing is wrong now, and the master counts on every slave. */

@@ -137,4 +137,11 @@ export const mendings: readonly Mending[] = [
     code: "if (group !== undefined) this.update(group);",
     instead: "",
   },
+  {
+    what: "an elected master that lost its lease kept its last acknowledgements to itself, and others gave these again",
+    seed: 445,
+    file: "broker/replica.ts",
+    code: "await this.#atMost(limits.haLastWordsMs, closing);",
+    instead: "",
+  },
 ];

@@ -72,12 +72,13 @@ export class PromisedChecks {
     if (nowMs <= Math.max(dueAtMs, sinceMs) + lateMaxMs) return;
     // Another master's clock may be behind that of the one which has said when.
     if (this.#world.isSkewed && by !== local.transactions) return;
-    const { taken, givenUp } = this.#watch.log.transactions;
-    const { text, askedCount } = transaction;
-    if (!taken.has(text)) return;
+    const { transactions } = this.#watch.log;
+    const { text, askedCount, isSaid, meaning } = transaction;
+    if (!transactions.taken.has(text)) return;
     this.#watch.compare();
     this.#expected.delete(transaction);
-    if (givenUp.has(text)) return;
+    // An end that was said before it was asked for again may have come through, whatever its answer was.
+    if (transactions.isShown(text) || (isSaid && meaning === "rollback")) return;
     this.#watch.problems.push(
       `${machine.name} has not asked about ${text} at ${nowMs}: check ${askedCount + 1} is due since ${dueAtMs}, and nothing in its way since ${sinceMs}`,
     );

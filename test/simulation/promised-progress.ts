@@ -1,6 +1,6 @@
 // Holds brokers to what they say about acknowledgements of consumers: they are in the log a moment later.
 import type { LocalParts } from "../../broker/replica.ts";
-import type { Machine } from "./machine.ts";
+import type { Life, Machine } from "./machine.ts";
 import type { TopicLog } from "./topic-log.ts";
 import type { Watch } from "./watch.ts";
 import type { World } from "./world.ts";
@@ -11,14 +11,25 @@ const lookEveryMs = 100;
 /** What could not be written is tried again a second later. */
 const troubleMs = 1_500;
 
-interface Promised {
+interface Taker {
   readonly machine: Machine;
   readonly local: LocalParts;
 }
 
+/** An acknowledgement that a master has taken. */
+interface Promised extends Taker {
+  readonly key: string;
+  readonly life: Life | undefined;
+  readonly pauses: number;
+  readonly atMs: number;
+  /** Whether all slaves copied its log then, and nothing but etcd was in their way. */
+  readonly isCopied: boolean;
+}
+
 /**
  * An acknowledgement that a master has taken is confirmed with what is in its log `windowMs` later, unless the master
- * stopped before or its disk let it down. One record at a time waits to be confirmed, so that takes two rounds.
+ * stopped before or its disk let it down. One record at a time waits to be confirmed, so that takes two rounds. An elected
+ * master that stops while its slaves are well passes it on.
  */
 export class PromisedProgress {
   readonly #world: World;
@@ -33,34 +44,54 @@ export class PromisedProgress {
   }
 
   /** The master has taken the acknowledgement of the message `queue/offset`. */
-  expect(key: string, promised: Promised): void {
-    this.#afterRounds(promised, 2, () => {
-      this.#watch.compare();
-      if (this.#log.doneAt.has(key) || this.#world.isForgiven) return;
-      this.#watch.problems.push(
-        `${promised.machine.name} took the acknowledgement of ${this.#log.topic}/${key}, and at ${this.#world.time.nowMs} it is not in its log`,
-      );
-    });
+  expect(key: string, taker: Taker): void {
+    const { machine } = taker;
+    const { life, pauses } = machine;
+    const { nowMs } = this.#world.time;
+    const slaveCount = life?.replica?.server.slaves().length ?? 0;
+    const isCopied =
+      this.#world.troubleAtMs < nowMs - troubleMs && slaveCount === this.#world.machines.length - 1;
+    this.#afterRounds({ ...taker, key, life, pauses, atMs: nowMs, isCopied }, 2);
   }
 
-  #afterRounds(promised: Promised, rounds: number, task: () => void): void {
-    if (rounds === 0) return task();
+  #afterRounds(promised: Promised, rounds: number): void {
+    if (rounds === 0) return this.#demand(promised, "and it is not in its log");
     const { clock, mode } = this.#world;
-    const { pauses } = promised.machine;
     // Small disks are full now and then by themselves.
     if (mode.isRetaining) return;
     clock.after(windowMs, () => {
       const { end } = promised.local.store;
       const look = (): void => {
-        if (!this.#isServing(promised) || promised.machine.pauses !== pauses) return;
+        if (promised.machine.pauses !== promised.pauses) return;
+        if (!this.#isServing(promised)) return this.#afterReign(promised);
         if (promised.local.store.confirmed < end) return void clock.after(lookEveryMs, look);
-        this.#afterRounds(promised, rounds - 1, task);
+        this.#afterRounds(promised, rounds - 1);
       };
       look();
     });
   }
 
-  #isServing({ machine, local }: Promised): boolean {
+  /** Whoever rules next has it, when all that was in the way meanwhile was etcd. */
+  #afterReign(promised: Promised): void {
+    const { machines, isElected, clock, troubleAtMs } = this.#world;
+    const { machine, life, pauses, isCopied, atMs } = promised;
+    const isAlone = machine.life !== life || machine.pauses !== pauses || troubleAtMs > atMs;
+    if (!isElected || !isCopied || isAlone) return;
+    if (machines.some(({ local }) => local?.canSend === true && local !== promised.local)) {
+      return this.#demand(promised, "stopped, and it is not in the log of the next master");
+    }
+    clock.after(lookEveryMs, () => this.#afterReign(promised));
+  }
+
+  #demand({ machine, key }: Promised, otherwise: string): void {
+    this.#watch.compare();
+    if (this.#log.doneAt.has(key) || this.#world.isForgiven) return;
+    this.#watch.problems.push(
+      `${machine.name} took the acknowledgement of ${this.#log.topic}/${key}, ${otherwise} at ${this.#world.time.nowMs}`,
+    );
+  }
+
+  #isServing({ machine, local }: Taker): boolean {
     if (machine.diskTroubleAtMs > this.#world.time.nowMs - troubleMs) return false;
     const { failure, stats } = local.store;
     return machine.local?.delivery === local.delivery && failure === undefined && !stats.isDiskFull;

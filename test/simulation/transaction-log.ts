@@ -36,6 +36,11 @@ export class TransactionLog {
     this.#problems = problems;
   }
 
+  /** Whether a message was committed or given up. */
+  isShown(text: string): boolean {
+    return this.#shown.has(text);
+  }
+
   note(record: RecordView): void {
     const text = Buffer.from(record.body).toString().trim();
     if (record.type === RecordType.halfMessage) this.taken.add(text);

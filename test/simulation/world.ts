@@ -62,6 +62,8 @@ export class World implements Surroundings {
   /** Everything was lost that the mode does not promise to keep: there is nothing to compare with any more. */
   isForgiven = false;
   isHealed = false;
+  /** When something other than etcd was last in the way of a broker, milliseconds; Infinity while something is. */
+  troubleAtMs: number = -Infinity;
   /** An operator has said that what a slave has beyond its master is to be given up. */
   isSettled = false;
   diskMaxMs: number;
