@@ -118,7 +118,6 @@ export const mendings: readonly Mending[] = [
   },
   {
     what: "a new master whose disk stood still delivered again what the master before had delivered last",
-    seed: 1964,
     file: "broker/storage.ts",
     code: "requireReign(store);",
     instead: "",
