@@ -230,13 +230,14 @@ export class Faults {
     this.#world.troubleAtMs = this.#harshCount > 0 ? Infinity : this.#world.time.nowMs;
   }
 
-  /** Whether nothing is wrong now, and the master counts on every slave. */
+  /** Whether nothing is wrong now, and the master counts on every slave, as etcd knows too: else nobody else can be elected. */
   #isWhole(): boolean {
-    const { machines, isElected } = this.#world;
+    const { machines, isElected, etcd } = this.#world;
     const ruler = machines.find(({ local }) => local?.canSend === true);
     if (this.#undo.size > 0 || ruler === undefined) return false;
+    const known = new Set(etcd.peek().record?.value.inSync);
     return machines.every(({ id, life }) => {
-      if (life === undefined || life.isPaused) return false;
+      if (life === undefined || life.isPaused || (isElected && !known.has(id))) return false;
       return ruler.id === id || ruler.life?.replica?.isInSync(isElected ? id : id - 1) === true;
     });
   }
