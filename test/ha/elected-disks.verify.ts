@@ -15,6 +15,7 @@ import { summary } from "./rounds.ts";
 const topic = "orders";
 const topology = "1 group of 3, elected";
 const diskSize = 256 * 2 ** 20;
+const lastWords = "this broker is no longer the master";
 
 describe("an elected group and bad disks", function () {
   this.timeout(300_000);
@@ -60,11 +61,10 @@ describe("an elected group and bad disks", function () {
       const filler = join(master.folder, "filler");
       running.sender.takeLongestGap();
       await writeFile(filler, Buffer.alloc(diskSize)).catch(() => {});
-      // It serves until the next of its writes fails: what it could not log of acknowledgements comes again.
-      running.fault();
       const next = await cluster.master("a", master);
       assert.notEqual(next, master);
-      running.fault();
+      // It serves until one of its writes fails: what it could not log of acknowledgements by then comes again.
+      running.fault(master.saidAt(lastWords));
       await running.sender.more(500);
       gaps.push(running.sender.takeLongestGap());
       await rm(filler);
@@ -90,8 +90,8 @@ describe("an elected group and bad disks", function () {
       gaps.push(await running.gapOf(fail));
       const next = await cluster.master("a", master);
       assert.notEqual(next, master);
+      running.fault(master.saidAt(lastWords));
       await running.sender.more(500);
-      running.fault();
       await master.kill();
       await master.start();
     }

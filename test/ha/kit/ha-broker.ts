@@ -80,6 +80,14 @@ export class HaBroker {
     return this.#process?.stderr ?? "";
   }
 
+  /** When it said something last since its last start, by the clock of `performance.now()`. Throws when it did not. */
+  saidAt(words: string): number {
+    const line = this.said.split("\n").findLast((one) => one.includes(words));
+    const at = Date.parse(line?.split(" ")[0] ?? "");
+    if (Number.isNaN(at)) throw new Error(`${this.label} has not said "${words}"`);
+    return at - performance.timeOrigin;
+  }
+
   /** Starts it, on the ports of its last life if it had one; `changes` stay. */
   launch(changes: Settings = {}): ProgramProcess {
     this.#settings = { ...this.#settings, ...changes };

@@ -51,11 +51,10 @@ export class Load {
     return new Load({ producer, sender, receiver });
   }
 
-  /** A broker dies or stops now. Gives when. */
-  fault(): number {
-    const nowMs = performance.now();
-    this.#faultsMs.push(nowMs);
-    return nowMs;
+  /** A broker dies or stops, now or at another time of `performance.now()`. Gives when. */
+  fault(atMs: number = performance.now()): number {
+    this.#faultsMs.push(atMs);
+    return atMs;
   }
 
   /** Milliseconds from `act` to the first acknowledgement of a send that began after it. */
