@@ -1,6 +1,6 @@
 // Holds brokers to what they say about acknowledgements of consumers: they are in the log a moment later.
 import type { LocalParts } from "../../broker/replica.ts";
-import type { Life, Machine } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import type { TopicLog } from "./topic-log.ts";
 import type { Watch } from "./watch.ts";
 import type { World } from "./world.ts";
@@ -19,7 +19,6 @@ interface Taker {
 /** An acknowledgement that a master has taken. */
 interface Promised extends Taker {
   readonly key: string;
-  readonly life: Life | undefined;
   readonly pauses: number;
   readonly atMs: number;
   /** Whether all slaves copied its log then, and nothing but etcd was in their way. */
@@ -51,7 +50,7 @@ export class PromisedProgress {
     const slaveCount = life?.replica?.server.slaves().length ?? 0;
     const isCopied =
       this.#world.troubleAtMs < nowMs - troubleMs && slaveCount === this.#world.machines.length - 1;
-    this.#afterRounds({ ...taker, key, life, pauses, atMs: nowMs, isCopied }, 2);
+    this.#afterRounds({ ...taker, key, pauses, atMs: nowMs, isCopied }, 2);
   }
 
   #afterRounds(promised: Promised, rounds: number): void {
@@ -74,10 +73,10 @@ export class PromisedProgress {
   /** Whoever rules next has it, when all that was in the way meanwhile was etcd. */
   #afterReign(promised: Promised): void {
     const { machines, isElected, clock, troubleAtMs } = this.#world;
-    const { machine, life, pauses, isCopied, atMs } = promised;
-    const isAlone = machine.life !== life || machine.pauses !== pauses || troubleAtMs > atMs;
-    if (!isElected || !isCopied || isAlone) return;
-    if (machines.some(({ local }) => local?.canSend === true && local !== promised.local)) {
+    const { local: former, isCopied, atMs } = promised;
+    // Whatever ends a process, or lets it stand still, is trouble.
+    if (!isElected || !isCopied || troubleAtMs > atMs) return;
+    if (machines.some(({ local }) => local?.canSend === true && local !== former)) {
       return this.#demand(promised, "stopped, and it is not in the log of the next master");
     }
     clock.after(lookEveryMs, () => this.#afterReign(promised));
