@@ -1,20 +1,7 @@
 import assert from "node:assert/strict";
-import { silentLogger, systemClock, systemRandom } from "../base/index.ts";
 import { Storage } from "./storage.ts";
 import { loneQuorum, type Quorum } from "./store/quorum.ts";
 import { Machine, message } from "./testkit/replica-group.ts";
-
-function open(machine: Machine): Promise<Storage> {
-  return Storage.open({
-    config: machine.config(),
-    clock: systemClock,
-    random: systemRandom,
-    disk: machine.disk,
-    logger: silentLogger,
-    stateDatabase: machine.database(),
-    index: false,
-  });
-}
 
 /** A disk that is so full that the oldest segments are to go. */
 async function fullMachine(): Promise<Machine> {
@@ -24,7 +11,7 @@ async function fullMachine(): Promise<Machine> {
     diskSpaceWarningLevelRatio: "90",
     diskFreeSpaceMin: "0",
   });
-  const storage = await open(machine);
+  const storage = await Storage.open(machine.storage());
   const state = await storage.openState();
   await storage.store.begin();
   await state.begin();
@@ -38,7 +25,8 @@ async function fullMachine(): Promise<Machine> {
 
 describe("the storage of a broker", () => {
   it("carries nothing on, and lets nothing go, before the beginning of a new reign is confirmed", async () => {
-    const storage = await open(await fullMachine());
+    const machine = await fullMachine();
+    const storage = await Storage.open(machine.storage());
     await storage.openState();
     const { store } = storage;
     const { end: known, start } = store;

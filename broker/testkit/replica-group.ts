@@ -17,6 +17,7 @@ import type { Network, ReplicaPlace } from "../ha/index.ts";
 import { type LevelSource, levelEncodings } from "../metadata/index.ts";
 import { noPeers, type Peers } from "../peers.ts";
 import { Replica } from "../replica.ts";
+import type { StorageOptions } from "../storage.ts";
 import { type Disk, type RecordDraft, RecordType } from "../store/index.ts";
 import { SimulatedDisk } from "../store/testkit/simulated-disk.ts";
 import type { Producers } from "../transactions/index.ts";
@@ -43,6 +44,19 @@ export class Machine {
         await this.level.close();
         this.level = new MemoryLevel(levelEncodings);
       },
+    };
+  }
+
+  /** What a process opens here. */
+  storage(): StorageOptions {
+    return {
+      config: this.config(),
+      clock: systemClock,
+      random: systemRandom,
+      disk: this.disk,
+      logger: silentLogger,
+      stateDatabase: this.database(),
+      index: false,
     };
   }
 
@@ -119,13 +133,9 @@ export class ReplicaGroup {
     this.#started += 1;
     const instanceId = `instance-${this.#started}`;
     return Replica.open({
-      config: machine.config(),
-      clock: systemClock,
-      random: systemRandom,
+      ...machine.storage(),
       disk,
       logger: this.logger,
-      stateDatabase: machine.database(),
-      index: false,
       network,
       listen: { host: "loop", port: machine.config().values.haListenPort },
       instanceId,
