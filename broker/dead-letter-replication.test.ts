@@ -7,7 +7,7 @@ import { Gate } from "./delivery/testkit/fake-clock.ts";
 import { ModelledEtcd } from "./ha/election/testkit/modelled-etcd.ts";
 import type { LocalParts } from "./replica.ts";
 import { readQueue } from "./store/testkit/open-store.ts";
-import { receive as receiveWith } from "./testkit/receiving.ts";
+import { receive as receiveFrom } from "./testkit/receiving.ts";
 import {
   type ElectedReplica,
   elected,
@@ -99,7 +99,7 @@ async function untilVisible(): Promise<void> {
 }
 
 function receive(local: LocalParts): Promise<readonly Delivered[]> {
-  return receiveWith(local, { invisibleMs });
+  return receiveFrom(local, { invisibleMs });
 }
 
 /** Sends a message, which has its only delivery; gives that once its invisible time is over. */

@@ -2,9 +2,10 @@
 // anew from the log.
 import assert from "node:assert/strict";
 import { systemClock, systemRandom } from "../base/index.ts";
-import { matchAll, messageGroupHash } from "./delivery/index.ts";
+import { messageGroupHash } from "./delivery/index.ts";
 import { ModelledEtcd } from "./ha/election/testkit/modelled-etcd.ts";
 import type { Replica } from "./replica.ts";
+import { receive as receiveFrom } from "./testkit/receiving.ts";
 import {
   type ElectedReplica,
   elected,
@@ -61,26 +62,12 @@ async function receive(
   replica: Replica,
   { isDone = (): boolean => true, handles }: ConsumeOptions = {},
 ): Promise<string[]> {
-  const { delivery, metadata } = served(replica);
-  const [group, topic] = [metadata.group("g"), metadata.topic("t")];
-  assert.ok(group !== undefined && topic !== undefined);
-  const messages = await delivery.receive({
-    group,
-    topic,
-    queueId: -1,
-    countMax: 32,
-    invisibleMs: 30_000,
-    autoRenew: false,
-    filter: matchAll,
-    clientId: "client",
-    pollingMs: 100,
-    signal: new AbortController().signal,
-    isClientGone: () => false,
-  });
+  const local = served(replica);
+  const messages = await receiveFrom(local, { invisibleMs: 30_000, pollingMs: 100 });
   const texts = messages.map(({ record }) => Buffer.from(record.body).toString());
   for (const [index, { receiptHandle }] of messages.entries()) {
     handles?.set(texts[index] ?? "", receiptHandle);
-    if (isDone(texts[index] ?? "")) assert.equal(delivery.ack("g", "t", receiptHandle), "ok");
+    if (isDone(texts[index] ?? "")) assert.equal(local.delivery.ack("g", "t", receiptHandle), "ok");
   }
   return texts.toSorted((a, b) => a.slice(0, 1).localeCompare(b.slice(0, 1)));
 }

@@ -1,9 +1,9 @@
 // Messages with priorities in a group of brokers: an acting master and a successor deliver the highest first, too.
 import assert from "node:assert/strict";
 import { limits, systemClock, systemRandom } from "../base/index.ts";
-import { parseFilter } from "./delivery/index.ts";
 import { ModelledEtcd } from "./ha/election/testkit/modelled-etcd.ts";
 import type { Replica } from "./replica.ts";
+import { receive as receiveFrom } from "./testkit/receiving.ts";
 import {
   type ElectedReplica,
   elected,
@@ -37,21 +37,7 @@ async function send({ local }: Replica, ...priorities: number[]): Promise<void> 
 /** Priorities in the order in which they come; all are acknowledged. */
 async function receive({ local }: Replica, countMax: number): Promise<number[]> {
   assert.ok(local !== undefined, "it does not serve");
-  const [topic, group] = [local.metadata.topic("t"), local.metadata.group("g")];
-  assert.ok(topic !== undefined && group !== undefined);
-  const messages = await local.delivery.receive({
-    group,
-    topic,
-    queueId: -1,
-    countMax,
-    invisibleMs: 60_000,
-    autoRenew: false,
-    filter: parseFilter(1, "*"),
-    pollingMs: 0,
-    clientId: "c",
-    signal: new AbortController().signal,
-    isClientGone: () => false,
-  });
+  const messages = await receiveFrom(local, { invisibleMs: 60_000, countMax });
   return messages.map(({ record, receiptHandle }) => {
     assert.equal(local.delivery.ack("g", "t", receiptHandle), "ok");
     return Number(Buffer.from(record.body).toString());

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { MqError, systemClock } from "../base/index.ts";
-import { parseFilter } from "./delivery/index.ts";
 import type { Replica } from "./replica.ts";
 import { MemoryLogger } from "./store/testkit/open-store.ts";
 import { systemError } from "./store/testkit/simulated-disk.ts";
+import { receive } from "./testkit/receiving.ts";
 import {
   Machine,
   message,
@@ -70,22 +70,11 @@ function peersOf({ replica, port }: RunningReplica): TestPeers {
 async function consume(replica: Replica, countMax: number): Promise<number[]> {
   const { local } = replica;
   assert.ok(local !== undefined, "it does not serve");
-  const [topic, group] = [local.metadata.topic("t"), local.metadata.group("g")];
-  assert.ok(topic !== undefined && group !== undefined);
   const numbers: number[] = [];
   while (numbers.length < countMax) {
-    const messages = await local.delivery.receive({
-      group,
-      topic,
-      queueId: -1,
-      countMax: Math.min(32, countMax - numbers.length),
+    const messages = await receive(local, {
       invisibleMs: 60_000,
-      autoRenew: false,
-      filter: parseFilter(1, "*"),
-      pollingMs: 0,
-      clientId: "c",
-      signal: new AbortController().signal,
-      isClientGone: () => false,
+      countMax: Math.min(32, countMax - numbers.length),
     });
     if (messages.length === 0) break;
     for (const { record, receiptHandle } of messages) {
