@@ -298,7 +298,11 @@ interface HeldInOrder {
 export function leaveHeld(group: HeldInOrder, entry: PendingMessage): void {
   const index = group.held.indexOf(entry);
   if (index >= 0) group.held.splice(index, 1);
-  if (entry.state === "anchor") group.anchor = entry;
+  if (entry.state === "anchor") {
+    // A crash may have kept one beside what was out.
+    if (group.anchor !== undefined) group.lane.end(group.anchor);
+    group.anchor = entry;
+  }
   // How far it was handed out has to stay in the state with one that is still there.
   const last = group.held.at(-1);
   if (last !== undefined && entry.offset + 1 >= group.takenEnd) group.lane.touch(last);

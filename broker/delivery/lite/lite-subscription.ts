@@ -176,6 +176,7 @@ export class LiteSubscription implements LiteKeeper {
     entry.group = group;
     if (entry.state === "anchor") {
       group.takenEnd = from;
+      this.#dropAnchor(group);
       group.anchor = entry;
     } else {
       const known = group.held.length > 0 ? group.takenEnd : 0;
